@@ -1,0 +1,115 @@
+//! Who owns what: the one hash from a service to its slot, and from a slot to its core.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Index of a core of this node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Core(pub u16);
+
+/// The core that accepted a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Home(pub Core);
+
+/// The core that holds a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Owner(pub Core);
+
+/// A connection of one home core: the slot it sits in, and which tenant of that slot it is.
+/// Lives on the home core; other cores only carry it back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnKey {
+    pub home: Home,
+    pub slot: u32,
+    pub generation: u32,
+}
+
+/// (namespace, group, service): the identity of a service. Cheap to clone, safe to send.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServiceKey {
+    /// `namespace@@group@@service`, the form fuzzy watch and logs use.
+    text: Arc<str>,
+    namespace_bytes: u16,
+    group_bytes: u16,
+}
+
+impl ServiceKey {
+    /// Joins the three parts. Parts were checked by `naming::check` (≤ 64, 128, 512 characters).
+    pub fn new(namespace: &str, group: &str, service: &str) -> Self {
+        let mut text = String::with_capacity(namespace.len() + group.len() + service.len() + 4);
+        text.push_str(namespace);
+        text.push_str("@@");
+        text.push_str(group);
+        text.push_str("@@");
+        text.push_str(service);
+        Self {
+            text: text.into(),
+            namespace_bytes: u16::try_from(namespace.len()).expect("checked length"),
+            group_bytes: u16::try_from(group.len()).expect("checked length"),
+        }
+    }
+
+    /// `namespace@@group@@service`.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub fn namespace(&self) -> &str {
+        &self.text[..self.namespace_bytes as usize]
+    }
+
+    pub fn group(&self) -> &str {
+        let start = self.namespace_bytes as usize + 2;
+        &self.text[start..start + self.group_bytes as usize]
+    }
+
+    /// The plain service name.
+    pub fn service(&self) -> &str {
+        &self.text[self.namespace_bytes as usize + self.group_bytes as usize + 4..]
+    }
+
+    /// `group@@service`, as `hosts[].serviceName` has it.
+    pub fn grouped(&self) -> &str {
+        &self.text[self.namespace_bytes as usize + 2..]
+    }
+}
+
+impl fmt::Debug for ServiceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Slots are the unit of ownership here and of comparison between nodes; fixed for ever.
+pub const SLOTS: u32 = 4096;
+
+/// A service's slot: FNV-1a over its text, folded. The same on every node of every version.
+pub fn slot_of(text: &str) -> u32 {
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    for byte in text.as_bytes() {
+        hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    }
+    ((hash ^ (hash >> 32)) % u64::from(SLOTS)) as u32
+}
+
+/// How slots map to the cores of this node.
+#[derive(Debug, Clone, Copy)]
+pub struct Map {
+    pub cores: u16,
+}
+
+impl Map {
+    fn core_of_slot(self, slot: u32) -> Core {
+        Core((slot * u32::from(self.cores) / SLOTS) as u16)
+    }
+
+    /// The core that holds this service.
+    pub fn owner(self, service: &ServiceKey) -> Owner {
+        Owner(self.core_of_slot(slot_of(service.text())))
+    }
+
+    /// The core that holds the names of a namespace: service lists and fuzzy watches.
+    pub fn directory(self, namespace: &str) -> Owner {
+        Owner(self.core_of_slot(slot_of(namespace)))
+    }
+}

@@ -1,0 +1,47 @@
+//! Every bound of the system, with its unit, how it was chosen, and what happens when it is reached.
+
+/// Asks under way between all pairs of one core, shared out over the pairs. 16,384 × 64 bytes is 1 MiB a core;
+/// beyond it a call is answered errorCode 503 after [`REFUSED_DELAY_MS`].
+pub const LANE_ASKS_PER_CORE: usize = 16_384;
+
+/// Least share of one pair, on machines with very many cores.
+pub const LANE_ASKS_PAIR_MIN: usize = 256;
+
+/// The reference delays its 503 by a second, which slows a client down that would repeat at once.
+pub const REFUSED_DELAY_MS: u32 = 1_000;
+
+/// Pushes handed out in one turn: one service with 100,000 subscribers must not stall the others.
+pub const PUSHES_PER_TURN_MAX: usize = 1_024;
+
+/// Filtered bodies kept per service and core; `clusters` is the client's text, so more are built per use.
+pub const FILTERED_BODIES_MAX: usize = 16;
+
+/// How lanes between `cores` cores are cut. Both lanes of a pair are sized from this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LaneLimits {
+    /// Asks under way from one core to another, answered or not yet.
+    pub asks_max: usize,
+    /// Of these, kept free for asks that may not be refused (a client is gone, interest ended, a name changed).
+    pub asks_reserved: usize,
+    /// Changes waiting in the lane back, beside the answers.
+    pub changes_max: usize,
+}
+
+impl LaneLimits {
+    /// The limits for a node of this many cores.
+    pub const fn for_cores(cores: usize) -> Self {
+        let share = LANE_ASKS_PER_CORE / cores;
+        let asks_max = if share < LANE_ASKS_PAIR_MIN { LANE_ASKS_PAIR_MIN } else { share };
+        Self { asks_max, asks_reserved: asks_max / 4, changes_max: asks_max / 4 }
+    }
+
+    /// Entries of the lane that carries asks.
+    pub const fn ask_lane(self) -> usize {
+        self.asks_max
+    }
+
+    /// Entries of the lane that carries answers and changes: every ask under way has its answer's place.
+    pub const fn tell_lane(self) -> usize {
+        self.asks_max + self.changes_max
+    }
+}

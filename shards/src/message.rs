@@ -1,0 +1,141 @@
+//! Everything that may come into a shard.
+//!
+//! The contract between home and owner:
+//! * every [`Ask`] is answered by exactly one [`Tell`] (an `Answer`, a `Subscribed` or a `Confirmed`), so a
+//!   home core that keeps its asks under way below a bound can never fill a lane;
+//! * from an owner to a home core, answers and changes share one order;
+//! * a `Changed` is not an answer: an owner holds it back as a dirty bit until there is room.
+
+use crate::effect::Body;
+use crate::key::{ConnKey, Core, ServiceKey};
+use crate::naming::host::Publication;
+use crate::naming::view::{Filter, View};
+use nacre_proto::link::ConnectionSetupRequest;
+use nacre_proto::request::Request;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// The time, read once a turn by whoever drives the shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Now {
+    /// Milliseconds since the process started; never goes back.
+    pub tick_ms: u64,
+    /// Unix milliseconds; never goes back within a process.
+    pub unix_ms: u64,
+}
+
+/// What the outside tells a shard. Text borrows from the received bytes.
+#[derive(Debug)]
+pub enum Message<'a> {
+    /// The node finished starting: setups of SDKs are accepted from here on.
+    Started,
+    /// The node stops: clients are told, their leaving changes no list.
+    Stopping,
+    /// A transport came up. `id_ms` is the unique milliseconds part of its connection id.
+    Connected { conn: ConnKey, peer: SocketAddr, id_ms: u64 },
+    /// The transport is gone, whoever ended it.
+    Disconnected { conn: ConnKey },
+    /// The first message on the bidirectional stream. `client_ip` is the payload's metadata.
+    Setup { conn: ConnKey, client_ip: &'a str, setup: ConnectionSetupRequest<'a> },
+    /// A unary call whose type has a handler, its body parsed (`grpc-protocol.md` 4, rows 4 and 7 on),
+    /// or the parser's text (row 5; a `None` request is row 6, parsed to null).
+    /// `app` is the payload's `app` header.
+    Call {
+        conn: ConnKey,
+        stream: u32,
+        app: Option<&'a str>,
+        request: Result<Option<Request<'a>>, String>,
+    },
+    /// `ServerCheckRequest`: needs no setup.
+    ServerCheck { conn: ConnKey, stream: u32 },
+    /// An answer to a push on the stream: only the id and `result_code == 200` count.
+    Ack { conn: ConnKey, request_id: u64, accepted: bool },
+    /// The connection's send side is congested (more than a bound waits to be read by the client), or has
+    /// room again. While congested, no push is handed out for it: state coalesces instead.
+    Congested { conn: ConnKey, congested: bool },
+    /// A request from another core. Its answer goes back as [`Tell`] effects.
+    Ask { from: Core, ask: Ask },
+    /// An answer or a change from another core.
+    Tell { from: Core, tell: Tell },
+}
+
+/// Who waits for an answer: a stream of a connection on its home core. Stream 0: nobody waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Waiter {
+    pub conn: ConnKey,
+    pub stream: u32,
+}
+
+/// Home core (or owner) to owner core (or directory core). Each is answered by exactly one [`Tell`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ask {
+    /// Replace what this connection publishes for the service. `answer` is sent back when done.
+    Publish { waiter: Waiter, service: ServiceKey, publication: Box<Publication> },
+    /// Remove what this connection publishes for the service. With stream 0 the client is gone: never refused.
+    Withdraw { waiter: Waiter, service: ServiceKey },
+    /// Current state under a filter.
+    Query { waiter: Waiter, service: ServiceKey, filter: Box<Filter>, purpose: QueryPurpose },
+    /// Current state, and interest of the asking home core recorded in the same `handle`.
+    Subscribe { waiter: Waiter, service: ServiceKey, filter: Box<Filter> },
+    /// The home core has no subscriber left: never refused.
+    Uninterested { service: ServiceKey },
+    /// To the directory core: a page of names.
+    Names { waiter: Waiter, namespace: Box<str>, group: Box<str>, page_no: i64, page_size: i64 },
+    /// To the directory core: start a fuzzy watch.
+    Watch { waiter: Waiter, watch: Box<Watch> },
+    /// To the directory core: end one. With stream 0 the client is gone: never refused.
+    Unwatch { waiter: Waiter, pattern: Box<str> },
+    /// Owner to directory core: a service has its first publisher, or was removed by the cleaner. Never refused.
+    /// `listed`: whether the name shows in lists; `published`: whether anybody publishes it now.
+    Named { service: ServiceKey, listed: bool, published: bool },
+}
+
+/// Which response a query answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueryPurpose {
+    /// `QueryServiceResponse`.
+    Query,
+    /// `SubscribeServiceResponse` of an unsubscribe.
+    Unsubscribe,
+}
+
+/// A fuzzy watch as a client asked for it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Watch {
+    /// `namespace>>groupPattern>>servicePattern`.
+    pub pattern: Box<str>,
+    /// Service keys the client already knows.
+    pub known: Vec<Box<str>>,
+    pub initializing: bool,
+}
+
+/// Owner core to home core.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Tell {
+    /// The answer of a call, ready to be written.
+    Answer { waiter: Waiter, body: Body },
+    /// An ask nobody waits for was carried out.
+    Confirmed,
+    /// Answer of `Subscribe`: the home core adds the subscriber before it reads the next entry.
+    Subscribed { waiter: Waiter, service: ServiceKey, filter: Box<Filter>, view: Arc<View> },
+    /// A service in which this home core is interested changed; latest state wins. Not an answer.
+    Changed { service: ServiceKey, view: Arc<View> },
+    /// Answer of `Watch`: `body` is the response, `differences` what the client must be told.
+    Watched {
+        waiter: Waiter,
+        watch: Box<Watch>,
+        body: Body,
+        differences: Vec<(ServiceKey, NameChange)>,
+    },
+    /// A watched name appeared or vanished; the home core tells its watchers. Not an answer.
+    NameChanged { service: ServiceKey, change: NameChange },
+}
+
+/// `changedType` of fuzzy watch messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NameChange {
+    /// `ADD_SERVICE`.
+    Added,
+    /// `DELETE_SERVICE`.
+    Deleted,
+}

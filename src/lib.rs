@@ -1,0 +1,1 @@
+//! How one node runs: cores, sockets, HTTP/2, carriage. Knows no Nacos rule it could ask `shards` for.
