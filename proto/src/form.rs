@@ -2,7 +2,8 @@
 
 use crate::scan::{ParseError, Scan};
 
-/// A struct read member by member. Its `Default` holds Jackson's initial values, kept by absent members.
+/// A struct read member by member. Its `Default` holds Jackson's initial values, kept by absent
+/// members.
 pub(crate) trait Form<'a>: Default {
     /// Reads or passes over the value of one member.
     fn member(&mut self, name: &str, scan: &mut Scan<'a>) -> Result<(), ParseError>;

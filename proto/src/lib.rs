@@ -2,7 +2,8 @@
 //!
 //! * [`payload`]: the protobuf envelope, read without copying, written around shared JSON.
 //! * [`request`]: a type name and a JSON body become one [`request::Request`], or a refusal.
-//! * [`naming`], [`link`]: the JSON shapes of one Nacos module each (`link` is the connection itself).
+//! * [`naming`], [`link`]: the JSON shapes of one Nacos module each (`link` is the connection
+//!   itself).
 //! * [`text`]: the leniency Jackson grants and real clients rely on.
 //! * [`json`]: text, numbers and doubles written as the reference writes them.
 //! * [`code`]: every wire error code, once.

@@ -1,10 +1,11 @@
-//! The protobuf envelope (`grpc-protocol.md` 1.1): read without copying, written around shared JSON.
+//! The protobuf envelope (`grpc-protocol.md` 1.1): read without copying, written around shared
+//! JSON.
 //!
 //! [`PayloadView`] is for servers: it borrows, checks everything once and allocates nothing.
 //! [`Payload`] is the same schema by prost, for clients and as the oracle of the tests.
 //!
-//! Differences between the two, on input no encoder makes: a known field with a wrong wire type is passed over
-//! by the view as an unknown field, as Java does, and refused by prost.
+//! Differences between the two, on input no encoder makes: a known field with a wrong wire type is
+//! passed over by the view as an unknown field, as Java does, and refused by prost.
 
 use std::fmt;
 
@@ -40,8 +41,8 @@ pub struct Any {
     pub value: Vec<u8>,
 }
 
-/// Headers of one payload. Real clients send at most ten; beyond this the payload is refused, so that a look-up
-/// stays a short walk.
+/// Headers of one payload. Real clients send at most ten; beyond this the payload is refused, so
+/// that a look-up stays a short walk.
 pub const HEADERS_MAX: usize = 256;
 
 /// Deepest nesting of protobuf groups that is passed over: the bound of Java and prost.
@@ -92,8 +93,9 @@ pub struct PayloadView<'a> {
 }
 
 impl<'a> PayloadView<'a> {
-    /// Reads one payload. Unknown fields are passed over, of repeated scalars the last counts, repeated messages
-    /// are merged, `Any.type_url` is checked and dropped. Never panics, never allocates.
+    /// Reads one payload. Unknown fields are passed over, of repeated scalars the last counts,
+    /// repeated messages are merged, `Any.type_url` is checked and dropped. Never panics, never
+    /// allocates.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, PayloadError> {
         let mut view = Self { kind: "", client_ip: "", body: &[], bytes: &[] };
         let mut headers = 0;
@@ -218,7 +220,8 @@ fn text<'a>(bytes: &'a [u8], member: &'static str) -> Result<&'a str, PayloadErr
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
-    /// The next field: its number, and its bytes if it is length-delimited. Others are passed over with `None`.
+    /// The next field: its number, and its bytes if it is length-delimited. Others are passed over
+    /// with `None`.
     #[inline]
     fn next(&mut self) -> Result<Option<(u32, Option<&'a [u8]>)>, PayloadError> {
         if self.0.is_empty() {
@@ -305,14 +308,16 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Bytes that [`encode_head`] writes for the same arguments. `head_len(…) + body_len` is the whole message.
+/// Bytes that [`encode_head`] writes for the same arguments. `head_len(…) + body_len` is the whole
+/// message.
 pub fn head_len(kind: &str, client_ip: &str, body_len: usize) -> usize {
     let metadata = text_len(kind) + text_len(client_ip);
     1 + varint_len(metadata) + metadata + 1 + varint_len(any_len(body_len)) + any_head(body_len)
 }
 
-/// Writes everything of a payload that comes before its JSON. The JSON is the end of the message, so the head
-/// and the pieces of the JSON, `body_len` bytes together, are the message. No headers: servers send none.
+/// Writes everything of a payload that comes before its JSON. The JSON is the end of the message,
+/// so the head and the pieces of the JSON, `body_len` bytes together, are the message. No headers:
+/// servers send none.
 pub fn encode_head(kind: &str, client_ip: &str, body_len: usize, out: &mut Vec<u8>) {
     out.push(METADATA);
     write_varint(text_len(kind) + text_len(client_ip), out);

@@ -27,8 +27,8 @@ pub enum Kind {
     /// Any response type: an answer to a push when it comes on the stream, 302 when unary.
     Response,
     /// Known to the reference, served by a module this build lacks (config, lock, AI, persistent
-    /// instances), legacy (`PushAckRequest`), or a type only servers send (`SetupAckRequest`, pushes): 302 when
-    /// unary, dropped on the stream.
+    /// instances), legacy (`PushAckRequest`), or a type only servers send (`SetupAckRequest`,
+    /// pushes): 302 when unary, dropped on the stream.
     NoHandler,
     /// Unknown name or none: 302 when unary, dropped on the stream.
     Unknown,
@@ -52,8 +52,8 @@ impl Kind {
         Kind::Unknown,
     ];
 
-    /// Looks a type name up. Case counts, as in the reference. The names of this build's own requests come first;
-    /// they cost a few comparisons of equal lengths.
+    /// Looks a type name up. Case counts, as in the reference. The names of this build's own
+    /// requests come first; they cost a few comparisons of equal lengths.
     pub fn of(type_name: &str) -> Kind {
         match type_name {
             "HealthCheckRequest" => Kind::HealthCheck,
@@ -94,7 +94,8 @@ impl Kind {
         }
     }
 
-    /// The type of the answer, also of a failing one: SDKs cast to it. `ErrorResponse` for kinds that are only refused.
+    /// The type of the answer, also of a failing one: SDKs cast to it. `ErrorResponse` for kinds
+    /// that are only refused.
     pub const fn response_kind(self) -> &'static str {
         match self {
             Kind::ServerCheck => "ServerCheckResponse",
@@ -194,8 +195,9 @@ pub enum Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// Reads the body of a request that has a handler. `Ok(None)` is JSON `null` (row 6), an error's text is the
-    /// answer of row 5. Kinds without a handler are an error too: rows 0 to 3 come before any parsing.
+    /// Reads the body of a request that has a handler. `Ok(None)` is JSON `null` (row 6), an
+    /// error's text is the answer of row 5. Kinds without a handler are an error too: rows 0 to 3
+    /// come before any parsing.
     pub fn parse(kind: Kind, body: &'a [u8]) -> Result<Option<Request<'a>>, ParseError> {
         fn one<'a, F: Form<'a>>(
             body: &'a [u8],

@@ -1,12 +1,13 @@
-//! Reads JSON the way Jackson reads it for the reference: one pass, no tree, text borrowed from the body,
-//! and no recursion, so nesting costs a bit and not a stack frame.
+//! Reads JSON the way Jackson reads it for the reference: one pass, no tree, text borrowed from the
+//! body, and no recursion, so nesting costs a bit and not a stack frame.
 //!
-//! Why not a serde derive: it refuses duplicate keys (Jackson: the last wins), has lost the spelling of a number
-//! by the time somebody wants it as text (`"ip":1.50`), and copies what it must buffer.
-//! The oracle of the tests is serde_json, so the two cannot share a mistake.
+//! Why not a serde derive: it refuses duplicate keys (Jackson: the last wins), has lost the
+//! spelling of a number by the time somebody wants it as text (`"ip":1.50`), and copies what it
+//! must buffer. The oracle of the tests is serde_json, so the two cannot share a mistake.
 //!
 //! Not checked: what follows the first value. Jackson stops there too.
 
+use crate::json::plain_end;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -125,8 +126,8 @@ impl<'a> Scan<'a> {
         Ok(true)
     }
 
-    /// Reads `{…}` and hands out each key with the scan standing at its value, which must be consumed.
-    /// A key may come twice.
+    /// Reads `{…}` and hands out each key with the scan standing at its value, which must be
+    /// consumed. A key may come twice.
     pub(crate) fn object<F>(&mut self, mut member: F) -> Result<(), ParseError>
     where
         F: FnMut(&mut Self, Cow<'a, str>) -> Result<(), ParseError>,
@@ -220,8 +221,8 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// After a value: closes every level that ends here. True when the outermost value is complete, false when
-    /// the scan stands at the next value.
+    /// After a value: closes every level that ends here. True when the outermost value is complete,
+    /// false when the scan stands at the next value.
     fn close(&mut self, nesting: &mut Nesting) -> Result<bool, ParseError> {
         while let Some(in_object) = nesting.top() {
             match (self.peek()?, in_object) {
@@ -360,7 +361,8 @@ impl<'a> Scan<'a> {
     fn unicode(&mut self) -> Result<char, ParseError> {
         let first = self.hex(self.at)?;
         let Some(character) = char::from_u32(first) else {
-            // Java keeps half a surrogate pair in memory and fails when it has to write it; we refuse at the door.
+            // Java keeps half a surrogate pair in memory and fails when it has to write it; we
+            // refuse at the door.
             let lone = self.error("half a surrogate pair in a string");
             let second = self.hex(self.at + 6).map_err(|_| lone)?;
             if first >= 0xdc00 || !(0xdc00..0xe000).contains(&second) {
@@ -385,29 +387,6 @@ impl<'a> Scan<'a> {
 
 fn digits(bytes: &[u8], mut at: usize) -> usize {
     while bytes.get(at).is_some_and(u8::is_ascii_digit) {
-        at += 1;
-    }
-    at
-}
-
-/// Index of the first quote, backslash or control character from `at` on, or the length. Eight bytes a step.
-fn plain_end(bytes: &[u8], mut at: usize) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
-    // A byte is zero exactly where the lowest marked bit of this says so; higher marks may be carries.
-    let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
-    while let Some(Ok(eight)) = bytes.get(at..at + 8).map(<[u8; 8]>::try_from) {
-        let word = u64::from_le_bytes(eight);
-        let quote = zero(word ^ (ONES * u64::from(b'"')));
-        let backslash = zero(word ^ (ONES * u64::from(b'\\')));
-        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
-        let found = quote | backslash | control;
-        if found != 0 {
-            return at + (found.trailing_zeros() / 8) as usize;
-        }
-        at += 8;
-    }
-    while bytes.get(at).is_some_and(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)) {
         at += 1;
     }
     at

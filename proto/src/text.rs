@@ -16,8 +16,9 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 
-/// Items of a list in a request (`instances`, `receivedGroupKeys`). Real batches have tens; the bound keeps
-/// `[{},{},…]` from taking a hundred times its own size in memory. Beyond it the body is refused.
+/// Items of a list in a request (`instances`, `receivedGroupKeys`). Real batches have tens; the
+/// bound keeps `[{},{},…]` from taking a hundred times its own size in memory. Beyond it the body
+/// is refused.
 pub const LIST_ITEMS_MAX: usize = 65_536;
 
 /// Text of a request. Borrows from the received bytes unless it was escaped.
@@ -258,7 +259,8 @@ pub(crate) fn read_list<'a, T>(
     Ok(Some(list))
 }
 
-/// Drops all but the last pair of each key. Few pairs are compared with each other, many are sorted.
+/// Drops all but the last pair of each key. Few pairs are compared with each other, many are
+/// sorted.
 fn keep_last<V>(pairs: &mut Vec<(Text<'_>, V)>) {
     const FEW: usize = 16;
     let mut keep = vec![];
