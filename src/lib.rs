@@ -1,3 +1,5 @@
-//! How one node runs: cores, sockets, HTTP/2, carriage. Knows no Nacos rule it could ask `shards` for.
+//! How one node runs: cores, sockets, HTTP/2, carriage. Knows no Nacos rule it could ask `shards`
+//! for.
+#![deny(unsafe_code)]
 
-pub mod boot;
+pub mod front;
