@@ -1,5 +1,6 @@
 //! How one node runs: cores, sockets, HTTP/2, carriage. Knows no Nacos rule it could ask `shards`
 //! for.
-#![deny(unsafe_code)]
 
 pub mod front;
+pub mod grpc;
+pub mod http2;
