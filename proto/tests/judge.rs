@@ -1,13 +1,41 @@
-//! A second opinion on what a body says: the members of a request, looked up in serde_json's tree.
+//! A second opinion on what bytes say: a payload by prost, the members of a request in serde_json's
+//! tree.
 
+use nacre_proto::client;
 use nacre_proto::link::{Ack, ConnectionSetupRequest};
 use nacre_proto::naming::{
     BatchInstanceRequest, FuzzyWatchRequest, Instance, InstanceRequest, ServiceListRequest,
     ServiceQueryRequest, SubscribeServiceRequest,
 };
+use nacre_proto::payload::{Payload, PayloadView};
 use nacre_proto::request::Request;
 use nacre_proto::text::{Flags, Pairs, Text};
+use prost::Message;
 use serde_json::Value;
+use std::collections::HashMap;
+
+/// Panics unless the view reads whatever prost accepts, and reads it alike.
+pub fn same_bytes(bytes: &[u8]) {
+    let Ok(owned) = Payload::decode(bytes) else { return };
+    // prost takes a header entry (field 7) of any wire type for a length-delimited one. Java and the
+    // view pass over it, so where one may be hidden there is nothing to compare.
+    let tag_of_odd_header = |byte: &u8| matches!(byte & 0x7f, 0x38 | 0x39 | 0x3b..=0x3f);
+    let headers = owned.metadata.as_ref().map_or(0, |metadata| metadata.headers.len());
+    if headers == 0 || !bytes.iter().any(tag_of_odd_header) {
+        same_payload(bytes, &owned);
+    }
+}
+
+/// Panics unless the bytes are the payload.
+pub fn same_payload(bytes: &[u8], owned: &Payload) {
+    let view = PayloadView::decode(bytes).expect("prost accepts it");
+    let metadata = owned.metadata.clone().unwrap_or_default();
+    assert_eq!((view.kind, view.client_ip), (&*metadata.kind, &*metadata.client_ip));
+    assert_eq!(view.body, client::body(owned));
+    let headers: HashMap<_, _> =
+        view.headers().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+    assert_eq!(headers, metadata.headers);
+}
 
 /// Panics unless the request says what the tree says.
 pub fn same_request(request: &Request<'_>, tree: &Value) {
