@@ -60,7 +60,7 @@ fn fuzz_forms() {
 /// Whatever prost accepts must read the same here; nothing may panic.
 fn payload(bytes: &[u8]) {
     if let Ok(view) = PayloadView::decode(bytes) {
-        assert_eq!(view.headers().count(), view.headers().map(|(key, _)| view.header(key)).count());
+        view.headers().for_each(|(key, _)| assert!(view.header(key).is_some()));
     }
     judge::same_bytes(bytes);
 }
