@@ -109,7 +109,10 @@ impl<'a> Fields<'a> {
 mod tests {
     use super::*;
 
-    fn walk(bytes: &[u8]) -> Result<Vec<(u32, Option<&[u8]>)>, PayloadError> {
+    /// Number and bytes of a field.
+    type Seen<'a> = (u32, Option<&'a [u8]>);
+
+    fn walk(bytes: &[u8]) -> Result<Vec<Seen<'_>>, PayloadError> {
         let mut fields = Fields(bytes);
         let mut seen = vec![];
         while let Some(field) = fields.next()? {
@@ -118,12 +121,9 @@ mod tests {
         Ok(seen)
     }
 
-    /// Bytes, and the fields in them.
-    type Line = (&'static [u8], &'static [(u32, Option<&'static [u8]>)]);
-
     #[test]
     fn every_wire_type_is_passed_over() {
-        let table: [Line; 8] = [
+        let table: [(&[u8], &[Seen<'_>]); 8] = [
             (b"", &[]),
             (b"\x12\x02ab", &[(2, Some(b"ab"))]),
             (b"\x12\x00", &[(2, Some(b""))]),
