@@ -166,3 +166,19 @@ codes! {
     ImportFileEmpty = 100_005, "imported file is empty";
     ImportNothingSelected = 100_006, "no configuration selected";
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_codes_are_one_to_one() {
+        for code in Code::ALL {
+            assert_eq!(Code::of(code.number()), Some(*code));
+        }
+        assert_eq!(Code::of(1), None);
+        assert_eq!(Code::UnRegister.number(), 301);
+        assert_eq!(Code::CONFIG_NOT_FOUND.number(), 300);
+        assert_eq!(Code::FuzzyWatchPatternOverLimit.text(), "fuzzy watch pattern over limit");
+    }
+}

@@ -39,7 +39,7 @@ macro_rules! form {
             ) -> Result<(), $crate::scan::ParseError> {
                 match name {
                     $($wire => {
-                        self.$field = $crate::text::Value::read(scan)
+                        self.$field = $crate::value::Value::read(scan)
                             .map_err(|error| error.within($wire))?;
                     })*
                     _ => scan.skip()?,

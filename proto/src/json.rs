@@ -152,3 +152,69 @@ pub(crate) fn plain_end(bytes: &[u8], mut at: usize) -> usize {
     }
     at
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = vec![];
+        write(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn strings_are_escaped_as_jackson_does() {
+        for (text, json) in [
+            ("", r#""""#),
+            ("plain / é \u{1F600} \u{7f} \u{2028}", "\"plain / é \u{1F600} \u{7f} \u{2028}\""),
+            ("\"\\", r#""\"\\""#),
+            ("\u{8}\u{9}\u{a}\u{c}\u{d}", r#""\b\t\n\f\r""#),
+            ("\u{0}\u{b}\u{1f}", r#""\u0000\u000B\u001F""#),
+            ("1234567\"", r#""1234567\"""#),
+            ("12345678\"9", r#""12345678\"9""#),
+        ] {
+            assert_eq!(written(|out| write_string(out, text)), json);
+        }
+    }
+
+    #[test]
+    fn doubles_are_spelled_as_java_does() {
+        for (number, json) in [
+            (0.0, "0.0"),
+            (-0.0, "-0.0"),
+            (1.0, "1.0"),
+            (0.5, "0.5"),
+            (-2.25, "-2.25"),
+            (100.0, "100.0"),
+            (0.1 + 0.2, "0.30000000000000004"),
+            (0.001, "0.001"),
+            (0.000_999, "9.99E-4"),
+            (1e-5, "1.0E-5"),
+            (9_999_999.0, "9999999.0"),
+            (9_999_999.5, "9999999.5"),
+            (1e7, "1.0E7"),
+            (-1e10, "-1.0E10"),
+            (12_345_678.9, "1.23456789E7"),
+            (f64::MAX, "1.7976931348623157E308"),
+            (f64::MIN_POSITIVE, "2.2250738585072014E-308"),
+            (f64::NAN, "\"NaN\""),
+            (f64::INFINITY, "\"Infinity\""),
+            (f64::NEG_INFINITY, "\"-Infinity\""),
+        ] {
+            assert_eq!(written(|out| write_f64(out, number)), json);
+        }
+    }
+
+    #[test]
+    fn whole_numbers_of_every_length() {
+        for number in [0, 9, 10, 99, 100, 999, 1_000, 12_345, u64::MAX] {
+            assert_eq!(written(|out| write_u64(out, number)), number.to_string());
+        }
+        for number in [i64::MIN, -100, -1, 0, 7, i64::MAX] {
+            assert_eq!(written(|out| write_i64(out, number)), number.to_string());
+        }
+        assert_eq!(written(|out| write_bool(out, true)), "true");
+        assert_eq!(written(|out| write_bool(out, false)), "false");
+    }
+}

@@ -421,3 +421,138 @@ impl Nesting {
         self.depth -= 1;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is wrong with a body and where, or nothing.
+    fn fault(json: &str) -> Option<(&'static str, usize)> {
+        skip(json.as_bytes()).err().map(|error| (error.what(), error.at()))
+    }
+
+    fn skip(json: &[u8]) -> Result<(), ParseError> {
+        Scan::new(json)?.skip()
+    }
+
+    fn text(json: &str) -> Result<String, &'static str> {
+        let mut scan = Scan::new(json.as_bytes()).unwrap();
+        match scan.scalar().map_err(|error| error.what())? {
+            Scalar::Text(text) => Ok(text.into_owned()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn well_formed_values_are_passed_over() {
+        for json in [
+            "null",
+            " \t\r\n{ \"a\" : [ 1 , { } , [ ] ] , \"b\" : { \"c\" : null } } ",
+            "[[[]],{\"a\":{\"b\":[{}]}}]",
+            "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\\ud83d\\ude00\"",
+            "-0.0e-0",
+            "10E+5",
+            "\u{feff}{}",
+            // What follows the first value is nobody's business.
+            "{}}",
+            "{}garbage",
+        ] {
+            assert_eq!(fault(json), None, "{json}");
+        }
+    }
+
+    #[test]
+    fn malformed_values_are_refused_with_their_place() {
+        let value = "a JSON value was expected";
+        let number = "a malformed number";
+        for (json, what, at) in [
+            ("", CUT_SHORT, 0),
+            ("  ", CUT_SHORT, 2),
+            ("{", CUT_SHORT, 1),
+            ("{\"a\"", CUT_SHORT, 4),
+            ("{\"a\":", CUT_SHORT, 5),
+            ("{\"a\":1", CUT_SHORT, 6),
+            ("[1,", CUT_SHORT, 3),
+            ("\"a", CUT_SHORT, 2),
+            ("\"a\\", CUT_SHORT, 2),
+            ("\"\\n", CUT_SHORT, 3),
+            ("{\"a\":1,}", "a member name in quotes was expected", 7),
+            ("{,}", "a member name in quotes was expected", 1),
+            ("{a:1}", "a member name in quotes was expected", 1),
+            ("{\"a\" 1}", "':' was expected", 5),
+            ("{\"a\":1]", "',' or a closing bracket was expected", 6),
+            ("[1}", "',' or a closing bracket was expected", 2),
+            ("[1 2]", "',' or a closing bracket was expected", 3),
+            ("[1,]", value, 3),
+            ("[,1]", value, 1),
+            ("nul", value, 0),
+            ("nulll", value, 0),
+            ("True", value, 0),
+            ("NaN", value, 0),
+            ("'a'", value, 0),
+            ("// a", value, 0),
+            ("-", number, 0),
+            ("01", number, 0),
+            ("-01", number, 0),
+            ("1.", number, 0),
+            ("[.5]", value, 1),
+            ("1e", number, 0),
+            ("1e+", number, 0),
+            ("+1", value, 0),
+            ("\"\u{1}\"", "an unescaped control character in a string", 1),
+            ("\"12345678\n\"", "an unescaped control character in a string", 9),
+            ("\"\\n\n\"", "an unescaped control character in a string", 3),
+            ("\"\\x41\"", "an unknown escape in a string", 1),
+            ("\"\\u12g4\"", "a malformed unicode escape in a string", 1),
+            ("\"\\u+123\"", "a malformed unicode escape in a string", 1),
+            ("\"\\ud800\"", "half a surrogate pair in a string", 1),
+            ("\"\\ud800\\u0041\"", "half a surrogate pair in a string", 1),
+            ("\"\\ude00\\ud83d\"", "half a surrogate pair in a string", 1),
+        ] {
+            assert_eq!(fault(json), Some((what, at)), "{json}");
+        }
+        let error = skip(b"{\"a\":\"\xff\"}").unwrap_err();
+        assert_eq!((error.what(), error.at()), ("the JSON text is not UTF-8", 6));
+    }
+
+    #[test]
+    fn nesting_is_bounded_and_costs_no_stack() {
+        let arrays = |depth: u32| "[".repeat(depth as usize) + &"]".repeat(depth as usize);
+        let objects =
+            |depth: u32| "{\"a\":".repeat(depth as usize) + "1" + &"}".repeat(depth as usize);
+        assert_eq!(fault(&arrays(NESTING_MAX)), None);
+        assert_eq!(fault(&objects(NESTING_MAX)), None);
+        let what = "the JSON text is nested too deeply";
+        assert_eq!(fault(&arrays(NESTING_MAX + 1)), Some((what, NESTING_MAX as usize)));
+        assert_eq!(fault(&objects(NESTING_MAX + 1)), Some((what, 5 * NESTING_MAX as usize)));
+        assert_eq!(fault(&"[".repeat(1 << 20)), Some((what, NESTING_MAX as usize)));
+    }
+
+    #[test]
+    fn numbers_are_bounded() {
+        assert_eq!(fault(&"1".repeat(NUMBER_BYTES_MAX)), None);
+        let error = Some(("a number of too many digits", 0));
+        assert_eq!(fault(&"1".repeat(NUMBER_BYTES_MAX + 1)), error);
+    }
+
+    #[test]
+    fn escapes_become_their_characters() {
+        assert_eq!(
+            text(r#""a\"\\\/\b\f\n\r\t\u00e9\u00E9\ud83d\ude00\u0000z""#).as_deref(),
+            Ok("a\"\\/\u{8}\u{c}\n\r\téé\u{1F600}\u{0}z")
+        );
+        // On every place of the eight-byte step.
+        for before in 0..20 {
+            let plain = "é".repeat(before / 2) + &"x".repeat(before % 2);
+            assert_eq!(text(&format!("\"{plain}\\u0041{plain}\"")), Ok(format!("{plain}A{plain}")));
+        }
+    }
+
+    #[test]
+    fn errors_say_what_and_where() {
+        let error = ParseError::new("a whole number was expected", 17);
+        assert_eq!(error.to_string(), "a whole number was expected, byte 17");
+        let error = error.within("port").within("instance");
+        assert_eq!(error.to_string(), "a whole number was expected in 'port', byte 17");
+    }
+}
