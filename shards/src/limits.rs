@@ -16,6 +16,10 @@ pub const PUSHES_PER_TURN_MAX: usize = 1_024;
 /// Filtered bodies kept per service and core; `clusters` is the client's text, so more are built per use.
 pub const FILTERED_BODIES_MAX: usize = 16;
 
+/// Bytes of one service's list. A client receives at most 10 MiB in a message, so a list near this has no
+/// reader; instances beyond it are left out of views, though still published.
+pub const VIEW_BYTES_MAX: usize = 1 << 30;
+
 /// How lanes between `cores` cores are cut. Both lanes of a pair are sized from this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LaneLimits {

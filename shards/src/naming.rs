@@ -8,3 +8,4 @@ pub mod host;
 pub mod owner;
 pub mod rules;
 pub mod view;
+pub mod write;
