@@ -2,6 +2,7 @@
 
 pub mod accept;
 pub mod answer;
+pub mod check;
 pub mod directory;
 pub mod fuzzy;
 pub mod host;

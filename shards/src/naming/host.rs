@@ -212,9 +212,7 @@ impl Host {
             IdForm::Text => self.id_text().len(),
             IdForm::Null => self.ip().len() + 12 + service.grouped().len(),
             IdForm::Empty => self.ip().len() + 8 + service.grouped().len(),
-            IdForm::Cluster => {
-                self.ip().len() + 8 + self.cluster().len() + service.grouped().len()
-            }
+            IdForm::Cluster => self.ip().len() + 8 + self.cluster().len() + service.grouped().len(),
         };
         // Keys, quotes and commas are 271 bytes; port and weight rarely take more than 9.
         280 + id

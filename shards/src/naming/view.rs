@@ -298,9 +298,7 @@ fn head(out: &mut Vec<u8>, service: &ServiceKey, clusters: Option<&str>, cache_m
 
 fn tail(out: &mut Vec<u8>, revision: u64, protected: bool) {
     out.extend_from_slice(write::Digits::of(revision).as_str().as_bytes());
-    out.extend_from_slice(
-        b",\"checksum\":\"\",\"allIps\":false,\"reachProtectionThreshold\":",
-    );
+    out.extend_from_slice(b",\"checksum\":\"\",\"allIps\":false,\"reachProtectionThreshold\":");
     write::boolean(out, protected);
     out.extend_from_slice(b",\"valid\":true}");
 }

@@ -34,8 +34,13 @@ fn view_of(sketches: &[Sketch], metadata: Option<ServiceMetadata>) -> View {
     let hosts: Vec<Host> = sketches.iter().copied().map(host).collect();
     let hasher = hasher();
     let service = service();
-    let frame =
-        Frame { service: &service, revision: 1_795_264_929_711, cache_ms: 10_000, metadata, hasher: &hasher };
+    let frame = Frame {
+        service: &service,
+        revision: 1_795_264_929_711,
+        cache_ms: 10_000,
+        metadata,
+        hasher: &hasher,
+    };
     View::build(&frame, hosts.iter())
 }
 
@@ -148,10 +153,11 @@ fn protection_needs_metadata_and_too_few_healthy() {
         let view = view_of(sketches, metadata);
         for clusters in [Some(""), None] {
             let (ips, protected) = shown(&view.body(&filter(clusters, *healthy_only)));
-            assert_eq!((ips.as_slice(), protected), (
-                expected.iter().map(|ip| ip.to_string()).collect::<Vec<_>>().as_slice(),
-                *reached
-            ), "{threshold:?} {healthy_only}");
+            assert_eq!(
+                (ips.as_slice(), protected),
+                (expected.iter().map(|ip| ip.to_string()).collect::<Vec<_>>().as_slice(), *reached),
+                "{threshold:?} {healthy_only}"
+            );
         }
     }
 }
