@@ -7,8 +7,7 @@ use crate::key::{Core, ServiceKey};
 use crate::message::Now;
 use crate::naming::write;
 use nacre_proto::naming::Instance;
-use nacre_proto::text::{Pairs, Text};
-use std::collections::HashMap;
+use nacre_proto::text::Pairs;
 
 /// What one client publishes for one service. Replaces whatever it published before.
 #[derive(Debug, Clone, PartialEq)]
@@ -107,7 +106,7 @@ impl Beats {
 
     /// From reserved metadata; a value that is not all digits counts as absent (`naming.md` 4.2).
     pub fn of(metadata: &Pairs<'_>) -> Self {
-        let time = |key: &str, default: i64| find(metadata, key).and_then(digits).unwrap_or(default);
+        let time = |key: &str, default: i64| metadata.get(key).and_then(digits).unwrap_or(default);
         Self {
             interval_ms: time(HEART_BEAT_INTERVAL, Self::DEFAULT.interval_ms),
             timeout_ms: time(HEART_BEAT_TIMEOUT, Self::DEFAULT.timeout_ms),
@@ -122,18 +121,12 @@ fn digits(text: &str) -> Option<i64> {
     all.then(|| text.parse().ok()).flatten()
 }
 
-/// The last value of a key, as a map would hold it.
-fn find<'p>(metadata: &'p Pairs<'_>, key: &str) -> Option<&'p str> {
-    metadata.0.iter().rev().find(|(name, _)| name.0 == key).map(|(_, value)| value.0.as_ref())
-}
-
 impl Host {
     /// An instance as this service's clients will see it. The caller has checked that port, ip and
     /// cluster fit ([`FIELD_BYTES_MAX`]).
     pub fn new(instance: &Instance<'_>, service: &ServiceKey, ids: &mut Ids, now: Now) -> Self {
-        let ip = instance.ip.as_ref().map(|ip| ip.0.as_ref());
-        let sent_cluster = instance.cluster_name.as_ref().map(|name| name.0.as_ref());
-        let cluster = match sent_cluster {
+        let ip = instance.ip.as_deref();
+        let cluster = match instance.cluster_name.as_deref() {
             Some(name) if !name.trim().is_empty() && name != DEFAULT_CLUSTER => name,
             _ => "",
         };
@@ -219,9 +212,7 @@ impl Host {
             IdForm::Text => self.id_text().len(),
             IdForm::Null => self.ip().len() + 12 + service.grouped().len(),
             IdForm::Empty => self.ip().len() + 8 + service.grouped().len(),
-            IdForm::Cluster => {
-                self.ip().len() + 8 + self.cluster().len() + service.grouped().len()
-            }
+            IdForm::Cluster => self.ip().len() + 8 + self.cluster().len() + service.grouped().len(),
         };
         // Keys, quotes and commas are 271 bytes; port and weight rarely take more than 9.
         280 + id
@@ -304,18 +295,17 @@ fn identity(
     ids: &mut Ids,
     now: Now,
 ) -> (IdForm, String) {
-    let text = |text: &Option<Text<'_>>| text.as_ref().map(|text| text.0.to_string());
-    if let Some(own) = text(&instance.instance_id).filter(|own| !own.is_empty()) {
-        return (IdForm::Text, own);
+    if let Some(own) = instance.instance_id.as_deref().filter(|own| !own.is_empty()) {
+        return (IdForm::Text, own.to_owned());
     }
-    let sent_cluster = text(&instance.cluster_name);
-    let cluster = sent_cluster.as_deref().unwrap_or("null");
-    let named = text(&instance.service_name).filter(|name| !name.trim().is_empty());
-    let grouped = named.as_deref().unwrap_or(service.grouped());
-    if find(&instance.metadata, ID_GENERATOR) == Some(SNOWFLAKE) {
+    let sent_cluster = instance.cluster_name.as_deref();
+    let cluster = sent_cluster.unwrap_or("null");
+    let named = instance.service_name.as_deref().filter(|name| !name.trim().is_empty());
+    let grouped = named.unwrap_or(service.grouped());
+    if instance.metadata.get(ID_GENERATOR) == Some(SNOWFLAKE) {
         return (IdForm::Text, format!("{}#{cluster}#{grouped}", ids.next(now)));
     }
-    let form = match sent_cluster.as_deref() {
+    let form = match sent_cluster {
         None => IdForm::Null,
         Some("") => IdForm::Empty,
         Some(name) if !name.trim().is_empty() => IdForm::Cluster,
@@ -324,44 +314,19 @@ fn identity(
     if form != IdForm::Text && grouped == service.grouped() {
         return (form, String::new());
     }
-    let ip = text(&instance.ip);
-    let ip = ip.as_deref().unwrap_or("null");
+    let ip = instance.ip.as_deref().unwrap_or("null");
     (IdForm::Text, format!("{ip}#{}#{cluster}#{grouped}", instance.port))
 }
 
-/// Up to this many pairs, repeated keys are found by comparing each with each.
-const PAIRS_COMPARED_MAX: usize = 16;
-
-/// Appends metadata as a JSON object, or nothing when there is none. Of a repeated key the last value
-/// counts, at the place of the first, as in Java's map.
+/// Appends metadata as a JSON object, or nothing when there is none.
 fn metadata_json(out: &mut Vec<u8>, metadata: &Pairs<'_>) {
-    let pairs = &metadata.0;
-    let index: Option<HashMap<&str, (usize, usize)>> = (pairs.len() > PAIRS_COMPARED_MAX).then(|| {
-        let mut index = HashMap::new();
-        for (at, (key, _)) in pairs.iter().enumerate() {
-            index.entry(key.0.as_ref()).or_insert((at, at)).1 = at;
-        }
-        index
-    });
-    let first_and_last = |key: &str| match &index {
-        Some(index) => index[key],
-        None => {
-            let same = |pair: &(Text<'_>, Text<'_>)| pair.0.0 == key;
-            let first = pairs.iter().position(same).expect("the key is one of them");
-            (first, pairs.iter().rposition(same).expect("the key is one of them"))
-        }
-    };
     let mut before = b'{';
-    for (at, (key, _)) in pairs.iter().enumerate() {
-        let (first, last) = first_and_last(key.0.as_ref());
-        if at != first || RESERVED.contains(&key.0.as_ref()) {
-            continue;
-        }
+    for (key, value) in metadata.iter().filter(|(key, _)| !RESERVED.contains(key)) {
         out.push(before);
         before = b',';
-        write::quoted(out, &key.0);
+        write::quoted(out, key);
         out.push(b':');
-        write::quoted(out, &pairs[last].1.0);
+        write::quoted(out, value);
     }
     if before == b',' {
         out.push(b'}');
@@ -371,7 +336,7 @@ fn metadata_json(out: &mut Vec<u8>, metadata: &Pairs<'_>) {
 /// Appends the members after `metadata` when reserved keys make them differ from the usual ones.
 fn special_tail(out: &mut Vec<u8>, metadata: &Pairs<'_>) {
     let beats = Beats::of(metadata);
-    let generator = find(metadata, ID_GENERATOR);
+    let generator = metadata.get(ID_GENERATOR);
     if beats == Beats::DEFAULT && generator.is_none() {
         return;
     }

@@ -129,9 +129,12 @@ mod tests {
 
     #[test]
     fn numbers_are_written_as_java_does() {
-        for (value, expected) in
-            [(0, "0"), (-1, "-1"), (i64::MAX, "9223372036854775807"), (i64::MIN, "-9223372036854775808")]
-        {
+        for (value, expected) in [
+            (0, "0"),
+            (-1, "-1"),
+            (i64::MAX, "9223372036854775807"),
+            (i64::MIN, "-9223372036854775808"),
+        ] {
             assert_eq!(written(|out| number(out, value)), expected);
         }
         for (value, expected) in
