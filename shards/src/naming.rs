@@ -2,9 +2,11 @@
 
 pub mod accept;
 pub mod answer;
+pub mod check;
 pub mod directory;
 pub mod fuzzy;
 pub mod host;
 pub mod owner;
 pub mod rules;
 pub mod view;
+pub mod write;

@@ -48,7 +48,10 @@ impl Table {
         let (records, used) =
             self.pages[page].get_or_insert_with(|| (Box::new([const { None }; PAGE]), 0));
         let before = records[place].replace(connection);
-        assert!(before.is_none(), "a slot is used again only after its connection was reported gone");
+        assert!(
+            before.is_none(),
+            "a slot is used again only after its connection was reported gone"
+        );
         *used += 1;
         self.len += 1;
     }

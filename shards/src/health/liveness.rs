@@ -20,18 +20,15 @@ impl HomeState {
         let waiting_until = unwrapped(connection.waiting_until, now_ms);
         let alive = match (connection.stage, connection.waiting) {
             (Stage::Closing, _) => return None,
-            (Stage::Accepted, _) => {
-                connection.last_active_ms + u64::from(self.settings.setup_ms)
-            }
+            (Stage::Accepted, _) => connection.last_active_ms + u64::from(self.settings.setup_ms),
             (Stage::Registered, Waiting::Nothing) => {
                 connection.last_active_ms + u64::from(self.settings.idle_ms)
             }
             (Stage::Registered, _) => waiting_until,
         };
         let congested = u64::from(self.settings.congested_ms);
-        let reading = connection
-            .congested
-            .then(|| unwrapped(connection.congested_since, now_ms) + congested);
+        let reading =
+            connection.congested.then(|| unwrapped(connection.congested_since, now_ms) + congested);
         Some(reading.map_or(alive, |reading| reading.min(alive)))
     }
 
@@ -70,9 +67,7 @@ impl HomeState {
         let reason = match (connection.stage, connection.waiting) {
             (Stage::Accepted, _) => CloseReason::NeverSetUp,
             (_, Waiting::Reset) => CloseReason::Stopping,
-            (_, Waiting::Detection)
-                if unwrapped(connection.waiting_until, now_ms) <= now_ms =>
-            {
+            (_, Waiting::Detection) if unwrapped(connection.waiting_until, now_ms) <= now_ms => {
                 CloseReason::Ejected
             }
             _ if connection.congested

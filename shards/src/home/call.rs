@@ -74,9 +74,7 @@ impl HomeState {
             Request::SubscribeService(request) => {
                 (Kind::SubscribeService, self.subscription(waiter, &request, turn))
             }
-            Request::ServiceList(request) => {
-                (Kind::ServiceList, self.list(waiter, &request, turn))
-            }
+            Request::ServiceList(request) => (Kind::ServiceList, self.list(waiter, &request, turn)),
             Request::NamingFuzzyWatch(request) => {
                 (Kind::NamingFuzzyWatch, self.fuzzy(waiter, &request, turn))
             }

@@ -1,84 +1,209 @@
-//! The JSON of every answer and push of the naming and connection modules.
+//! The JSON of every answer and push of the naming and connection modules (`grpc-protocol.md` 11, 13).
+//!
+//! Key order is free on this wire; keys and their presence are the reference's. Answers carry no
+//! `requestId`, requests to a client carry `headers` (empty) and `module`.
 
-use crate::effect::Body;
+use crate::effect::{Body, Json, Short};
 use crate::key::ServiceKey;
+use crate::limits::LIST_BYTES_MAX;
 use crate::message::NameChange;
 use crate::naming::accept::Refusal;
+use crate::naming::write::{self, Digits};
 use bytes::Bytes;
 use nacre_proto::request::Kind;
 
+const ERROR_RESPONSE: &str = "ErrorResponse";
+
+const fn fixed(kind: &'static str, json: &'static str) -> Body {
+    Body { kind, json: Json::Static(json) }
+}
+
 /// `HealthCheckResponse`.
 pub fn health() -> Body {
-    todo!()
+    fixed("HealthCheckResponse", r#"{"resultCode":200,"errorCode":0,"success":true}"#)
 }
+
 /// `ServerCheckResponse`.
-pub fn server_check(_connection_id: &str) -> Body {
-    todo!()
+pub fn server_check(connection_id: &str) -> Body {
+    let mut out = br#"{"resultCode":200,"errorCode":0,"connectionId":"#.to_vec();
+    write::quoted(&mut out, connection_id);
+    out.extend_from_slice(br#","supportAbilityNegotiation":true,"success":true}"#);
+    Body { kind: "ServerCheckResponse", json: Json::Owned(out) }
 }
+
 /// `InstanceResponse` of a registration.
 pub fn registered() -> Body {
-    todo!()
+    fixed(
+        "InstanceResponse",
+        r#"{"resultCode":200,"errorCode":0,"type":"registerInstance","success":true}"#,
+    )
 }
-/// `InstanceResponse` of a deregistration.
+
+/// `InstanceResponse` of a deregistration, also of one that found nothing.
 pub fn deregistered() -> Body {
-    todo!()
+    fixed(
+        "InstanceResponse",
+        r#"{"resultCode":200,"errorCode":0,"type":"deregisterInstance","success":true}"#,
+    )
 }
+
 /// `BatchInstanceResponse`.
 pub fn batch() -> Body {
-    todo!()
+    fixed(
+        "BatchInstanceResponse",
+        r#"{"resultCode":200,"errorCode":0,"type":"batchRegisterInstance","success":true}"#,
+    )
 }
+
+const BEFORE_INFO: &str = r#"{"resultCode":200,"errorCode":0,"serviceInfo":"#;
+
 /// `QueryServiceResponse` around a `ServiceInfo` (`View::body`).
-pub fn query(_info: Bytes) -> Body {
-    todo!()
+pub fn query(info: Bytes) -> Body {
+    let before = Short::of(&[BEFORE_INFO]);
+    let json = Json::Shared { before, shared: info, after: r#","success":true}"# };
+    Body { kind: "QueryServiceResponse", json }
 }
-/// `SubscribeServiceResponse` around a `ServiceInfo` (`View::body`).
-pub fn subscribe(_info: Bytes) -> Body {
-    todo!()
+
+/// `SubscribeServiceResponse` around a `ServiceInfo` (`View::body`); of an unsubscribe as well.
+pub fn subscribe(info: Bytes) -> Body {
+    let before = Short::of(&[BEFORE_INFO]);
+    let after = r#","message":"success","success":true}"#;
+    Body { kind: "SubscribeServiceResponse", json: Json::Shared { before, shared: info, after } }
 }
-/// `ServiceListResponse`.
-pub fn service_list<'a>(_count: usize, _names: impl Iterator<Item = &'a str>) -> Body {
-    todo!()
+
+/// `ServiceListResponse`: how many there are, and the plain names of one page.
+pub fn service_list<'a>(count: usize, names: impl Iterator<Item = &'a str>) -> Body {
+    let mut out = br#"{"resultCode":200,"errorCode":0,"count":"#.to_vec();
+    write::number(&mut out, count as i64);
+    out.extend_from_slice(br#","serviceNames":["#);
+    for (at, name) in names.enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        write::quoted(&mut out, name);
+        if out.len() > LIST_BYTES_MAX {
+            return list_too_long();
+        }
+    }
+    out.extend_from_slice(br#"],"success":true}"#);
+    Body { kind: "ServiceListResponse", json: Json::Owned(out) }
 }
+
+/// A page no client could receive.
+fn list_too_long() -> Body {
+    let json = concat!(
+        r#"{"resultCode":500,"errorCode":400,"message":"The page exceeds 10485760 bytes, "#,
+        r#"ask for a smaller pageSize.","count":0,"success":false}"#
+    );
+    fixed("ServiceListResponse", json)
+}
+
 /// `NamingFuzzyWatchResponse`, success (watch and cancel).
 pub fn fuzzy() -> Body {
-    todo!()
+    fixed("NamingFuzzyWatchResponse", r#"{"resultCode":200,"errorCode":0,"success":true}"#)
 }
-/// `NotifySubscriberRequest` around a `ServiceInfo`.
-pub fn notify(_request_id: u64, _info: Bytes) -> Body {
-    todo!()
+
+/// `NamingFuzzyWatchResponse`: too many patterns, this one is not watched.
+pub fn fuzzy_patterns_over() -> Body {
+    let json = concat!(
+        r#"{"resultCode":500,"errorCode":50310,"#,
+        r#""message":"fuzzy watch pattern over limit","success":false}"#
+    );
+    fixed("NamingFuzzyWatchResponse", json)
 }
-/// `SetupAckRequest` with the server's abilities.
-pub fn setup_ack(_abilities: &[(&str, bool)]) -> Body {
-    todo!()
+
+/// `NamingFuzzyWatchResponse`: watched, but only as many names as the limit allows are told.
+pub fn fuzzy_matches_over() -> Body {
+    let json = concat!(
+        r#"{"resultCode":500,"errorCode":50311,"#,
+        r#""message":"fuzzy watch pattern matched count over limit","success":false}"#
+    );
+    fixed("NamingFuzzyWatchResponse", json)
 }
+
+/// `NotifySubscriberRequest` around a `ServiceInfo`: no copy, no allocation.
+pub fn notify(request_id: u64, info: Bytes) -> Body {
+    let before = Short::of(&[
+        r#"{"headers":{},"requestId":""#,
+        Digits::of(request_id).as_str(),
+        r#"","serviceInfo":"#,
+    ]);
+    let json = Json::Shared { before, shared: info, after: r#","module":"naming"}"# };
+    Body { kind: "NotifySubscriberRequest", json }
+}
+
+/// `SetupAckRequest` with the server's abilities. Carries no id, expects no answer.
+pub fn setup_ack(abilities: &[(&str, bool)]) -> Body {
+    let mut out = br#"{"headers":{},"abilityTable":{"#.to_vec();
+    for (at, (ability, on)) in abilities.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        write::quoted(&mut out, ability);
+        out.push(b':');
+        write::boolean(&mut out, *on);
+    }
+    out.extend_from_slice(br#"},"module":"internal"}"#);
+    Body { kind: "SetupAckRequest", json: Json::Owned(out) }
+}
+
 /// `ClientDetectionRequest`.
-pub fn client_detection(_request_id: u64) -> Body {
-    todo!()
+pub fn client_detection(request_id: u64) -> Body {
+    let mut out = to_client(request_id);
+    out.extend_from_slice(br#","module":"internal"}"#);
+    Body { kind: "ClientDetectionRequest", json: Json::Owned(out) }
 }
+
+/// The start of a request to a client, up to its own members.
+fn to_client(request_id: u64) -> Vec<u8> {
+    let mut out = br#"{"headers":{},"requestId":""#.to_vec();
+    out.extend_from_slice(Digits::of(request_id).as_str().as_bytes());
+    out.push(b'"');
+    out
+}
+
 /// Where a `ConnectResetRequest` points to.
 #[derive(Debug, Clone, Copy)]
 pub struct Redirect<'a> {
     pub ip: &'a str,
     pub port: &'a str,
 }
-/// `ConnectResetRequest`.
+
+/// `ConnectResetRequest`. Without a redirect the client takes the next server of its list.
 pub fn connect_reset(
-    _request_id: u64,
-    _redirect: Option<Redirect<'_>>,
-    _connection_id: Option<&str>,
+    request_id: u64,
+    redirect: Option<Redirect<'_>>,
+    connection_id: Option<&str>,
 ) -> Body {
-    todo!()
+    let mut out = to_client(request_id);
+    let members = [
+        (",\"serverIp\":", redirect.map(|to| to.ip)),
+        (",\"serverPort\":", redirect.map(|to| to.port)),
+        (",\"connectionId\":", connection_id),
+    ];
+    for (key, value) in members {
+        if let Some(value) = value {
+            out.extend_from_slice(key.as_bytes());
+            write::quoted(&mut out, value);
+        }
+    }
+    out.extend_from_slice(br#","module":"internal"}"#);
+    Body { kind: "ConnectResetRequest", json: Json::Owned(out) }
 }
+
 /// One `NamingFuzzyWatchSyncRequest`.
 #[derive(Debug, Clone, Copy)]
 pub struct FuzzySync<'a> {
     pub kind: SyncKind,
     pub pattern: &'a str,
+    /// Empty with [`SyncKind::Finish`].
     pub contexts: &'a [(ServiceKey, NameChange)],
+    /// 1 with [`SyncKind::Finish`].
     pub total_batch: usize,
     /// From 1.
     pub current_batch: usize,
 }
+
 /// `syncType`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SyncKind {
@@ -86,22 +211,109 @@ pub enum SyncKind {
     Init,
     /// `FUZZY_WATCH_DIFF_SYNC_NOTIFY`.
     Diff,
-    /// `FINISH_FUZZY_WATCH_INIT_NOTIFY`: no contexts, batch 1 of 1.
+    /// `FINISH_FUZZY_WATCH_INIT_NOTIFY`.
     Finish,
 }
+
+impl SyncKind {
+    fn name(self) -> &'static str {
+        match self {
+            SyncKind::Init => "FUZZY_WATCH_INIT_NOTIFY",
+            SyncKind::Diff => "FUZZY_WATCH_DIFF_SYNC_NOTIFY",
+            SyncKind::Finish => "FINISH_FUZZY_WATCH_INIT_NOTIFY",
+        }
+    }
+}
+
+fn changed_type(change: NameChange) -> &'static str {
+    match change {
+        NameChange::Added => "ADD_SERVICE",
+        NameChange::Deleted => "DELETE_SERVICE",
+    }
+}
+
 /// `NamingFuzzyWatchSyncRequest`.
-pub fn fuzzy_sync(_request_id: u64, _sync: FuzzySync<'_>) -> Body {
-    todo!()
+pub fn fuzzy_sync(request_id: u64, sync: FuzzySync<'_>) -> Body {
+    let mut out = to_client(request_id);
+    out.extend_from_slice(b",\"syncType\":");
+    write::quoted(&mut out, sync.kind.name());
+    out.extend_from_slice(b",\"groupKeyPattern\":");
+    write::quoted(&mut out, sync.pattern);
+    out.extend_from_slice(b",\"contexts\":[");
+    for (at, (service, change)) in sync.contexts.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(b"{\"serviceKey\":");
+        write::quoted(&mut out, service.text());
+        out.extend_from_slice(b",\"changedType\":");
+        write::quoted(&mut out, changed_type(*change));
+        out.push(b'}');
+    }
+    out.extend_from_slice(b"],\"totalBatch\":");
+    write::number(&mut out, sync.total_batch as i64);
+    out.extend_from_slice(b",\"currentBatch\":");
+    write::number(&mut out, sync.current_batch as i64);
+    out.extend_from_slice(br#","module":"naming"}"#);
+    Body { kind: "NamingFuzzyWatchSyncRequest", json: Json::Owned(out) }
 }
+
 /// `NamingFuzzyWatchChangeNotifyRequest`.
-pub fn fuzzy_change(_request_id: u64, _service: &ServiceKey, _change: NameChange) -> Body {
-    todo!()
+pub fn fuzzy_change(request_id: u64, service: &ServiceKey, change: NameChange) -> Body {
+    let mut out = to_client(request_id);
+    out.extend_from_slice(br#","syncType":"FUZZY_WATCH_RESOURCE_CHANGED","serviceKey":"#);
+    write::quoted(&mut out, service.text());
+    out.extend_from_slice(b",\"changedType\":");
+    write::quoted(&mut out, changed_type(change));
+    out.extend_from_slice(br#","module":"naming"}"#);
+    Body { kind: "NamingFuzzyWatchChangeNotifyRequest", json: Json::Owned(out) }
 }
-/// `ErrorResponse` built from a code and a text: `resultCode` 500.
-pub fn error(_code: i32, _message: &str) -> Body {
-    todo!()
+
+/// `ErrorResponse` built from a code and a text: `resultCode` 500 (`grpc-protocol.md` 3.4).
+pub fn error(code: i32, message: &str) -> Body {
+    failure(ERROR_RESPONSE, 500, code, message)
 }
+
+/// A failing answer of the request's own type, `resultCode` 500: what filters and the 503 give.
+pub fn typed_error(kind: Kind, code: i32, message: &str) -> Body {
+    failure(response_of(kind), 500, code, message)
+}
+
 /// The failing answer to a request of this kind: typed or `ErrorResponse`.
-pub fn refusal(_refusal: &Refusal, _kind: Kind) -> Body {
-    todo!()
+pub fn refusal(refusal: &Refusal, kind: Kind) -> Body {
+    let response = if refusal.typed { response_of(kind) } else { ERROR_RESPONSE };
+    failure(response, refusal.result_code, refusal.error_code, &refusal.message)
 }
+
+/// The response type of a request; `ErrorResponse` where there is none of its own.
+fn response_of(kind: Kind) -> &'static str {
+    match kind {
+        Kind::ServerCheck => "ServerCheckResponse",
+        Kind::HealthCheck => "HealthCheckResponse",
+        Kind::Instance => "InstanceResponse",
+        Kind::BatchInstance => "BatchInstanceResponse",
+        Kind::ServiceQuery => "QueryServiceResponse",
+        Kind::SubscribeService => "SubscribeServiceResponse",
+        Kind::ServiceList => "ServiceListResponse",
+        Kind::NamingFuzzyWatch => "NamingFuzzyWatchResponse",
+        _ => ERROR_RESPONSE,
+    }
+}
+
+fn failure(response: &'static str, result_code: i32, error_code: i32, message: &str) -> Body {
+    let mut out = b"{\"resultCode\":".to_vec();
+    write::number(&mut out, i64::from(result_code));
+    out.extend_from_slice(b",\"errorCode\":");
+    write::number(&mut out, i64::from(error_code));
+    out.extend_from_slice(b",\"message\":");
+    write::quoted(&mut out, message);
+    // Java's primitives are there also in a failure.
+    if response == "ServiceListResponse" {
+        out.extend_from_slice(b",\"count\":0");
+    }
+    out.extend_from_slice(b",\"success\":false}");
+    Body { kind: response, json: Json::Owned(out) }
+}
+
+#[cfg(test)]
+mod tests;

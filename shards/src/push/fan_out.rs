@@ -160,9 +160,10 @@ impl HomeState {
         let subscription = &self.subscriptions.records[index];
         let service = &self.subscriptions.services[subscription.service];
         subscription.stage != Stage::Asked
-            && service.view.as_ref().is_some_and(|view| {
-                subscription.owed || subscription.revision < view.revision
-            })
+            && service
+                .view
+                .as_ref()
+                .is_some_and(|view| subscription.owed || subscription.revision < view.revision)
     }
 
     /// Pushes the latest state, unless the client does not read.

@@ -186,7 +186,6 @@ pub struct Patterns {
 #[derive(Debug)]
 struct Watched {
     pattern: Pattern,
-    text: Box<str>,
     /// Slots, in no order.
     watchers: Vec<u32>,
 }
@@ -239,7 +238,7 @@ impl Patterns {
             Some(index) => *index,
             None => {
                 let Some(pattern) = Pattern::parse(text) else { return false };
-                let record = Watched { pattern, text: text.into(), watchers: Vec::new() };
+                let record = Watched { pattern, watchers: Vec::new() };
                 let index = self.records.insert(record);
                 self.by_text.insert(text.into(), index);
                 index

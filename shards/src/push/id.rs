@@ -7,7 +7,8 @@ use crate::limits::{PUSH_INDEX_BITS, SUBSCRIPTIONS_PER_CORE_MAX};
 
 const INDEX_MASK: u64 = (1 << PUSH_INDEX_BITS) - 1;
 
-const _: () = assert!(SUBSCRIPTIONS_PER_CORE_MAX as u64 <= INDEX_MASK, "the last one is for others");
+const _: () =
+    assert!(SUBSCRIPTIONS_PER_CORE_MAX as u64 <= INDEX_MASK, "the last one is for others");
 
 /// What an id is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
