@@ -1,5 +1,7 @@
 //! What an operator may change about a shard. Every core has the same values.
 
+use crate::naming::rules::Rules;
+
 /// Values of the shard's rules, defaults as the reference has them (`ops.md` 3). Times in milliseconds.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -22,6 +24,8 @@ pub struct Settings {
     pub push_retry_ms: u32,
     /// From telling a client to go elsewhere (the server stops) to closing its connection.
     pub stop_ms: u32,
+    /// The rules of naming.
+    pub naming: Rules,
 }
 
 impl Default for Settings {
@@ -36,6 +40,7 @@ impl Default for Settings {
             push_timeout_ms: 5_000,
             push_retry_ms: 1_000,
             stop_ms: 1_000,
+            naming: Rules::default(),
         }
     }
 }
