@@ -6,3 +6,5 @@ pub mod key;
 pub mod limits;
 pub mod message;
 pub mod naming;
+pub mod settings;
+pub mod shard;

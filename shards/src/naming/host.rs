@@ -1,13 +1,428 @@
-//! One published instance.
+//! One published instance, kept compact: what its JSON repeats is written only when a view is built.
+//!
+//! The `hosts[]` element of a service (`grpc-protocol.md` 2.4) is about 380 bytes, of which most is
+//! keys and what the service already says. A [`Host`] keeps the rest: 48 bytes and one text of 20 to 100.
+
+use crate::key::{Core, ServiceKey};
+use crate::message::Now;
+use crate::naming::write;
+use nacre_proto::naming::Instance;
+use nacre_proto::text::{Pairs, Text};
+use std::collections::HashMap;
 
 /// What one client publishes for one service. Replaces whatever it published before.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Publication {
-    pub hosts: Box<[Host]>,
+pub enum Publication {
+    /// From `InstanceRequest`.
+    One(Host),
+    /// From `BatchInstanceRequest`; may be empty.
+    Batch(Box<[Host]>),
 }
 
-/// One instance, its JSON made once.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Host {
-    pub json: Box<str>,
+impl Publication {
+    /// The instances in the order the client gave them.
+    pub fn hosts(&self) -> &[Host] {
+        match self {
+            Publication::One(host) => std::slice::from_ref(host),
+            Publication::Batch(hosts) => hosts,
+        }
+    }
+
+    /// Heap and own bytes, as requested from the allocator.
+    pub fn bytes(&self) -> usize {
+        let heap: usize = self.hosts().iter().map(|host| host.text.len()).sum();
+        let listed = match self {
+            Publication::One(_) => 0,
+            Publication::Batch(hosts) => size_of_val::<[Host]>(hosts),
+        };
+        size_of::<Self>() + heap + listed
+    }
 }
+
+/// One instance. Equal hosts of one service have equal JSON, which is what the reference calls
+/// the same instance.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Host {
+    port: i32,
+    ip_bytes: u16,
+    cluster_bytes: u16,
+    id_bytes: u32,
+    metadata_bytes: u32,
+    weight_bits: u64,
+    /// ip, cluster (empty: `DEFAULT`), instance id (empty: derived), metadata as JSON (empty: none),
+    /// then the members after it where they are not the default.
+    text: Box<str>,
+    healthy: bool,
+    enabled: bool,
+    /// False: the client sent no ip; the member is absent.
+    has_ip: bool,
+    id: IdForm,
+}
+
+// A million instances are a million of these.
+const _: () = assert!(size_of::<Host>() <= 48);
+const _: () = assert!(size_of::<Publication>() <= 48);
+
+/// How the instance id is made when it is shown (`naming.md` 4.3, 18).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum IdForm {
+    /// Kept in the text: the client's own, a snowflake, or anything out of the ordinary.
+    Text,
+    /// `ip#port#null#group@@service`: the client sent no cluster.
+    Null,
+    /// `ip#port##group@@service`: the client sent an empty one.
+    Empty,
+    /// `ip#port#cluster#group@@service`.
+    Cluster,
+}
+
+/// Longest ip or cluster kept, bytes; reached only with the parameter check off.
+pub const FIELD_BYTES_MAX: usize = u16::MAX as usize;
+
+/// The cluster an instance is in when it names none.
+pub const DEFAULT_CLUSTER: &str = "DEFAULT";
+
+/// Metadata keys that the reference keeps its own values under while an instance is published:
+/// they never come back as metadata (`naming.md` 4.1).
+const RESERVED: [&str; 3] = ["customInstanceId", "publishInstanceWeight", "publishInstanceEnable"];
+
+const HEART_BEAT_INTERVAL: &str = "preserved.heart.beat.interval";
+const HEART_BEAT_TIMEOUT: &str = "preserved.heart.beat.timeout";
+const IP_DELETE_TIMEOUT: &str = "preserved.ip.delete.timeout";
+const ID_GENERATOR: &str = "preserved.instance.id.generator";
+
+const SNOWFLAKE: &str = "snowflake";
+
+/// The three times of an instance, ms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Beats {
+    pub interval_ms: i64,
+    pub timeout_ms: i64,
+    pub delete_ms: i64,
+}
+
+impl Beats {
+    /// What an instance without reserved metadata has.
+    pub const DEFAULT: Self = Self { interval_ms: 5_000, timeout_ms: 15_000, delete_ms: 30_000 };
+
+    /// From reserved metadata; a value that is not all digits counts as absent (`naming.md` 4.2).
+    pub fn of(metadata: &Pairs<'_>) -> Self {
+        let time = |key: &str, default: i64| find(metadata, key).and_then(digits).unwrap_or(default);
+        Self {
+            interval_ms: time(HEART_BEAT_INTERVAL, Self::DEFAULT.interval_ms),
+            timeout_ms: time(HEART_BEAT_TIMEOUT, Self::DEFAULT.timeout_ms),
+            delete_ms: time(IP_DELETE_TIMEOUT, Self::DEFAULT.delete_ms),
+        }
+    }
+}
+
+fn digits(text: &str) -> Option<i64> {
+    let all = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    // All digits and still no i64: the reference throws; the default is the kinder answer.
+    all.then(|| text.parse().ok()).flatten()
+}
+
+/// The last value of a key, as a map would hold it.
+fn find<'p>(metadata: &'p Pairs<'_>, key: &str) -> Option<&'p str> {
+    metadata.0.iter().rev().find(|(name, _)| name.0 == key).map(|(_, value)| value.0.as_ref())
+}
+
+impl Host {
+    /// An instance as this service's clients will see it. The caller has checked that port, ip and
+    /// cluster fit ([`FIELD_BYTES_MAX`]).
+    pub fn new(instance: &Instance<'_>, service: &ServiceKey, ids: &mut Ids, now: Now) -> Self {
+        let ip = instance.ip.as_ref().map(|ip| ip.0.as_ref());
+        let sent_cluster = instance.cluster_name.as_ref().map(|name| name.0.as_ref());
+        let cluster = match sent_cluster {
+            Some(name) if !name.trim().is_empty() && name != DEFAULT_CLUSTER => name,
+            _ => "",
+        };
+        let (id, id_text) = identity(instance, service, ids, now);
+        let mut text = Vec::new();
+        text.extend_from_slice(ip.unwrap_or("").as_bytes());
+        text.extend_from_slice(cluster.as_bytes());
+        text.extend_from_slice(id_text.as_bytes());
+        let before_metadata = text.len();
+        metadata_json(&mut text, &instance.metadata);
+        let metadata_bytes = text.len() - before_metadata;
+        special_tail(&mut text, &instance.metadata);
+        let text = String::from_utf8(text).expect("joined from text");
+        let short = |len: usize| u16::try_from(len).expect("checked: FIELD_BYTES_MAX");
+        // A message is at most 10 MiB, so its parts fit 32 bits.
+        let long = |len: usize| u32::try_from(len).expect("less than a message");
+        Self {
+            port: i32::try_from(instance.port).unwrap_or_default(),
+            ip_bytes: short(ip.unwrap_or("").len()),
+            cluster_bytes: short(cluster.len()),
+            id_bytes: long(id_text.len()),
+            metadata_bytes: long(metadata_bytes),
+            weight_bits: instance.weight.to_bits(),
+            text: text.into_boxed_str(),
+            healthy: instance.healthy,
+            enabled: instance.enabled,
+            has_ip: ip.is_some(),
+            id,
+        }
+    }
+
+    /// Address as the client gave it; empty when it gave none.
+    pub fn ip(&self) -> &str {
+        &self.text[..usize::from(self.ip_bytes)]
+    }
+
+    pub fn port(&self) -> i32 {
+        self.port
+    }
+
+    /// Its cluster, `DEFAULT` unless named.
+    pub fn cluster(&self) -> &str {
+        let start = usize::from(self.ip_bytes);
+        match &self.text[start..start + usize::from(self.cluster_bytes)] {
+            "" => DEFAULT_CLUSTER,
+            name => name,
+        }
+    }
+
+    pub fn healthy(&self) -> bool {
+        self.healthy
+    }
+
+    pub fn enabled(&self) -> bool {
+        self.enabled
+    }
+
+    pub fn weight(&self) -> f64 {
+        f64::from_bits(self.weight_bits)
+    }
+
+    fn id_text(&self) -> &str {
+        let start = usize::from(self.ip_bytes) + usize::from(self.cluster_bytes);
+        &self.text[start..start + self.id_bytes as usize]
+    }
+
+    fn metadata(&self) -> &str {
+        let start = self.id_end();
+        &self.text[start..start + self.metadata_bytes as usize]
+    }
+
+    fn special_tail(&self) -> &str {
+        &self.text[self.id_end() + self.metadata_bytes as usize..]
+    }
+
+    fn id_end(&self) -> usize {
+        usize::from(self.ip_bytes) + usize::from(self.cluster_bytes) + self.id_bytes as usize
+    }
+
+    /// Bytes [`Self::write`] appends when nothing needs an escape; a hint for reserving.
+    pub fn json_bytes(&self, service: &ServiceKey) -> usize {
+        let id = match self.id {
+            IdForm::Text => self.id_text().len(),
+            IdForm::Null => self.ip().len() + 12 + service.grouped().len(),
+            IdForm::Empty => self.ip().len() + 8 + service.grouped().len(),
+            IdForm::Cluster => {
+                self.ip().len() + 8 + self.cluster().len() + service.grouped().len()
+            }
+        };
+        // Keys, quotes and commas are 271 bytes; port and weight rarely take more than 9.
+        280 + id
+            + self.ip().len()
+            + self.cluster().len()
+            + service.grouped().len()
+            + self.metadata().len()
+            + self.special_tail().len()
+    }
+
+    /// Appends the `hosts[]` element. Returns where, relative to its start, the value of `healthy`
+    /// stands, for those who show an unhealthy host as healthy. About 100 ns.
+    pub fn write(&self, service: &ServiceKey, out: &mut Vec<u8>) -> usize {
+        let start = out.len();
+        out.extend_from_slice(b"{\"instanceId\":\"");
+        self.write_id(service, out);
+        if self.has_ip {
+            out.extend_from_slice(b"\",\"ip\":\"");
+            write::escaped(out, self.ip());
+        }
+        out.extend_from_slice(b"\",\"port\":");
+        write::number(out, i64::from(self.port));
+        out.extend_from_slice(b",\"weight\":");
+        write::double(out, self.weight());
+        out.extend_from_slice(b",\"healthy\":");
+        let healthy_at = out.len() - start;
+        write::boolean(out, self.healthy);
+        out.extend_from_slice(b",\"enabled\":");
+        write::boolean(out, self.enabled);
+        out.extend_from_slice(b",\"ephemeral\":true,\"clusterName\":\"");
+        write::escaped(out, self.cluster());
+        out.extend_from_slice(b"\",\"serviceName\":\"");
+        write::escaped(out, service.grouped());
+        out.extend_from_slice(b"\",\"metadata\":");
+        self.write_metadata(out);
+        out.push(b'}');
+        healthy_at
+    }
+
+    fn write_id(&self, service: &ServiceKey, out: &mut Vec<u8>) {
+        if self.id == IdForm::Text {
+            return write::escaped(out, self.id_text());
+        }
+        let ip = if self.has_ip { self.ip() } else { "null" };
+        write::escaped(out, ip);
+        out.push(b'#');
+        write::number(out, i64::from(self.port));
+        out.push(b'#');
+        match self.id {
+            IdForm::Null => out.extend_from_slice(b"null"),
+            IdForm::Cluster => write::escaped(out, self.cluster()),
+            IdForm::Empty | IdForm::Text => {}
+        }
+        out.push(b'#');
+        write::escaped(out, service.grouped());
+    }
+
+    /// Metadata and what derives from it (`grpc-protocol.md` 2.4).
+    fn write_metadata(&self, out: &mut Vec<u8>) {
+        const TIMES: &[u8] = b",\"instanceHeartBeatInterval\":5000,\
+            \"instanceHeartBeatTimeOut\":15000,\"ipDeleteTimeout\":30000";
+        if self.metadata_bytes == 0 {
+            out.extend_from_slice(b"{}");
+            out.extend_from_slice(TIMES);
+            out.extend_from_slice(b",\"instanceIdGenerator\":\"simple\"");
+            return;
+        }
+        out.extend_from_slice(self.metadata().as_bytes());
+        match self.special_tail() {
+            "" => out.extend_from_slice(TIMES),
+            tail => out.extend_from_slice(tail.as_bytes()),
+        }
+    }
+}
+
+/// Decides the id's form, and its text where it cannot be derived later.
+fn identity(
+    instance: &Instance<'_>,
+    service: &ServiceKey,
+    ids: &mut Ids,
+    now: Now,
+) -> (IdForm, String) {
+    let text = |text: &Option<Text<'_>>| text.as_ref().map(|text| text.0.to_string());
+    if let Some(own) = text(&instance.instance_id).filter(|own| !own.is_empty()) {
+        return (IdForm::Text, own);
+    }
+    let sent_cluster = text(&instance.cluster_name);
+    let cluster = sent_cluster.as_deref().unwrap_or("null");
+    let named = text(&instance.service_name).filter(|name| !name.trim().is_empty());
+    let grouped = named.as_deref().unwrap_or(service.grouped());
+    if find(&instance.metadata, ID_GENERATOR) == Some(SNOWFLAKE) {
+        return (IdForm::Text, format!("{}#{cluster}#{grouped}", ids.next(now)));
+    }
+    let form = match sent_cluster.as_deref() {
+        None => IdForm::Null,
+        Some("") => IdForm::Empty,
+        Some(name) if !name.trim().is_empty() => IdForm::Cluster,
+        Some(_) => IdForm::Text,
+    };
+    if form != IdForm::Text && grouped == service.grouped() {
+        return (form, String::new());
+    }
+    let ip = text(&instance.ip);
+    let ip = ip.as_deref().unwrap_or("null");
+    (IdForm::Text, format!("{ip}#{}#{cluster}#{grouped}", instance.port))
+}
+
+/// Up to this many pairs, repeated keys are found by comparing each with each.
+const PAIRS_COMPARED_MAX: usize = 16;
+
+/// Appends metadata as a JSON object, or nothing when there is none. Of a repeated key the last value
+/// counts, at the place of the first, as in Java's map.
+fn metadata_json(out: &mut Vec<u8>, metadata: &Pairs<'_>) {
+    let pairs = &metadata.0;
+    let index: Option<HashMap<&str, (usize, usize)>> = (pairs.len() > PAIRS_COMPARED_MAX).then(|| {
+        let mut index = HashMap::new();
+        for (at, (key, _)) in pairs.iter().enumerate() {
+            index.entry(key.0.as_ref()).or_insert((at, at)).1 = at;
+        }
+        index
+    });
+    let first_and_last = |key: &str| match &index {
+        Some(index) => index[key],
+        None => {
+            let same = |pair: &(Text<'_>, Text<'_>)| pair.0.0 == key;
+            let first = pairs.iter().position(same).expect("the key is one of them");
+            (first, pairs.iter().rposition(same).expect("the key is one of them"))
+        }
+    };
+    let mut before = b'{';
+    for (at, (key, _)) in pairs.iter().enumerate() {
+        let (first, last) = first_and_last(key.0.as_ref());
+        if at != first || RESERVED.contains(&key.0.as_ref()) {
+            continue;
+        }
+        out.push(before);
+        before = b',';
+        write::quoted(out, &key.0);
+        out.push(b':');
+        write::quoted(out, &pairs[last].1.0);
+    }
+    if before == b',' {
+        out.push(b'}');
+    }
+}
+
+/// Appends the members after `metadata` when reserved keys make them differ from the usual ones.
+fn special_tail(out: &mut Vec<u8>, metadata: &Pairs<'_>) {
+    let beats = Beats::of(metadata);
+    let generator = find(metadata, ID_GENERATOR);
+    if beats == Beats::DEFAULT && generator.is_none() {
+        return;
+    }
+    for (key, value) in [
+        (",\"instanceHeartBeatInterval\":", beats.interval_ms),
+        (",\"instanceHeartBeatTimeOut\":", beats.timeout_ms),
+        (",\"ipDeleteTimeout\":", beats.delete_ms),
+    ] {
+        out.extend_from_slice(key.as_bytes());
+        write::number(out, value);
+    }
+    if let Some(generator) = generator {
+        out.extend_from_slice(b",\"instanceIdGenerator\":");
+        write::quoted(out, generator);
+    }
+}
+
+/// Source of snowflake instance ids of one home core: 41 bits of milliseconds, 10 of the core, 12 of a
+/// counter. A function of what it was asked before and when, so a simulation repeats itself.
+#[derive(Debug, Clone)]
+pub struct Ids {
+    core: u64,
+    last_ms: u64,
+    sequence: u64,
+}
+
+impl Ids {
+    /// Milliseconds at 2020-01-01, so that 41 bits last until 2089.
+    const EPOCH_MS: u64 = 1_577_836_800_000;
+    const CORE_BITS: u32 = 10;
+    const SEQUENCE_BITS: u32 = 12;
+
+    pub fn new(core: Core) -> Self {
+        Self { core: u64::from(core.0) % (1 << Self::CORE_BITS), last_ms: 0, sequence: 0 }
+    }
+
+    /// The next id; never the same twice in a process. Beyond 4,096 a millisecond it borrows from the next.
+    pub fn next(&mut self, now: Now) -> u64 {
+        let now_ms = now.unix_ms.saturating_sub(Self::EPOCH_MS);
+        if now_ms > self.last_ms {
+            (self.last_ms, self.sequence) = (now_ms, 0);
+        } else {
+            self.sequence += 1;
+            if self.sequence == 1 << Self::SEQUENCE_BITS {
+                (self.last_ms, self.sequence) = (self.last_ms + 1, 0);
+            }
+        }
+        let time = self.last_ms << (Self::CORE_BITS + Self::SEQUENCE_BITS);
+        time | self.core << Self::SEQUENCE_BITS | self.sequence
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,1 @@
+//! The names of a namespace, on its directory core: service lists and fuzzy watches.

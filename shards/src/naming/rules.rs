@@ -1,0 +1,34 @@
+//! The settings the naming rules obey; read once at start, the same on every core.
+
+/// Effective settings of naming. `Default` is what the reference does unconfigured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rules {
+    /// `nacos.core.param.check.enabled`.
+    pub param_check: bool,
+    /// `nacos.naming.service.metadata.length`: UTF-16 units of all keys and values of one instance.
+    pub metadata_units_max: usize,
+    /// `nacos.naming.fuzzy.watch.max.pattern.count`: patterns one directory core keeps.
+    pub fuzzy_patterns_max: usize,
+    /// `nacos.naming.fuzzy.watch.max.pattern.match.service.count`: names kept per pattern.
+    pub fuzzy_matches_max: usize,
+    /// `nacos.naming.clean.empty-service.interval`: time between two scans, ms.
+    pub empty_scan_ms: u64,
+    /// `nacos.naming.clean.empty-service.expired-time`: least age of an empty service, ms.
+    pub empty_expired_ms: u64,
+    /// `defaultPushCacheMillis`: the `cacheMillis` clients are told.
+    pub cache_ms: u64,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            param_check: true,
+            metadata_units_max: 1_024,
+            fuzzy_patterns_max: 20,
+            fuzzy_matches_max: 500,
+            empty_scan_ms: 60_000,
+            empty_expired_ms: 60_000,
+            cache_ms: 10_000,
+        }
+    }
+}
