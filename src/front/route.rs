@@ -1,12 +1,12 @@
 //! The two methods of the wire (`grpc-protocol.md` 1.1).
 
-use crate::grpc::{Method, MethodKind};
+use crate::grpc::{Kind, Method};
 
 /// `/Request/request`: one payload in, one payload out.
-pub const UNARY: Method = Method { id: 0, kind: MethodKind::Unary };
+pub const UNARY: Method = Method { id: 0, kind: Kind::Unary };
 
 /// `/BiRequestStream/requestBiStream`: setup and acks in, pushes out.
-pub const STREAM: Method = Method { id: 1, kind: MethodKind::Bidi };
+pub const STREAM: Method = Method { id: 1, kind: Kind::Bidi };
 
 /// The method of a path; `None` is answered `UNIMPLEMENTED`.
 pub fn method(path: &[u8]) -> Option<Method> {

@@ -1,7 +1,7 @@
 //! A unary payload becomes a message for the shard, or an answer at once: the rows of
 //! `grpc-protocol.md` 4 that need no connection.
 
-use nacre_proto::code;
+use nacre_proto::code::Code;
 use nacre_proto::payload::PayloadView;
 use nacre_proto::request::{Kind, Request};
 use nacre_shards::effect::Body;
@@ -29,16 +29,16 @@ pub fn translate(conn: ConnKey, stream: u32, started: bool, bytes: &[u8]) -> (Ki
     let kind = Kind::of(view.kind);
     let unary = match kind {
         Kind::ClusterOnly => Unary::Answer(answer::error(
-            code::BAD_GATEWAY,
+            Code::BadGateway.number(),
             &format!(" invoke {} from sdk is forbidden", view.kind),
         )),
         _ if !started => Unary::Answer(answer::error(
-            code::INVALID_SERVER_STATUS,
+            Code::InvalidServerStatus.number(),
             "Server is starting,please try later.",
         )),
         Kind::ServerCheck => Unary::Message(Message::ServerCheck { conn, stream }),
         Kind::ConnectionSetup | Kind::Response | Kind::NoHandler | Kind::Unknown => {
-            Unary::Answer(answer::error(code::NO_HANDLER, "RequestHandler Not Found"))
+            Unary::Answer(answer::error(Code::NoHandler.number(), "RequestHandler Not Found"))
         }
         _ => Unary::Message(Message::Call {
             conn,
