@@ -1,1 +1,3 @@
 //! How one node runs: cores, sockets, HTTP/2, carriage. Knows no Nacos rule it could ask `shards` for.
+
+pub mod engine;
