@@ -3,7 +3,10 @@
 
 pub mod admin;
 pub mod boot;
+pub mod engine;
 pub mod front;
 pub mod grpc;
 pub mod http1;
 pub mod http2;
+pub mod mesh;
+pub mod pump;

@@ -16,7 +16,7 @@ pub struct Body {
 
 impl Body {
     /// A message that is no failure.
-    pub fn new(kind: &'static str, json: Json) -> Self {
+    pub const fn new(kind: &'static str, json: Json) -> Self {
         Self { kind, json, error_code: 0 }
     }
 }

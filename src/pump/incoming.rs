@@ -17,6 +17,17 @@ pub struct Arrival {
     pub at_us: u64,
 }
 
+/// What cannot be done while the protocol is being driven, kept for right after.
+#[derive(Debug, Default)]
+pub struct Noted {
+    /// Calls that fail as gRPC calls, with what to say.
+    pub failures: Vec<(u32, Status, String)>,
+    /// The client ended its bidirectional stream: it leaves.
+    pub left: bool,
+    /// Messages of streams that were dropped, since the start.
+    pub dropped: u64,
+}
+
 /// Lives for one receive of one connection.
 pub struct Incoming<'a> {
     pub conn: ConnKey,
@@ -24,14 +35,12 @@ pub struct Incoming<'a> {
     pub now_us: u64,
     pub shard: &'a mut Shard,
     pub effects: &'a mut Effects,
+    /// Calls of this receive.
     pub arrivals: &'a mut Vec<Arrival>,
+    /// Calls of earlier ones that another core answers.
+    pub calls: &'a mut Vec<Arrival>,
     pub pushes_on: &'a mut u32,
-    /// Calls that fail as gRPC calls, with what to say.
-    pub failures: &'a mut Vec<(u32, Status, String)>,
-    /// The bidirectional stream has ended: the client leaves.
-    pub left: &'a mut bool,
-    /// Messages of the stream that were dropped.
-    pub dropped: &'a mut u64,
+    pub noted: &'a mut Noted,
 }
 
 impl Service for Incoming<'_> {
@@ -49,7 +58,7 @@ impl Service for Incoming<'_> {
 
     fn half_closed(&mut self, stream: u32, method: Method) {
         if method == route::STREAM && stream == *self.pushes_on {
-            *self.left = true;
+            self.noted.left = true;
         }
     }
 
@@ -58,6 +67,7 @@ impl Service for Incoming<'_> {
             self.half_closed(stream, method);
         } else {
             self.arrivals.retain(|arrival| arrival.stream != stream);
+            self.calls.retain(|arrival| arrival.stream != stream);
         }
     }
 }
@@ -72,7 +82,7 @@ impl Incoming<'_> {
                 self.effects.push(Effect::Reply { conn: self.conn, stream, body, delay_ms: 0 });
             }
             unary::Unary::Malformed(text) => {
-                self.failures.push((stream, Status::Internal, text));
+                self.noted.failures.push((stream, Status::Internal, text));
             }
         }
     }
@@ -87,7 +97,7 @@ impl Incoming<'_> {
                 }
                 self.tell(message);
             }
-            Err(_) => *self.dropped += 1,
+            Err(_) => self.noted.dropped += 1,
         }
     }
 

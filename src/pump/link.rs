@@ -1,5 +1,6 @@
 //! One client connection as its home core's pump sees it.
 
+use super::incoming::Arrival;
 use crate::engine::Socket;
 use crate::grpc;
 use nacre_shards::key::{ConnKey, Home};
@@ -14,8 +15,25 @@ pub struct Link {
     pub congested: bool,
     /// Being closed: what still arrives is not looked at.
     pub leaving: bool,
-    /// There is an entry for it in `Checks`.
-    pub check_waits: bool,
+    /// The earliest entry for it in `Checks`.
+    pub check_due: Option<u64>,
+    /// Calls that another core answers; empty and without heap when idle.
+    pub calls: Vec<Arrival>,
+}
+
+impl Link {
+    /// A connection accepted at `tick_ms`.
+    pub fn new(socket: Socket, tick_ms: u64) -> Self {
+        Self {
+            socket,
+            grpc: grpc::Connection::new(tick_ms),
+            pushes_on: 0,
+            congested: false,
+            leaving: false,
+            check_due: None,
+            calls: Vec::new(),
+        }
+    }
 }
 
 /// One kibibyte is the budget of an idle client, all rooms together.

@@ -1,8 +1,8 @@
-//! What the cores of one node share: fixed facts, and the two counters that must be node-wide.
+//! What the cores of one node share: fixed facts, and the one counter that must be node-wide.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Shared by all cores. Relaxed atomics only: nothing else depends on their order.
+/// Shared by all cores. The count is relaxed: nothing else depends on its order.
 #[derive(Debug)]
 pub struct Node {
     /// Cores of this node.
@@ -12,7 +12,6 @@ pub struct Node {
     /// Client connections the whole node admits; over it a connection is closed.
     pub connections_max: u64,
     connections: AtomicU64,
-    stopping: AtomicBool,
 }
 
 impl Node {
@@ -22,7 +21,6 @@ impl Node {
             own_ip: own_ip.into(),
             connections_max,
             connections: AtomicU64::new(0),
-            stopping: AtomicBool::new(false),
         }
     }
 
@@ -43,15 +41,6 @@ impl Node {
     /// Client connections now.
     pub fn connections(&self) -> u64 {
         self.connections.load(Ordering::Relaxed)
-    }
-
-    /// Asks every core to stop; each sees it in its next turn.
-    pub fn stop(&self) {
-        self.stopping.store(true, Ordering::Relaxed);
-    }
-
-    pub fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
     }
 }
 
