@@ -33,7 +33,7 @@ pub fn init(settings: &LogSettings) -> Result<(), String> {
 }
 
 /// The line at the start: what runs, where, on what, with what, guarded by what.
-pub fn started(settings: &Settings, took_ms: u64) {
+pub fn started(settings: &Settings) {
     tracing::info!(
         target: "nacre::start",
         version = env!("CARGO_PKG_VERSION"),
@@ -43,7 +43,6 @@ pub fn started(settings: &Settings, took_ms: u64) {
         data = %settings.data.display(),
         config = %settings.file.as_ref().map_or("none".into(), |path| path.display().to_string()),
         auth = "off",
-        took_ms,
         "nacre serves"
     );
 }

@@ -4,7 +4,7 @@ use crate::boot::keys;
 use clap::Parser;
 use std::path::PathBuf;
 
-/// What may be typed. See [`crate::boot::start::read`] for what becomes of it.
+/// What may be typed. See [`crate::boot::start::settings`] for what becomes of it.
 #[derive(Debug, Parser)]
 #[command(
     name = "nacre",
@@ -126,6 +126,7 @@ Exit codes:
   3  a setting cannot work: key, value, where it came from and what is allowed are printed
   4  the machine lacks something (kernel, io_uring, limits): what, and the remedy, are printed
   5  the data directory cannot be used, or another process uses it
+  6  an address cannot be listened on, or another process listens there
 
 SIGTERM or SIGINT (Ctrl-C) stops in order: clients are told to go, at most nacre.stop.drain-ms
 passes, exit code 0. A second one stops at once.

@@ -17,8 +17,9 @@ pub const MEMLOCK_BYTES_PER_CORE: u64 = 512 * 1024;
 /// Open files below which even a small service cannot be served: listeners, rings, log, HTTP.
 pub const NOFILE_MIN: u64 = 256;
 
-/// Open files below which a warning is due: a ring holds at most this many connections.
-pub const NOFILE_COMFORTABLE: u64 = 65_536;
+/// Open files below which a warning is due: a ring holds at most this many connections, and a core
+/// takes some dozens of rings at most.
+pub const NOFILE_COMFORTABLE: u64 = 4_096;
 
 /// One thing the machine lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,8 +57,8 @@ pub fn judge(host: &Host, cores: usize) -> Verdict {
     verdict.lacks.extend(nofile(host));
     if host.nofile < NOFILE_COMFORTABLE {
         verdict.warnings.push(format!(
-            "{} open files are allowed: a core takes several rings to hold more connections than \
-             that; more files are better (ulimit -n 1048576, LimitNOFILE=1048576 in systemd)",
+            "{} open files are allowed, which bounds the connections of each ring of a core; \
+             more are better (ulimit -n 1048576, LimitNOFILE=1048576 in systemd)",
             host.nofile
         ));
     }

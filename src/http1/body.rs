@@ -72,7 +72,8 @@ mod tests {
 
     #[test]
     fn pieces_are_joined_within_the_bound() {
-        let cases: &[(&[&'static [u8]], usize, Result<&[u8], BodyRefusal>)] = &[
+        type Case = (&'static [&'static [u8]], usize, Result<&'static [u8], BodyRefusal>);
+        let cases: &[Case] = &[
             (&[], 0, Ok(b"")),
             (&[b"abc"], 3, Ok(b"abc")),
             (&[b"ab", b"", b"c", b"d"], 4, Ok(b"abcd")),
