@@ -5,6 +5,7 @@
 #![allow(unsafe_code)]
 
 pub mod command;
+pub mod core;
 pub mod data;
 pub mod host;
 pub mod keys;

@@ -1,6 +1,6 @@
 //! The loop of one core, and what it carries between engine, shard and mesh.
 
-mod carrier;
+pub mod carrier;
 mod checks;
 pub mod clock;
 mod delayed;
@@ -8,6 +8,6 @@ mod incoming;
 pub mod limits;
 mod link;
 pub mod node;
-mod report;
-mod sleep;
+pub mod report;
+pub mod sleep;
 pub mod turn;

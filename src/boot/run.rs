@@ -5,18 +5,25 @@ use crate::admin::health::{Readiness, State};
 use crate::admin::log;
 use crate::admin::metrics::{Core, Metrics};
 use crate::admin::open::{Open, Ports};
+use crate::boot::core::{self, MeshPort};
 use crate::boot::settings::Settings;
 use crate::boot::start::{Failure, Ready, exit};
 use crate::boot::stop::{Ending, Phase, RunningCore, Stop};
 use crate::http1::Request;
 use crate::http1::server::Server;
+use crate::pump::clock::Clock;
+use crate::pump::node::Node;
+use crate::pump::report;
+use crate::pump::turn::Turn;
 use futures_lite::future;
 use glommio::net::TcpListener;
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement, timer};
 use hyper::header;
 use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Barrier};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -38,6 +45,28 @@ struct Shared {
     metrics: Arc<Metrics>,
     readiness: Readiness,
     open: Open,
+    node: Arc<Node>,
+    clock: Clock,
+    gate: Arc<Gate>,
+}
+
+/// Cores meet here twice at the start: listeners open when every core is made, and a core serves when
+/// every listener is open.
+#[derive(Debug)]
+struct Gate {
+    all: Barrier,
+    failed: AtomicBool,
+}
+
+impl Gate {
+    /// Waits for all cores; false when one of them failed. Blocks the thread, which has no other work.
+    fn pass(&self, fine: bool) -> bool {
+        if !fine {
+            self.failed.store(true, Ordering::SeqCst);
+        }
+        self.all.wait();
+        !self.failed.load(Ordering::SeqCst)
+    }
 }
 
 /// Runs the node until it was asked to stop and all cores have ended.
@@ -52,7 +81,10 @@ pub fn run(ready: Ready) -> Result<(), Failure> {
     let settings = Arc::new(settings);
     let count = settings.cores.len();
     let stop = Stop::new(count).map_err(|error| failed("no descriptor for the stop", &error))?;
-    let metrics = Metrics::new(count, &[]);
+    let ports = core::mesh(count).map_err(|error| failed("no descriptor for a core", &error))?;
+    let metrics = Metrics::new(count, &report::http2_reasons());
+    let own_ip = settings.grpc.first().map_or("127.0.0.1".into(), |at| at.ip().to_string());
+    let connections_max = u64::from(settings.transport.connections_max);
     let readiness = Readiness::new();
     let shared = Shared {
         open: open(&settings, readiness.clone(), Arc::clone(&metrics)),
@@ -60,10 +92,15 @@ pub fn run(ready: Ready) -> Result<(), Failure> {
         stop: stop.clone(),
         readiness: readiness.clone(),
         metrics,
+        node: Arc::new(Node::new(count as u16, &own_ip, connections_max)),
+        clock: Clock::new(),
+        gate: Arc::new(Gate { all: Barrier::new(count), failed: AtomicBool::new(false) }),
     };
     let (started, starts) = sync_channel(count);
-    let threads: Vec<_> = (0..count)
-        .map(|core| spawn(core, &shared, stop.running(), started.clone()))
+    let threads: Vec<_> = ports
+        .into_iter()
+        .enumerate()
+        .map(|(core, port)| spawn(core, port, &shared, stop.running(), started.clone()))
         .collect::<Result<_, _>>()
         .map_err(|error| failed("a core's thread cannot be made", &error))?;
     drop(started);
@@ -95,7 +132,7 @@ pub fn run(ready: Ready) -> Result<(), Failure> {
 }
 
 fn open(settings: &Settings, readiness: Readiness, metrics: Arc<Metrics>) -> Open {
-    let port = |addresses: &[std::net::SocketAddr]| addresses.first().map_or(0, |at| at.port());
+    let port = |addresses: &[SocketAddr]| addresses.first().map_or(0, |at| at.port());
     let ports = Ports { http: port(&settings.http), grpc: port(&settings.grpc) };
     Open::new(&settings.context_path, ports, readiness, metrics)
 }
@@ -105,6 +142,7 @@ type Started = SyncSender<Result<(), String>>;
 
 fn spawn(
     core: usize,
+    port: MeshPort,
     shared: &Shared,
     running: RunningCore,
     started: Started,
@@ -118,7 +156,7 @@ fn spawn(
         .spawn(move || async move {
             // Dropped last, and also when the executor cannot be made.
             let _running = running;
-            serve(core, shared, started).await
+            serve(core, port, shared, started).await
         })
         .map_err(io::Error::from)
 }
@@ -136,19 +174,19 @@ fn join(threads: Vec<Thread>) -> Result<(), String> {
 }
 
 /// One core's life.
-async fn serve(core: usize, shared: Shared, started: Started) -> io::Result<()> {
-    let listeners: io::Result<Vec<TcpListener>> =
-        shared.settings.http.iter().map(|address| Server::listen(*address)).collect();
-    let listeners = match listeners {
-        Ok(listeners) => listeners,
+async fn serve(core: usize, port: MeshPort, shared: Shared, started: Started) -> io::Result<()> {
+    let (turn, listeners) = match open_all(core, port, &shared) {
+        Ok(made) => made,
         Err(error) => {
             // The main thread waits for exactly one word of each core.
-            let _ = started.send(Err(error.to_string()));
-            return Err(error);
+            let _ = started.send(Err(error.clone()));
+            return Err(io::Error::other(error));
         }
     };
+    let wake = turn.waker();
     let _ = started.send(Ok(()));
     drop(started);
+    let pump = glommio::spawn_local(turn.run());
     let server = Server::new();
     let metrics = shared.metrics.core(core);
     let deadlines = server.clone();
@@ -159,6 +197,7 @@ async fn serve(core: usize, shared: Shared, started: Started) -> io::Result<()> 
     glommio::spawn_local(async move {
         if stop.asked(core).await.is_ok() {
             readiness.set(State::Stopping);
+            wake.ring();
         }
     })
     .detach();
@@ -179,8 +218,41 @@ async fn serve(core: usize, shared: Shared, started: Started) -> io::Result<()> 
     for task in serving {
         task.await;
     }
+    pump.await;
     future::or(server.close(), until_now(&shared.stop)).await;
     Ok(())
+}
+
+/// The core's loop and its HTTP listeners, gRPC listeners open. Every core passes both gates, or the
+/// others would wait for it for ever.
+fn open_all(
+    core: usize,
+    port: MeshPort,
+    shared: &Shared,
+) -> Result<(Turn, Vec<TcpListener>), String> {
+    let parts = core::Parts {
+        core,
+        port,
+        node: Arc::clone(&shared.node),
+        clock: shared.clock,
+        metrics: shared.metrics.core(core),
+        stop: shared.stop.clone(),
+    };
+    let made = core::make(parts, &shared.settings).map_err(|error| error.to_string());
+    let all_made = shared.gate.pass(made.is_ok());
+    let opened = made.and_then(|mut turn| {
+        if !all_made {
+            return Err("another core could not be made".to_owned());
+        }
+        turn.engine.listen(&shared.settings.grpc).map_err(|error| error.to_string())?;
+        let listen = |address: &SocketAddr| {
+            Server::listen(*address).map_err(|error| format!("listen on {address}: {error}"))
+        };
+        let listeners = shared.settings.http.iter().map(listen).collect::<Result<_, _>>()?;
+        Ok((turn, listeners))
+    });
+    let all_open = shared.gate.pass(opened.is_ok());
+    opened.and_then(|made| if all_open { Ok(made) } else { Err("another core failed".to_owned()) })
 }
 
 async fn until_now(stop: &Stop) {

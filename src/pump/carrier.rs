@@ -280,7 +280,9 @@ impl Carrier {
         let Some(link) = self.links.get(socket.slot, socket.generation) else { return };
         for (stream, status, text) in self.noted.failures.drain(..) {
             let (grpc, codec) = (&mut link.grpc, &mut self.codec);
-            sends.send_with(socket, |out| grpc.fail(stream, status, &text, codec, out));
+            sends.send_with(socket, |out| {
+                grpc.fail(stream, status, &text, codec, out);
+            });
         }
     }
 
@@ -297,7 +299,9 @@ impl Carrier {
         let Some(link) = self.links.get(socket.slot, socket.generation) else { return };
         link.leaving = true;
         let (grpc, codec, stream) = (&mut link.grpc, &mut self.codec, link.pushes_on);
-        sends.send_with(socket, |out| grpc.finish(stream, codec, out));
+        sends.send_with(socket, |out| {
+            grpc.finish(stream, codec, out);
+        });
         sends.close(socket, Closing::AfterQueued);
     }
 
@@ -427,14 +431,14 @@ fn take_arrival(
     waiting: &mut Vec<Arrival>,
     stream: u32,
 ) -> Option<Arrival> {
-    for list in [fresh, waiting] {
-        if let Some(at) = list.iter().position(|arrival| arrival.stream == stream) {
-            let arrival = list.swap_remove(at);
-            if list.is_empty() && list.capacity() > 64 {
-                list.shrink_to(0);
-            }
-            return Some(arrival);
-        }
+    let is_it = |arrival: &Arrival| arrival.stream == stream;
+    if let Some(at) = fresh.iter().position(is_it) {
+        return Some(fresh.swap_remove(at));
     }
-    None
+    let arrival = waiting.swap_remove(waiting.iter().position(is_it)?);
+    if waiting.is_empty() {
+        // An idle connection keeps no heap.
+        *waiting = Vec::new();
+    }
+    Some(arrival)
 }

@@ -4,7 +4,7 @@ use super::carrier::Carrier;
 use super::limits::GAUGES_MS;
 use crate::admin::counter::{Counter, Gauge};
 use crate::admin::metrics;
-use crate::engine::Engine;
+use crate::engine::Sends;
 use crate::http2::Reason;
 use nacre_shards::shard::Counts;
 
@@ -24,19 +24,19 @@ impl Report {
     }
 
     /// Takes everything over.
-    pub fn write(&mut self, now_ms: u64, carrier: &Carrier, engine: &Engine) {
+    pub fn write(&mut self, now_ms: u64, carrier: &Carrier, sends: &Sends) {
         self.next_ms = now_ms + GAUGES_MS;
         let metrics = &carrier.metrics;
         metrics.busy_us(std::mem::take(&mut self.busy_us));
         metrics.age(now_ms);
-        engine_counters(metrics, engine);
+        engine_counters(metrics, sends);
         protocol_counters(metrics, carrier);
         shard_counters(metrics, &carrier.shard.counts());
     }
 }
 
-fn engine_counters(metrics: &metrics::Core, engine: &Engine) {
-    let counters = engine.counters();
+fn engine_counters(metrics: &metrics::Core, sends: &Sends) {
+    let counters = sends.counters();
     metrics.set(Counter::Accepted, counters.accepted);
     metrics.set(Counter::RefusedTable, counters.turned_away);
     metrics.set(Counter::RefusedKernel, counters.accept_errors);
@@ -50,7 +50,7 @@ fn engine_counters(metrics: &metrics::Core, engine: &Engine) {
     metrics.set(Counter::Enters, counters.enters);
     metrics.set(Counter::Completions, counters.completions);
     metrics.set(Counter::LimitSendBytes, counters.closed_backlog_full);
-    metrics.gauge(Gauge::SendBacklogBytes, engine.outstanding_bytes() as u64);
+    metrics.gauge(Gauge::SendBacklogBytes, sends.outstanding_bytes() as u64);
 }
 
 fn protocol_counters(metrics: &metrics::Core, carrier: &Carrier) {

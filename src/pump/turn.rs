@@ -2,8 +2,7 @@
 
 use super::carrier::Carrier;
 use super::limits::{
-    IDLE_TURNS_BEFORE_SLEEP, MESH_PER_TURN_MAX, OUTSTANDING_BYTES_PAUSE,
-    OUTSTANDING_PAUSE_MS,
+    CROWDED_PUSHES_PER_TURN, IDLE_TURNS_BEFORE_SLEEP, MESH_PER_TURN_MAX, OUTSTANDING_BYTES_MAX,
 };
 use super::report::Report;
 use super::sleep::Sleeper;
@@ -11,11 +10,12 @@ use crate::admin::counter::Counter;
 use crate::boot::stop::{Phase, Stop};
 use crate::engine::Engine;
 use crate::engine::limits::EVENTS_PER_TURN_MAX;
-use crate::mesh::Port;
+use crate::mesh::{Port, Wake};
 use crate::pump::clock::STALL_MS;
-use nacre_shards::limits::LaneLimits;
+use nacre_shards::limits::{LaneLimits, PUSHES_PER_TURN_MAX};
 use nacre_shards::message::{Ask, Message, Now, Tell};
 use nacre_shards::shard::Room;
+use std::sync::Arc;
 
 /// Everything one core turns over.
 pub struct Turn {
@@ -29,14 +29,17 @@ pub struct Turn {
     pub drain_ms: u64,
     pub report: Report,
     /// Free change entries per core, kept to be filled anew each turn.
-    pub room: Vec<u32>,
-    /// When the hand-out of pushes began to pause.
-    pub paused_since_ms: Option<u64>,
+    pub room: Vec<usize>,
     /// When the stop began.
     pub stopping_since_ms: Option<u64>,
 }
 
 impl Turn {
+    /// What wakes this core from outside, as when the node is asked to stop.
+    pub fn waker(&self) -> Arc<Wake> {
+        Arc::clone(self.port.wake())
+    }
+
     /// Turns until the node has stopped.
     pub async fn run(mut self) {
         let mut idle_turns = 0;
@@ -71,7 +74,7 @@ impl Turn {
         self.send_messages();
         self.follow_stop();
         if self.report.is_due(now_ms) {
-            self.report.write(now_ms, &self.carrier, &self.engine);
+            self.report.write(now_ms, &self.carrier, self.engine.sends());
         }
         events + messages > 0 || self.carrier.shard.has_work()
     }
@@ -106,21 +109,16 @@ impl Turn {
         taken
     }
 
-    /// Pushes, changes and what waited for room, unless too much waits for the kernel already.
+    /// Pushes, changes and what waited for room. Of pushes only a few while too much waits for the
+    /// kernel already: what it has not taken is our memory, but those who read must not wait for those
+    /// who do not.
     fn hand_out(&mut self) {
-        let now_ms = self.carrier.now.tick_ms;
-        if self.engine.sends().outstanding_bytes() > OUTSTANDING_BYTES_PAUSE {
-            let since = *self.paused_since_ms.get_or_insert(now_ms);
-            if now_ms - since < OUTSTANDING_PAUSE_MS {
-                return;
-            }
-        }
-        self.paused_since_ms = None;
+        let crowded = self.engine.sends().outstanding_bytes() > OUTSTANDING_BYTES_MAX;
+        let pushes = if crowded { CROWDED_PUSHES_PER_TURN } else { PUSHES_PER_TURN_MAX };
         for (core, room) in self.room.iter_mut().enumerate() {
-            let free = self.port.tell_room(core).saturating_sub(self.lanes.asks_max);
-            *room = u32::try_from(free).unwrap_or(u32::MAX);
+            *room = self.port.tell_room(core).saturating_sub(self.lanes.asks_max);
         }
-        self.carrier.drain(self.engine.sends(), Room { changes: &self.room });
+        self.carrier.drain(self.engine.sends(), Room { changes: &self.room, pushes });
     }
 
     fn send_messages(&mut self) {
@@ -161,7 +159,7 @@ impl Turn {
     }
 
     async fn sleep(&mut self) {
-        let wake = std::sync::Arc::clone(self.port.wake());
+        let wake = self.waker();
         wake.fall_asleep();
         let now_ms = self.carrier.clock.tick_ms();
         let until = [self.carrier.next_due(), Some(self.report.next_ms)].into_iter().flatten().min();

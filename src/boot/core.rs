@@ -1,0 +1,128 @@
+//! What one core is made of, put together on its own thread.
+
+use crate::admin::metrics::Core as CoreMetrics;
+use crate::boot::settings::Settings;
+use crate::boot::stop::Stop;
+use crate::engine::{Config, Engine, EngineError};
+use crate::grpc;
+use crate::http2;
+use crate::mesh::{Port, Sizes, Wake, ports};
+use crate::pump::carrier::Carrier;
+use crate::pump::clock::Clock;
+use crate::pump::node::Node;
+use crate::pump::report::Report;
+use crate::pump::sleep::Sleeper;
+use crate::pump::turn::Turn;
+use nacre_shards::key::{Core, Home, Map};
+use nacre_shards::limits::LaneLimits;
+use nacre_shards::message::{Ask, Message, Tell};
+use nacre_shards::naming::rules::Rules;
+use nacre_shards::shard::Shard;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::sync::Arc;
+
+/// A core's end of the mesh, as it travels to the core's thread.
+pub type MeshPort = Port<Ask, Tell>;
+
+/// Path that answers plain `GET` on the gRPC port, for load balancers and protocol testers.
+const HEALTH_PATHS: [&str; 2] = ["/health", "/"];
+
+/// The ends of a mesh of so many cores; all lanes exist before any listener does.
+///
+/// # Errors
+/// No descriptor is left.
+pub fn mesh(cores: usize) -> io::Result<Vec<MeshPort>> {
+    let lanes = LaneLimits::for_cores(cores);
+    let sizes = Sizes { asks: lanes.ask_lane(), tells: lanes.tell_lane() };
+    let wakes = (0..cores)
+        .map(|_| Ok(Arc::new(Wake::new(crate::engine::event_fd()?))))
+        .collect::<io::Result<Vec<_>>>()?;
+    Ok(ports(sizes, &wakes))
+}
+
+/// Everything a core's pump needs.
+pub struct Parts {
+    pub core: usize,
+    pub port: MeshPort,
+    pub node: Arc<Node>,
+    pub clock: Clock,
+    pub metrics: CoreMetrics,
+    pub stop: Stop,
+}
+
+/// Makes one core's engine, shard and loop. Call it on the core's own thread; nothing listens yet.
+///
+/// # Errors
+/// What the host does not offer, with the remedy.
+pub fn make(parts: Parts, settings: &Settings) -> Result<Turn, EngineError> {
+    let Parts { core, port, node, clock, metrics, stop } = parts;
+    let wake = Arc::clone(port.wake());
+    let engine = Engine::new(&engine_config(settings), wake.descriptor())?;
+    let sleeper = Sleeper::new(wake.descriptor())
+        .map_err(|source| EngineError::Kernel { what: "wait on the wake-up descriptor", source })?;
+    let core = Core(core as u16);
+    let map = Map { cores: node.cores };
+    let mut shard = Shard::new(core, map, shard_settings(settings), RandomState::new().hash_one(core));
+    let now = nacre_shards::message::Now { tick_ms: clock.tick_ms(), unix_ms: clock.unix_ms() };
+    shard.handle(now, Message::Started, &mut nacre_shards::effect::Effects::default());
+    let codec = grpc::Codec::new(grpc_limits(settings));
+    let room = vec![0; usize::from(node.cores)];
+    let lanes = LaneLimits::for_cores(usize::from(node.cores));
+    let carrier = Carrier::new(Home(core), shard, codec, clock, metrics, node);
+    let drain_ms = u64::from(settings.drain_ms);
+    let report = Report::default();
+    Ok(Turn {
+        engine,
+        carrier,
+        port,
+        lanes,
+        sleeper,
+        stop,
+        drain_ms,
+        report,
+        room,
+        stopping_since_ms: None,
+    })
+}
+
+fn engine_config(settings: &Settings) -> Config {
+    // Connections are shared out by the kernel's hash, which is uneven: each core can take them all.
+    Config { connections_max: settings.transport.connections_max, ..Config::default() }
+}
+
+fn grpc_limits(settings: &Settings) -> grpc::Limits {
+    let transport = &settings.transport;
+    let body = bytes::Bytes::from_static(b"{\"status\":\"UP\"}");
+    let plain = |path: &&str| grpc::PlainPath { path: path.as_bytes().to_vec(), body: body.clone() };
+    grpc::Limits {
+        http2: http2::Limits {
+            keep_alive_ms: transport.keep_alive_time_ms,
+            keep_alive_answer_ms: transport.keep_alive_timeout_ms,
+            ..http2::Limits::default()
+        },
+        message_bytes_max: transport.message_bytes_max,
+        plain_paths: HEALTH_PATHS.iter().map(plain).collect(),
+        ..grpc::Limits::default()
+    }
+}
+
+fn shard_settings(settings: &Settings) -> nacre_shards::settings::Settings {
+    let naming = &settings.naming;
+    nacre_shards::settings::Settings {
+        idle_ms: settings.transport.idle_ms,
+        push_delay_ms: naming.push_delay_ms,
+        push_timeout_ms: naming.push_timeout_ms,
+        push_retry_ms: naming.push_retry_ms,
+        naming: Rules {
+            param_check: naming.param_check,
+            metadata_units_max: naming.metadata_chars_max as usize,
+            fuzzy_patterns_max: naming.fuzzy_patterns_max as usize,
+            fuzzy_matches_max: naming.fuzzy_matches_max as usize,
+            empty_scan_ms: u64::from(naming.empty_interval_ms),
+            empty_expired_ms: u64::from(naming.empty_expired_ms),
+            ..Rules::default()
+        },
+        ..nacre_shards::settings::Settings::default()
+    }
+}
