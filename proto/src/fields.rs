@@ -21,6 +21,18 @@ impl<'a> Fields<'a> {
     /// The next field; values that are not length-delimited are passed over.
     #[inline]
     pub(crate) fn next(&mut self) -> Result<Option<Field<'a>>, PayloadError> {
+        // One-byte tag and length: every field of a small message.
+        if let [tag @ 8..0x80, length @ 0..0x80, rest @ ..] = self.0
+            && tag & 7 == 2
+            && let Some((bytes, rest)) = rest.split_at_checked(usize::from(*length))
+        {
+            self.0 = rest;
+            return Ok(Some(Field { number: u32::from(tag >> 3), bytes: Some(bytes) }));
+        }
+        self.next_far()
+    }
+
+    fn next_far(&mut self) -> Result<Option<Field<'a>>, PayloadError> {
         if self.0.is_empty() {
             return Ok(None);
         }

@@ -1,6 +1,7 @@
 //! How a JSON object becomes a request struct: a list of wire names beside each struct, no derive.
 
-use crate::scan::{ParseError, Scan};
+use crate::fault::ParseError;
+use crate::scan::Scan;
 
 /// A struct read member by member. Its `Default` holds Jackson's initial values, kept by absent
 /// members.
@@ -36,7 +37,7 @@ macro_rules! form {
                 &mut self,
                 name: &str,
                 scan: &mut $crate::scan::Scan<'a>,
-            ) -> Result<(), $crate::scan::ParseError> {
+            ) -> Result<(), $crate::fault::ParseError> {
                 match name {
                     $($wire => {
                         self.$field = $crate::value::Value::read(scan)

@@ -13,6 +13,7 @@
 
 pub mod client;
 pub mod code;
+mod fault;
 mod fields;
 mod form;
 pub mod json;

@@ -1,7 +1,7 @@
 //! JSON shapes of the connection itself: setup, abilities, answers to pushes.
 
+use crate::fault::ParseError;
 use crate::form::{self, form};
-use crate::scan::ParseError;
 use crate::text::{Flags, Pairs, Text};
 
 /// `ConnectionSetupRequest`, the first message on the bidirectional stream.

@@ -1,7 +1,8 @@
 //! JSON shapes of the naming module (requests as clients send them).
 
+use crate::fault::ParseError;
 use crate::form::{self, form};
-use crate::scan::{ParseError, Scan};
+use crate::scan::Scan;
 use crate::text::{Pairs, Text};
 use crate::value::{Value, read_list};
 

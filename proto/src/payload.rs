@@ -116,15 +116,17 @@ impl<'a> PayloadView<'a> {
 
     /// A header by its name, case ignored; the last of several. `None` when absent.
     pub fn header(&self, name: &str) -> Option<&'a str> {
-        self.headers()
-            .filter(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value)
-            .last()
+        let entries = Entries { payload: Fields(self.bytes), metadata: Fields(&[]) };
+        let found = entries
+            .filter_map(|bytes| entry(bytes).ok())
+            .filter(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes()))
+            .last();
+        found.and_then(|(_, value)| std::str::from_utf8(value).ok())
     }
 
     /// All headers in wire order, at most [`HEADERS_MAX`]; a repeated key comes again.
     pub fn headers(&self) -> Headers<'a> {
-        Headers { payload: Fields(self.bytes), metadata: Fields(&[]) }
+        Headers(Entries { payload: Fields(self.bytes), metadata: Fields(&[]) })
     }
 
     /// Merges a `Metadata`; returns how many headers it has.
@@ -171,20 +173,31 @@ impl fmt::Debug for PayloadView<'_> {
 
 /// Iterates the headers of a payload.
 #[derive(Debug, Clone)]
-pub struct Headers<'a> {
-    payload: Fields<'a>,
-    metadata: Fields<'a>,
-}
+pub struct Headers<'a>(Entries<'a>);
 
 impl<'a> Iterator for Headers<'a> {
     type Item = (&'a str, &'a str);
 
     fn next(&mut self) -> Option<Self::Item> {
-        // Errors cannot come: the same bytes were walked by `decode`.
+        header(self.0.next()?).ok()
+    }
+}
+
+/// Walks the bytes of each header. Errors cannot come: `decode` has walked the same bytes.
+#[derive(Debug, Clone)]
+struct Entries<'a> {
+    payload: Fields<'a>,
+    metadata: Fields<'a>,
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
         loop {
             while let Some(field) = self.metadata.next().ok()? {
                 if let (7, Some(entry)) = (field.number, field.bytes) {
-                    return header(entry).ok();
+                    return Some(entry);
                 }
             }
             let field = self.payload.next().ok()??;
@@ -195,18 +208,24 @@ impl<'a> Iterator for Headers<'a> {
     }
 }
 
-/// One entry of the header map; absent parts are empty.
+/// One entry of the header map, checked.
 fn header(bytes: &[u8]) -> Result<(&str, &str), PayloadError> {
-    let mut entry = ("", "");
+    let (key, value) = entry(bytes)?;
+    Ok((text(key, "header name")?, text(value, "header value")?))
+}
+
+/// One entry of the header map; absent parts are empty, of repeated ones the last counts.
+fn entry(bytes: &[u8]) -> Result<(&[u8], &[u8]), PayloadError> {
+    let (mut key, mut value): (&[u8], &[u8]) = (&[], &[]);
     let mut fields = Fields(bytes);
     while let Some(field) = fields.next()? {
         match (field.number, field.bytes) {
-            (1, Some(key)) => entry.0 = text(key, "header name")?,
-            (2, Some(value)) => entry.1 = text(value, "header value")?,
+            (1, Some(bytes)) => key = bytes,
+            (2, Some(bytes)) => value = bytes,
             _ => {}
         }
     }
-    Ok(entry)
+    Ok((key, value))
 }
 
 fn text<'a>(bytes: &'a [u8], member: &'static str) -> Result<&'a str, PayloadError> {

@@ -1,11 +1,11 @@
 //! A type name and a JSON body become one [`Request`], or a refusal.
 
+pub use crate::fault::ParseError;
 use crate::form::{self, Form};
 use crate::naming::{
     BatchInstanceRequest, FuzzyWatchRequest, InstanceRequest, ServiceListRequest,
     ServiceQueryRequest, SubscribeServiceRequest,
 };
-pub use crate::scan::ParseError;
 use crate::scan::Scan;
 
 /// What a payload's type name stands for, before its body is looked at (`grpc-protocol.md` 4, 11).

@@ -11,7 +11,8 @@
 //!
 //! A member that comes twice: the last wins. A member nobody knows: passed over.
 
-use crate::scan::{ParseError, Scalar, Scan};
+use crate::fault::ParseError;
+use crate::scan::{Scalar, Scan};
 use crate::text::{Flags, Pairs, Text};
 
 /// Items of a list in a request (`instances`, `receivedGroupKeys`). Real batches have tens; the
