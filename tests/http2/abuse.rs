@@ -35,6 +35,7 @@ fn cancelling_is_no_abuse_at_a_human_pace() {
         wire.reply(4 * number + 1, b"y");
         wire.send(unary(4 * number + 3, b"x"));
         wire.send(frame(RST_STREAM, 0, 4 * number + 3, &8u32.to_be_bytes()));
+        wire.send(window_update(0, 100));
         wire.out.clear();
     }
 }

@@ -46,7 +46,7 @@ fn a_large_answer_goes_out_in_frames_and_waits_for_the_window() {
 #[test]
 fn held_streams_take_turns() {
     let mut wire = Wire::new();
-    let body = Bytes::from(vec![b'b'; 80_000]);
+    let body = Bytes::from(vec![b'b'; 200_000]);
     for stream in [1, 3, 5] {
         wire.send(unary(stream, b"x"));
         shared(&mut wire, stream, &body, true);
