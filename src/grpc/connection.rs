@@ -49,7 +49,7 @@ pub struct Connection {
 }
 
 /// An idle connection must fit: this, two streams and nine table entries (see `heap_bytes`).
-pub const CONNECTION_BYTES_MAX: usize = 216;
+pub const CONNECTION_BYTES_MAX: usize = 176;
 const _: () = assert!(size_of::<Connection>() <= CONNECTION_BYTES_MAX);
 
 /// What a head leads to, without its borrowed texts.

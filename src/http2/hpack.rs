@@ -10,6 +10,7 @@ pub mod encode;
 pub mod fields;
 pub mod huffman;
 pub mod integer;
+pub mod packed;
 pub mod static_table;
 pub mod table;
 

@@ -53,10 +53,10 @@ pub fn parse(payload: &[u8]) -> Result<PeerSettings, Reason> {
     Ok(settings)
 }
 
-/// Appends our SETTINGS: the reference's three, and a small header table.
+/// Appends our SETTINGS: the reference's three. A smaller header table would save little, since entries
+/// cost four bytes, and some peers do not obey it.
 pub fn write_ours(out: &mut Vec<u8>, streams_max: u32) {
     let ours = [
-        (HEADER_TABLE_SIZE, u32::from(limits::HEADER_TABLE_BYTES)),
         (MAX_CONCURRENT_STREAMS, streams_max),
         (INITIAL_WINDOW_SIZE, limits::STREAM_WINDOW_BYTES),
         (MAX_HEADER_LIST_SIZE, limits::HEADER_LIST_BYTES),

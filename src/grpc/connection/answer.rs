@@ -3,6 +3,7 @@
 use super::*;
 use crate::grpc::message::{Message, Prefix};
 use crate::grpc::status;
+use crate::http2::stream::REMOTE_CLOSED;
 
 impl Connection {
     /// Answers a unary call: head, message, good trailers.
@@ -97,6 +98,10 @@ impl Connection {
             self.body_bytes -= gather.bytes.len() as u32;
             codec.body_bytes -= gather.bytes.len();
             codec.give_buffer(gather);
+        }
+        if !open.is(REMOTE_CLOSED) {
+            // The client should end its side now; the stream is not kept for ever.
+            self.note_due(codec.http2.now_ms.wrapping_add(codec.limits.request_ms));
         }
     }
 

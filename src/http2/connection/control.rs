@@ -23,10 +23,7 @@ impl<C: Default> Connection<C> {
             if !payload.is_empty() {
                 return Err(Reason::FrameSize);
             }
-            if self.flags & SETTINGS_ACKED == 0 {
-                self.flags |= SETTINGS_ACKED;
-                self.table.set_limit(limits::HEADER_TABLE_BYTES);
-            }
+            self.flags |= SETTINGS_ACKED;
             return Ok(());
         }
         let settings = settings::parse(payload)?;

@@ -90,7 +90,8 @@ impl<C: Default> Connection<C> {
         self.data.left -= bytes as u16;
         let event = if first || bytes > 0 {
             self.data.flags |= DATA_BEGUN;
-            self.deliver(piece, wanted == 0, core, out)?
+            let frame_bytes = first.then_some(wanted);
+            self.deliver(piece, frame_bytes, core, out)?
         } else {
             None
         };
@@ -106,11 +107,12 @@ impl<C: Default> Connection<C> {
         Ok(event)
     }
 
-    /// Hands a piece on, with the end of the request where it is the last.
+    /// Hands a piece on, with the end of the request where it is the last. `frame_bytes` is what the frame
+    /// holds, given with its first piece.
     fn deliver<'i>(
         &mut self,
         piece: &'i [u8],
-        empty_frame: bool,
+        frame_bytes: Option<usize>,
         core: &mut Core,
         out: &mut Vec<u8>,
     ) -> Result<Option<Event<'i, C>>, Reason> {
@@ -118,8 +120,9 @@ impl<C: Default> Connection<C> {
             return Ok(None);
         }
         let id = self.data.stream;
-        let end = self.data.flags & DATA_END != 0 && self.data.left == 0;
-        if empty_frame && !end {
+        let end_flag = self.data.flags & DATA_END != 0;
+        let end = end_flag && self.data.left == 0;
+        if frame_bytes == Some(0) && !end {
             self.meter.spend(Class::EmptyData, core.now_ms)?;
             return Ok(None);
         }
@@ -127,10 +130,11 @@ impl<C: Default> Connection<C> {
             // Reset by the layer above between two pieces of the frame.
             return Ok(None);
         };
-        if stream.length_left != LENGTH_UNKNOWN {
-            let left = (stream.length_left as usize).checked_sub(piece.len());
-            match left {
-                Some(left) if !end || left == 0 => stream.length_left = left as u32,
+        if let Some(bytes) = frame_bytes
+            && stream.length_left != LENGTH_UNKNOWN
+        {
+            match (stream.length_left as usize).checked_sub(bytes) {
+                Some(left) if !end_flag || left == 0 => stream.length_left = left as u32,
                 _ => {
                     self.data.flags |= DATA_DISCARD;
                     return self.reset_for(id, ErrorCode::Protocol, core, out);

@@ -81,10 +81,12 @@ impl<C: Default> Connection<C> {
     ) -> Result<Option<Event<'i, C>>, Reason> {
         core.head.clear(limits::HEADER_LIST_BYTES_MAX);
         let Core { atoms, strings, head, .. } = core;
-        hpack::decode(block, &mut self.table, atoms, strings, head).map_err(|error| match error {
-            HpackError::NoRoom => Reason::AtomsFull,
-            _ => Reason::Compression,
-        })?;
+        hpack::decode(block, &mut self.table, atoms, strings, head).map_err(
+            |error| match error {
+                HpackError::NoRoom => Reason::AtomsFull,
+                _ => Reason::Compression,
+            },
+        )?;
         if head.list_bytes() > limits::HEADER_BOMB_BYTES {
             return Err(Reason::HeaderBomb);
         }

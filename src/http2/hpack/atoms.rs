@@ -12,11 +12,13 @@ use super::fields::{FieldKind, classify};
 
 /// Identity of an atom on this core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AtomId(u32);
+pub struct AtomId(pub(super) u32);
 
 const NONE: u32 = u32::MAX;
 /// Reference count of a slot on the free list.
 const FREE: u32 = u32::MAX;
+/// Ids leave a bit to dynamic tables. Two thousand million atoms are no bound anyone meets.
+const ATOMS_MAX: usize = (1 << 31) - 1;
 /// Buckets of an empty table; doubled when there are as many atoms.
 const BUCKETS_MIN: usize = 64;
 /// What an atom costs beside its text: the record, its share of buckets, the allocator's rounding.
@@ -97,7 +99,7 @@ impl Atoms {
     fn insert(&mut self, name: &[u8], value: &[u8], hash: u32) -> Option<AtomId> {
         let cost = name.len() + value.len() + ATOM_OVERHEAD_BYTES;
         let name_bytes = u16::try_from(name.len()).ok()?;
-        if self.bytes + cost > self.bytes_max {
+        if self.bytes + cost > self.bytes_max || self.atoms.len() >= ATOMS_MAX {
             return None;
         }
         if self.live == self.buckets.len() {

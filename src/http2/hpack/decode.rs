@@ -2,8 +2,9 @@
 
 use super::atoms::Atoms;
 use super::fields::Head;
+use super::packed::{self, Packed};
 use super::static_table;
-use super::table::Table;
+use super::table::{Entry, Table};
 use super::{huffman, integer};
 
 /// Why a block cannot be decoded. All but the last end the connection with COMPRESSION_ERROR.
@@ -15,7 +16,7 @@ pub enum HpackError {
     BadIndex,
     /// Bad padding, or EOS inside a string.
     BadHuffman,
-    /// A size update above our limit, or behind a field.
+    /// A size update above the initial size, or behind a field.
     BadSizeUpdate,
     /// The core has no room for another client text: ENHANCE_YOUR_CALM.
     NoRoom,
@@ -73,12 +74,7 @@ pub fn decode(
     Ok(())
 }
 
-fn indexed(
-    index: usize,
-    table: &Table,
-    atoms: &Atoms,
-    head: &mut Head,
-) -> Result<(), HpackError> {
+fn indexed(index: usize, table: &Table, atoms: &Atoms, head: &mut Head) -> Result<(), HpackError> {
     match index {
         0 => Err(HpackError::BadIndex),
         1..=static_table::LEN => {
@@ -86,8 +82,12 @@ fn indexed(
             Ok(())
         }
         _ => {
-            let id = table.get(index).ok_or(HpackError::BadIndex)?;
-            head.push_atom(id, atoms);
+            match table.get(index).ok_or(HpackError::BadIndex)? {
+                Entry::Atom(id) => head.push_atom(id, atoms),
+                Entry::Packed(packed) => {
+                    packed.show(|value| head.push_literal(packed::NAME, value))
+                }
+            }
             Ok(())
         }
     }
@@ -110,8 +110,11 @@ fn literal(
             strings.name.extend_from_slice(static_table::ENTRIES[index - 1].0.as_bytes());
         }
         _ => {
-            let id = table.get(index).ok_or(HpackError::BadIndex)?;
-            strings.name.extend_from_slice(atoms.get(id).0);
+            let name = match table.get(index).ok_or(HpackError::BadIndex)? {
+                Entry::Atom(id) => atoms.get(id).0,
+                Entry::Packed(Packed(_)) => packed::NAME,
+            };
+            strings.name.extend_from_slice(name);
         }
     }
     take_string(rest, &mut strings.value)

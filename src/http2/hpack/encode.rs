@@ -71,12 +71,9 @@ impl Preset {
         for field in fields {
             let (name, value) = (field.0.as_bytes(), field.1.as_bytes());
             if let Some(index) = static_index(field) {
-                for form in [
-                    &mut preset.plain,
-                    &mut preset.first,
-                    &mut preset.newest,
-                    &mut preset.older,
-                ] {
+                for form in
+                    [&mut preset.plain, &mut preset.first, &mut preset.newest, &mut preset.older]
+                {
                     integer::write(form, index, 7, 0x80);
                 }
                 continue;
@@ -94,10 +91,7 @@ impl Preset {
 
 /// Index of the first static entry with this name.
 fn name_index(name: &[u8]) -> usize {
-    static_table::ENTRIES
-        .iter()
-        .position(|entry| entry.0.as_bytes() == name)
-        .map_or(0, |at| at + 1)
+    static_table::ENTRIES.iter().position(|entry| entry.0.as_bytes() == name).map_or(0, |at| at + 1)
 }
 
 fn write_string(out: &mut Vec<u8>, text: &[u8]) {

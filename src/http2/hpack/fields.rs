@@ -169,7 +169,10 @@ impl Head {
                 self.fields.push(source);
                 return;
             }
-            FieldKind::Malformed => false,
+            FieldKind::Malformed => {
+                self.fields.push(source);
+                false
+            }
         };
         // Pseudo-fields stand first and once (RFC 9113, 8.3).
         self.malformed |= !fresh || self.regular_seen;
@@ -221,7 +224,7 @@ impl Head {
         self.content_length
     }
 
-    /// The other fields in order, as (name, value).
+    /// The other fields in order, as (name, value); those that may not occur, too.
     pub fn fields<'a>(&'a self, atoms: &'a Atoms) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
         self.fields.iter().map(|source| self.resolve(*source, atoms))
     }

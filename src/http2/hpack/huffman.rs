@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn bad_padding_and_eos_are_refused() {
         assert_eq!(decoded(&[0xff]), None, "eight bits of padding");
-        assert_eq!(decoded(&[0x1c, 0xff]), None, "a full byte of padding after a letter");
+        assert_eq!(decoded(&[0x1f, 0xff]), None, "a full byte of padding after a letter");
         assert_eq!(decoded(&[0x18]), None, "padding of zeros");
         assert_eq!(decoded(&[0xff, 0xff, 0xff, 0xff]), None, "EOS");
         assert_eq!(decoded(&[0xff, 0xff, 0xff, 0xfc]), None, "EOS and two bits");
