@@ -5,7 +5,7 @@
 
 use crate::key::ServiceKey;
 use crate::limits::{FILTERED_BODIES_MAX, VIEW_BYTES_MAX};
-use crate::naming::host::Host;
+use crate::naming::host::{Grouped, Host};
 use crate::naming::write;
 use ahash::RandomState;
 use bytes::Bytes;
@@ -170,9 +170,10 @@ impl View {
     pub fn build_body(&self, filter: &Filter, enabled_only: bool) -> Bytes {
         let selected = self.select(filter, enabled_only);
         let protected = self.protects(&selected, filter.healthy_only);
-        let bytes: usize = selected.iter().map(|shown| shown.bytes as usize + 1).sum();
+        let bytes = selected.iter().map(|shown| shown.bytes as usize + 1).sum::<usize>();
         let clusters = filter.clusters.as_deref();
-        let mut out = Vec::with_capacity(bytes + frame_bytes(&self.service, clusters));
+        let frame = frame_bytes(&self.service, clusters, self.cache_ms, self.revision);
+        let mut out = Vec::with_capacity(bytes.saturating_sub(1) + frame);
         head(&mut out, &self.service, clusters, self.cache_ms);
         for (at, shown) in selected.iter().enumerate() {
             if at > 0 {
@@ -222,7 +223,7 @@ impl View {
 
 /// A view's text as it grows.
 struct Writer<'a> {
-    service: &'a ServiceKey,
+    grouped: Grouped,
     text: Vec<u8>,
     shown: Vec<Shown>,
     clusters: Vec<Box<str>>,
@@ -232,12 +233,15 @@ struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     fn new(frame: &Frame<'a>, hosts: &[&Host]) -> Self {
-        let bytes: usize = hosts.iter().map(|host| host.json_bytes(frame.service) + 1).sum();
-        let bytes = bytes.min(VIEW_BYTES_MAX) + frame_bytes(frame.service, None);
+        let grouped = Grouped::of(frame.service);
+        // One comma less than there are instances.
+        let bytes = hosts.iter().map(|host| host.json_bytes(&grouped) + 1).sum::<usize>();
+        let bytes = bytes.saturating_sub(1).min(VIEW_BYTES_MAX)
+            + frame_bytes(frame.service, Some(""), frame.cache_ms, frame.revision);
         let mut text = Vec::with_capacity(bytes);
         head(&mut text, frame.service, Some(""), frame.cache_ms);
         Self {
-            service: frame.service,
+            grouped,
             text,
             shown: Vec::with_capacity(hosts.len()),
             clusters: Vec::new(),
@@ -254,7 +258,7 @@ impl<'a> Writer<'a> {
             self.text.push(b',');
         }
         let start = self.text.len();
-        let healthy_at = host.write(self.service, &mut self.text);
+        let healthy_at = host.write(&self.grouped, &mut self.text);
         let cluster = self.cluster(host.cluster());
         let healthy = if host.healthy() { HEALTHY } else { 0 };
         let enabled = if host.enabled() { ENABLED } else { 0 };
@@ -303,9 +307,26 @@ fn tail(out: &mut Vec<u8>, revision: u64, protected: bool) {
     out.extend_from_slice(b",\"valid\":true}");
 }
 
-/// What head and tail take, about.
-fn frame_bytes(service: &ServiceKey, clusters: Option<&str>) -> usize {
-    190 + service.grouped().len() + clusters.map_or(0, str::len)
+/// What head and tail take, exactly, unless a name is escaped or protection is on.
+fn frame_bytes(
+    service: &ServiceKey,
+    clusters: Option<&str>,
+    cache_ms: u64,
+    revision: u64,
+) -> usize {
+    const FIXED: usize = concat!(
+        r#"{"name":"","groupName":"","cacheMillis":,"hosts":[],"lastRefTime":,"checksum":"","#,
+        r#""allIps":false,"reachProtectionThreshold":false,"valid":true}"#
+    )
+    .len();
+    let digits = |number| write::Digits::of(number).as_str().len();
+    let clusters = clusters.map_or(0, |clusters| r#","clusters":"""#.len() + clusters.len());
+    FIXED
+        + service.service().len()
+        + service.group().len()
+        + clusters
+        + digits(cache_ms)
+        + digits(revision)
 }
 
 /// The hosts without repetitions, first ones kept.

@@ -92,6 +92,21 @@ fn clusters_are_echoed_as_they_were_sent() {
     }
 }
 
+/// So that a view is allocated once and holds no spare bytes.
+#[test]
+fn what_is_reserved_is_used_up() {
+    let sketches =
+        [("1", "DEFAULT", true, true), ("22", "", true, true), ("3", "DEFAULT", true, true)];
+    for count in 0..=3 {
+        let view = view_of(&sketches[..count], None);
+        let grouped = Grouped::of(&service());
+        let hosts = sketches[..count].iter().copied().map(host);
+        let hosts: usize = hosts.map(|host| host.json_bytes(&grouped) + 1).sum();
+        let frame = frame_bytes(&service(), Some(""), 10_000, 1_795_264_929_711);
+        assert_eq!(hosts.saturating_sub(1) + frame, view.text.len());
+    }
+}
+
 const MIXED: [Sketch; 5] = [
     ("1", "DEFAULT", true, true),
     ("2", "a", false, true),
