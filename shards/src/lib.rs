@@ -1,8 +1,16 @@
 //! What one core owns and how it changes: plain functions from (now, message) to effects.
 #![forbid(unsafe_code)]
 
+pub mod conns;
 pub mod effect;
+pub mod health;
+pub mod home;
+pub mod intern;
 pub mod key;
 pub mod limits;
 pub mod message;
 pub mod naming;
+pub mod push;
+pub mod settings;
+pub mod shard;
+pub mod slab;

@@ -1,8 +1,9 @@
-//! From a parsed request to something an owner can carry out, or to a refusal. Pure functions on the home core.
+//! From a parsed request to something an owner can carry out, or to a refusal. Pure functions on
+//! the home core.
 //!
 //! Order, as in the reference: parameter check (`grpc-protocol.md` 9.3), what must be there, the
-//! operation's name, the handler's own checks (9.5). Expected failures keep the request's own response
-//! type, since SDKs repeat a call answered with `ErrorResponse` (`grpc-protocol.md` 15).
+//! operation's name, the handler's own checks (9.5). Expected failures keep the request's own
+//! response type, since SDKs repeat a call answered with `ErrorResponse` (`grpc-protocol.md` 15).
 
 use crate::effect::Body;
 use crate::key::ServiceKey;
@@ -123,7 +124,8 @@ pub fn instance(
     }
 }
 
-/// `BatchInstanceRequest`: the service, and the full list that replaces what the connection publishes.
+/// `BatchInstanceRequest`: the service, and the full list that replaces what the connection
+/// publishes.
 pub fn batch(
     request: &BatchInstanceRequest<'_>,
     rules: &Rules,

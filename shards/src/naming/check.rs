@@ -104,8 +104,8 @@ fn is_ip(text: &str) -> bool {
     !text.chars().any(|char| is_chinese(char) || is_java_space(char))
 }
 
-/// The first character is neither `@` nor a line end; no further one is Chinese, white space or a line
-/// end; and no `@@` starts after the first. So `group@@service` is refused.
+/// The first character is neither `@` nor a line end; no further one is Chinese, white space or a
+/// line end; and no `@@` starts after the first. So `group@@service` is refused.
 fn is_service(text: &str) -> bool {
     let mut chars = text.chars();
     let first = chars.next();

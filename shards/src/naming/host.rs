@@ -1,7 +1,9 @@
-//! One published instance, kept compact: what its JSON repeats is written only when a view is built.
+//! One published instance, kept compact: what its JSON repeats is written only when a view is
+//! built.
 //!
 //! The `hosts[]` element of a service (`grpc-protocol.md` 2.4) is about 380 bytes, of which most is
-//! keys and what the service already says. A [`Host`] keeps the rest: 48 bytes and one text of 20 to 100.
+//! keys and what the service already says. A [`Host`] keeps the rest: 48 bytes and one text of 20
+//! to 100.
 
 use crate::key::{Core, ServiceKey};
 use crate::message::Now;
@@ -48,8 +50,8 @@ pub struct Host {
     id_bytes: u32,
     metadata_bytes: u32,
     weight_bits: u64,
-    /// ip, cluster (empty: `DEFAULT`), instance id (empty: derived), metadata as JSON (empty: none),
-    /// then the members after it where they are not the default.
+    /// ip, cluster (empty: `DEFAULT`), instance id (empty: derived), metadata as JSON (empty:
+    /// none), then the members after it where they are not the default.
     text: Box<str>,
     healthy: bool,
     enabled: bool,
@@ -248,7 +250,8 @@ impl Host {
         usize::from(self.ip_bytes) + usize::from(self.cluster_bytes) + self.id_bytes as usize
     }
 
-    /// Bytes [`Self::write`] appends: exact for a usual host, else at least that unless text is escaped.
+    /// Bytes [`Self::write`] appends: exact for a usual host, else at least that unless text is
+    /// escaped.
     pub fn json_bytes(&self, grouped: &Grouped) -> usize {
         let cluster = self.cluster().len();
         let id = match self.id {
@@ -421,8 +424,8 @@ fn special_tail(out: &mut Vec<u8>, metadata: &Pairs<'_>) {
     }
 }
 
-/// Source of snowflake instance ids of one home core: 41 bits of milliseconds, 10 of the core, 12 of a
-/// counter. A function of what it was asked before and when, so a simulation repeats itself.
+/// Source of snowflake instance ids of one home core: 41 bits of milliseconds, 10 of the core, 12
+/// of a counter. A function of what it was asked before and when, so a simulation repeats itself.
 #[derive(Debug, Clone)]
 pub struct Ids {
     core: u64,
@@ -440,7 +443,8 @@ impl Ids {
         Self { core: u64::from(core.0) % (1 << Self::CORE_BITS), last_ms: 0, sequence: 0 }
     }
 
-    /// The next id; never the same twice in a process. Beyond 4,096 a millisecond it borrows from the next.
+    /// The next id; never the same twice in a process. Beyond 4,096 a millisecond it borrows from
+    /// the next.
     pub fn next(&mut self, now: Now) -> u64 {
         let now_ms = now.unix_ms.saturating_sub(Self::EPOCH_MS);
         if now_ms > self.last_ms {

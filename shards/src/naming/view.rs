@@ -75,7 +75,8 @@ const ENABLED: u32 = 1 << 30;
 
 // Sixteen bytes an instance beside its text.
 const _: () = assert!(size_of::<Shown>() == 16);
-// An instance is smaller than a message, so the last one that still begins below the bound ends in range.
+// An instance is smaller than a message, so the last one that still begins below the bound ends in
+// range.
 const _: () = assert!(VIEW_BYTES_MAX < u32::MAX as usize / 2);
 
 impl Shown {
@@ -152,8 +153,8 @@ impl View {
         self.hosts.is_empty()
     }
 
-    /// The `ServiceInfo` JSON under a filter; shared when the filter shows what [`Filter::all`] shows,
-    /// else built.
+    /// The `ServiceInfo` JSON under a filter; shared when the filter shows what [`Filter::all`]
+    /// shows, else built.
     pub fn body(&self, filter: &Filter) -> Bytes {
         self.shared(filter).unwrap_or_else(|| self.build_body(filter, true))
     }
@@ -199,8 +200,8 @@ impl View {
         self.hosts.iter().filter(shows).copied().collect()
     }
 
-    /// Whether so few are healthy that all are to be shown healthy. Only with metadata; an empty list
-    /// never is. With `healthy_only` what is left is all healthy.
+    /// Whether so few are healthy that all are to be shown healthy. Only with metadata; an empty
+    /// list never is. With `healthy_only` what is left is all healthy.
     fn protects(&self, selected: &[Shown], healthy_only: bool) -> bool {
         let Some(metadata) = self.metadata else { return false };
         let healthy = selected.iter().filter(|shown| shown.healthy()).count();
@@ -341,8 +342,8 @@ fn distinct<'h>(hosts: Vec<&'h Host>, hasher: &RandomState) -> Vec<&'h Host> {
     hosts.into_iter().filter(|host| seen.insert(*host)).collect()
 }
 
-/// Filtered bodies of **one** service, kept by whoever answers with them often; on any core.
-/// Holds at most [`FILTERED_BODIES_MAX`] of the newest revision it saw; beyond that each use builds.
+/// Filtered bodies of **one** service, kept by whoever answers with them often; on any core. Holds
+/// at most [`FILTERED_BODIES_MAX`] of the newest revision it saw; beyond that each use builds.
 #[derive(Debug, Default)]
 pub struct Bodies {
     revision: u64,

@@ -13,7 +13,8 @@ fn key(name: &str) -> ServiceKey {
     ServiceKey::new("public", "DEFAULT_GROUP", name)
 }
 
-/// What the reference server sent to Java 3.1.1 and 2.5.1 and Go 2.3.2, one of each shape: type, and body.
+/// What the reference server sent to Java 3.1.1 and 2.5.1 and Go 2.3.2, one of each shape: type,
+/// and body.
 fn samples() -> Vec<(String, Value)> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/answers.jsonl");
     let lines = std::fs::read_to_string(path).unwrap();

@@ -251,8 +251,9 @@ struct Model {
 }
 
 proptest! {
-    /// Below the limit, a watcher that applies what it is told ends with the set of published names, plus
-    /// listed ones it saw at the start; and lists hold what is listed. Room comes and goes.
+    /// Below the limit, a watcher that applies what it is told ends with the set of published
+    /// names, plus listed ones it saw at the start; and lists hold what is listed. Room comes and
+    /// goes.
     #[test]
     fn watchers_and_lists_agree_with_the_names(
         steps in proptest::collection::vec((0u8..12, 0u8..3, 0usize..3), 1..200),

@@ -1,0 +1,206 @@
+//! A hashed timer wheel: one per core, for everything that waits (`architecture.md`, "Time in wheels").
+//!
+//! A record keeps its deadline; the wheel only keeps which record to look at when. Activity moves the
+//! deadline in the record and costs the wheel nothing: when the old entry comes round, the record is looked
+//! at, found not due, and put back. An entry is live if its tick equals the one its record remembers; others
+//! are leftovers of deadlines that were moved forward, and are dropped. So a leftover of a record whose
+//! number was used again does no harm either.
+
+/// What to look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Timer {
+    /// The connection in this slot: setup, silence, detection, congestion, stop.
+    Connection(u32),
+    /// The subscription of this number: ack, coalescing, retry.
+    Subscription(u32),
+    /// The service of this number: its fan-out waited for the push delay.
+    Service(u32),
+    /// Fuzzy watch deliveries of the connection in this slot.
+    Fuzzy(u32),
+}
+
+/// A tick of the wheel, the low bits; compared for equality only.
+pub type Tick = u32;
+
+/// No live entry. (The real tick of this value, 2 years of ticks in, is moved by one.)
+pub const NO_TICK: Tick = u32::MAX;
+
+/// Milliseconds a bucket spans: how late a deadline may be noticed. Coalescing (500 ms) is the finest use.
+pub const BUCKET_MS: u64 = 16;
+
+/// Buckets of the wheel: 32.8 s, beyond the usual 20 s of silence. Later deadlines are looked at on the way.
+const BUCKETS: usize = 2_048;
+
+/// Entries a bucket may keep room for while empty; more is given back.
+const BUCKET_KEPT_MAX: usize = 64;
+
+const _: () = assert!(BUCKETS.is_multiple_of(64), "the bitmap has whole words");
+const _: () = assert!(size_of::<Timer>() == 8, "a million connections keep a million of these");
+
+/// The wheel.
+#[derive(Debug)]
+pub struct Wheel {
+    buckets: Box<[Vec<Timer>]>,
+    /// One bit per bucket that holds something.
+    occupied: [u64; BUCKETS / 64],
+    /// The first tick not yet handed out.
+    position: u64,
+}
+
+impl Default for Wheel {
+    fn default() -> Self {
+        Self {
+            buckets: (0..BUCKETS).map(|_| Vec::new()).collect(),
+            occupied: [0; BUCKETS / 64],
+            position: 0,
+        }
+    }
+}
+
+impl Wheel {
+    /// Remembers to look at `timer` once `deadline_ms` has come, or earlier if that is far away.
+    /// Returns the tick its record has to keep.
+    pub fn insert(&mut self, deadline_ms: u64, timer: Timer) -> Tick {
+        let wanted = deadline_ms.div_ceil(BUCKET_MS);
+        let mut tick = wanted.clamp(self.position, self.position + BUCKETS as u64 - 2);
+        if tick as Tick == NO_TICK {
+            tick += 1;
+        }
+        let bucket = tick as usize % BUCKETS;
+        self.buckets[bucket].push(timer);
+        self.occupied[bucket / 64] |= 1 << (bucket % 64);
+        tick as Tick
+    }
+
+    /// Whether an entry at `tick` would come to be looked at in time for `deadline_ms`.
+    pub fn covers(&self, tick: Tick, deadline_ms: u64) -> bool {
+        let ahead = tick.wrapping_sub(self.position as Tick);
+        tick != NO_TICK
+            && (ahead as usize) < BUCKETS
+            && self.position + u64::from(ahead) <= deadline_ms.div_ceil(BUCKET_MS)
+    }
+
+    /// Moves what has come due to `due`, oldest first, each with its tick.
+    pub fn advance(&mut self, now_ms: u64, due: &mut Vec<(Timer, Tick)>) {
+        let last = now_ms / BUCKET_MS;
+        while self.position <= last {
+            let Some(tick) = self.next_occupied() else {
+                self.position = last + 1;
+                return;
+            };
+            if tick > last {
+                self.position = last + 1;
+                return;
+            }
+            let bucket = tick as usize % BUCKETS;
+            due.extend(self.buckets[bucket].drain(..).map(|timer| (timer, tick as Tick)));
+            if self.buckets[bucket].capacity() > BUCKET_KEPT_MAX {
+                self.buckets[bucket] = Vec::new();
+            }
+            self.occupied[bucket / 64] &= !(1 << (bucket % 64));
+            self.position = tick + 1;
+        }
+    }
+
+    /// When [`Wheel::advance`] has something to hand out.
+    pub fn next_ms(&self) -> Option<u64> {
+        self.next_occupied().map(|tick| tick * BUCKET_MS)
+    }
+
+    /// The first occupied tick at or after the position.
+    fn next_occupied(&self) -> Option<u64> {
+        let start = self.position as usize % BUCKETS;
+        let words = self.occupied.len();
+        for step in 0..=words {
+            let word = (start / 64 + step) % words;
+            let mut bits = self.occupied[word];
+            if step == 0 {
+                bits &= !0 << (start % 64);
+            } else if step == words {
+                bits &= !(!0 << (start % 64));
+            }
+            if bits != 0 {
+                let bucket = word * 64 + bits.trailing_zeros() as usize;
+                let ahead = (bucket + BUCKETS - start) % BUCKETS;
+                return Some(self.position + ahead as u64);
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn due(wheel: &mut Wheel, now_ms: u64) -> Vec<Timer> {
+        let mut due = Vec::new();
+        wheel.advance(now_ms, &mut due);
+        due.into_iter().map(|(timer, _)| timer).collect()
+    }
+
+    #[test]
+    fn nothing_comes_early_and_at_most_a_bucket_late() {
+        let mut wheel = Wheel::default();
+        wheel.insert(500, Timer::Subscription(1));
+        assert_eq!(wheel.next_ms(), Some(512));
+        assert_eq!(due(&mut wheel, 511), []);
+        assert_eq!(due(&mut wheel, 512), [Timer::Subscription(1)]);
+        assert_eq!(wheel.next_ms(), None);
+    }
+
+    #[test]
+    fn far_deadlines_are_looked_at_on_the_way() {
+        let mut wheel = Wheel::default();
+        wheel.insert(3_600_000, Timer::Connection(9));
+        let first = wheel.next_ms().unwrap();
+        assert!(first < BUCKETS as u64 * BUCKET_MS);
+        assert_eq!(due(&mut wheel, first), [Timer::Connection(9)]);
+    }
+
+    #[test]
+    fn a_past_deadline_is_due_at_the_next_tick_and_a_long_gap_loses_nothing() {
+        let mut wheel = Wheel::default();
+        assert_eq!(due(&mut wheel, 1_000_000), []);
+        wheel.insert(5, Timer::Fuzzy(1));
+        wheel.insert(1_010_000, Timer::Fuzzy(2));
+        wheel.insert(1_000_100, Timer::Fuzzy(3));
+        let all = due(&mut wheel, 9_000_000);
+        assert_eq!(all, [Timer::Fuzzy(1), Timer::Fuzzy(3), Timer::Fuzzy(2)]);
+    }
+
+    #[test]
+    fn covers_knows_whether_an_entry_comes_in_time() {
+        let mut wheel = Wheel::default();
+        let tick = wheel.insert(5_000, Timer::Subscription(0));
+        assert!(wheel.covers(tick, 5_000));
+        assert!(wheel.covers(tick, 9_000));
+        assert!(!wheel.covers(tick, 500));
+        assert!(!wheel.covers(NO_TICK, 500));
+        due(&mut wheel, 6_000);
+        assert!(!wheel.covers(tick, 9_000), "handed out already");
+    }
+
+    #[test]
+    fn every_deadline_comes_once_in_order() {
+        let mut wheel = Wheel::default();
+        let mut expected = Vec::new();
+        for number in 0..500u32 {
+            let deadline = u64::from(number * 7_919 % 30_000);
+            wheel.insert(deadline, Timer::Connection(number));
+            expected.push(deadline.div_ceil(BUCKET_MS));
+        }
+        expected.sort_unstable();
+        let mut seen = Vec::new();
+        let mut now = 0;
+        while let Some(next) = wheel.next_ms() {
+            assert!(next >= now);
+            now = next;
+            let mut due = Vec::new();
+            wheel.advance(now, &mut due);
+            assert!(!due.is_empty());
+            seen.extend(due.iter().map(|(_, tick)| u64::from(*tick)));
+        }
+        assert_eq!(seen, expected);
+    }
+}

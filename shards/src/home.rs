@@ -1,0 +1,214 @@
+//! The home side of a core: the connections it accepted and what they are to be told.
+//!
+//! Knows no instance: what connections publish goes to owners as asks, what services hold comes back as
+//! answers and changes. Rules it keeps (`architecture.md`, the contract between home and owner):
+//!
+//! * asks to one owner leave in the order they were decided, also those that waited for room;
+//! * what a connection publishes and follows is recorded when the ask leaves, not when it is answered, so
+//!   that a connection can go at any moment and everything of it is taken back;
+//! * an answer is written before any push of what came after it.
+
+pub mod call;
+pub mod counts;
+pub mod lanes;
+
+use crate::conns::profile::Profile;
+use crate::conns::table::Table;
+use crate::effect::{Body, Effect, Effects};
+use crate::health::wheel::{Tick, Timer, Wheel};
+use crate::home::counts::Counters;
+use crate::home::lanes::Lanes;
+use crate::intern::Interner;
+use crate::key::{ConnKey, Core, Home, Map};
+use crate::message::{Ask, Message, Now, Tell, Waiter};
+use crate::naming::host::Ids;
+use crate::push::fuzzy::Patterns;
+use crate::push::subscription::Subscriptions;
+use crate::settings::Settings;
+use ahash::RandomState;
+use std::collections::VecDeque;
+
+/// How far the node is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    Starting,
+    Serving,
+    /// Disconnects change no list and nothing is pushed.
+    Stopping,
+}
+
+/// What one call of the shard has to work with.
+pub struct Turn<'a> {
+    pub now: Now,
+    /// Time as clients experienced it: `tick_ms` without the gaps in which this process did not run.
+    pub lived_ms: u64,
+    pub effects: &'a mut Effects,
+    /// Asks to the owner on this core, carried out before the call returns.
+    pub local: &'a mut VecDeque<Ask>,
+}
+
+/// The home side of one core.
+pub struct HomeState {
+    pub(crate) map: Map,
+    pub(crate) settings: Settings,
+    pub(crate) hasher: RandomState,
+    pub(crate) phase: Phase,
+    pub(crate) table: Table,
+    pub(crate) profiles: Interner<Profile>,
+    pub(crate) subscriptions: Subscriptions,
+    pub(crate) patterns: Patterns,
+    pub(crate) wheel: Wheel,
+    pub(crate) lanes: Lanes,
+    pub(crate) ids: Ids,
+    pub(crate) counters: Counters,
+    /// The slot from which on connections have to be told that the server stops.
+    pub(crate) reset_from: u32,
+    due: Vec<(Timer, Tick)>,
+}
+
+impl HomeState {
+    pub fn new(core: Core, map: Map, settings: Settings, hasher: RandomState) -> Self {
+        Self {
+            map,
+            settings,
+            phase: Phase::Starting,
+            table: Table::new(Home(core)),
+            profiles: Interner::new(hasher.clone()),
+            subscriptions: Subscriptions::new(hasher.clone()),
+            patterns: Patterns::new(hasher.clone()),
+            wheel: Wheel::default(),
+            lanes: Lanes::new(core, map),
+            ids: Ids::new(core),
+            counters: Counters::default(),
+            reset_from: 0,
+            due: Vec::new(),
+            hasher,
+        }
+    }
+
+    /// Takes in a message from outside; `Ask` is not for this side.
+    pub fn handle(&mut self, message: Message<'_>, turn: &mut Turn<'_>) {
+        match message {
+            Message::Started => {
+                if self.phase == Phase::Starting {
+                    self.phase = Phase::Serving;
+                }
+            }
+            Message::Stopping => self.stop(),
+            Message::Connected { conn, peer, id_ms } => self.connected(conn, peer, id_ms, turn),
+            Message::Disconnected { conn } => self.disconnected(conn, turn),
+            Message::Setup { conn, client_ip, setup } => {
+                self.set_up(conn, client_ip, &setup, turn);
+            }
+            Message::Call { conn, stream, app: _, request } => {
+                self.call(Waiter { conn, stream }, request, turn);
+            }
+            Message::ServerCheck { conn, stream } => {
+                self.server_check(Waiter { conn, stream }, turn);
+            }
+            Message::Ack { conn, request_id, accepted } => {
+                self.acknowledged(conn, request_id, accepted, turn);
+            }
+            Message::Congested { conn, congested } => self.congestion(conn, congested, turn),
+            Message::Tell { from, tell } => self.told(from, tell, turn),
+            Message::Ask { .. } => unreachable!("the shard gives asks to its owner side"),
+        }
+    }
+
+    /// Takes in what an owner or directory core tells, this one included.
+    pub fn told(&mut self, from: Core, tell: Tell, turn: &mut Turn<'_>) {
+        if !matches!(tell, Tell::Changed { .. } | Tell::NameChanged { .. }) {
+            self.lanes.answered(from);
+        }
+        match tell {
+            Tell::Answer { waiter, body } => self.answer(waiter, body, turn),
+            Tell::Confirmed => {}
+            Tell::Subscribed { waiter, service, filter, view } => {
+                self.subscribed(waiter, &service, *filter, view, turn);
+            }
+            Tell::Changed { service, view } => self.changed(&service, view, turn),
+            Tell::Watched { waiter, watch, body, differences } => {
+                self.answer(waiter, body, turn);
+                self.watched(waiter.conn, &watch, differences, turn);
+            }
+            Tell::NameChanged { service, change } => self.name_changed(service, change),
+        }
+    }
+
+    /// Once a turn: what waited for room leaves, and at most `pushes` pushes.
+    pub fn drain(&mut self, pushes: usize, turn: &mut Turn<'_>) {
+        self.lanes.flush(turn);
+        if self.phase == Phase::Stopping {
+            self.reset_some(pushes, turn);
+        } else {
+            self.push_some(pushes, turn);
+        }
+    }
+
+    /// Looks at everything whose time has come.
+    pub fn tick(&mut self, turn: &mut Turn<'_>) {
+        let mut due = std::mem::take(&mut self.due);
+        self.wheel.advance(turn.lived_ms, &mut due);
+        for (timer, tick) in due.drain(..) {
+            match timer {
+                Timer::Connection(slot) => self.connection_due(slot, tick, turn),
+                Timer::Subscription(index) => self.subscription_due(index, tick, turn),
+                Timer::Service(index) => self.service_due(index, tick),
+                Timer::Fuzzy(slot) => self.fuzzy_due(slot, tick),
+            }
+        }
+        self.due = due;
+    }
+
+    /// Whether [`HomeState::drain`] can do something now.
+    pub fn has_work(&self) -> bool {
+        match self.phase {
+            Phase::Stopping => self.reset_from < self.table.slots(),
+            _ => self.subscriptions.has_work() || self.patterns.has_work(),
+        }
+    }
+
+    /// Writes the answer of a call whose connection may be gone by now.
+    pub(crate) fn answer(&mut self, waiter: Waiter, body: Body, turn: &mut Turn<'_>) {
+        self.answer_late(waiter, body, 0, turn);
+    }
+
+    /// [`HomeState::answer`], `delay_ms` from now.
+    pub(crate) fn answer_late(
+        &mut self,
+        Waiter { conn, stream }: Waiter,
+        body: Body,
+        delay_ms: u32,
+        turn: &mut Turn<'_>,
+    ) {
+        if self.table.get(conn).is_some() {
+            turn.effects.push(Effect::Reply { conn, stream, body, delay_ms });
+        }
+    }
+
+    /// The record's key, for whoever only has its slot.
+    pub(crate) fn key_at(&self, slot: u32) -> Option<ConnKey> {
+        self.table.at(slot).map(|connection| self.table.key_of(slot, connection))
+    }
+}
+
+/// A deadline as records keep it, low bits of milliseconds; `now_ms` is less than 24 days away from it.
+pub(crate) fn unwrapped(deadline: u32, now_ms: u64) -> u64 {
+    let ahead = deadline.wrapping_sub(now_ms as u32) as i32;
+    now_ms.saturating_add_signed(i64::from(ahead))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unwrapped;
+
+    #[test]
+    fn deadlines_survive_the_wrap() {
+        for now in [5u64, u64::from(u32::MAX) - 3, 1 << 40] {
+            for ahead in [-5i64, 0, 1, 300_000] {
+                let deadline = now.saturating_add_signed(ahead);
+                assert_eq!(unwrapped(deadline as u32, now), deadline);
+            }
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! What the home side counts, for the metrics.
+
+/// Refused calls by class. Never reset.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Refusals {
+    /// 300, the node is starting.
+    pub starting: u64,
+    /// 301, no setup on this connection.
+    pub unregistered: u64,
+    /// 502, the body was no request.
+    pub malformed: u64,
+    /// What the rules of naming refuse (parameter check, illegal arguments).
+    pub invalid: u64,
+    /// −401, the connection is no naming client.
+    pub not_naming: u64,
+    /// 503, too many asks under way to the owner core.
+    pub lane_full: u64,
+    /// 503, [`crate::limits::SUBSCRIPTIONS_PER_CONNECTION_MAX`] or `..PER_CORE_MAX`.
+    pub subscriptions: u64,
+    /// 503, [`crate::limits::PUBLISHED_PER_CONNECTION_MAX`].
+    pub published: u64,
+    /// 503, [`crate::limits::FUZZY_WATCHES_PER_CONNECTION_MAX`].
+    pub fuzzy_watches: u64,
+}
+
+/// Connections this side closed, by reason. Never reset.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Closes {
+    pub ejected: u64,
+    pub never_set_up: u64,
+    pub starting: u64,
+    pub too_slow: u64,
+    pub stopping: u64,
+}
+
+/// Counters of the home side. Never reset.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Set up connections by module, in the order of [`crate::conns::profile::Module::ALL`]. A gauge.
+    pub modules: [u64; 5],
+    /// Pushes of services handed out.
+    pub pushes: u64,
+    /// Of these, with an empty list.
+    pub pushes_empty: u64,
+    /// Acknowledged with success.
+    pub pushes_acknowledged: u64,
+    /// Failed: no ack in time, or a negative one.
+    pub pushes_failed: u64,
+    /// From handing a push out to its ack: the sum, and the longest, in milliseconds.
+    pub push_ack_ms_sum: u64,
+    pub push_ack_ms_max: u64,
+    /// Changes that were merged into one not pushed yet.
+    pub pushes_coalesced: u64,
+    /// Fuzzy watch messages handed out.
+    pub fuzzy_pushes: u64,
+    /// Clients asked whether they live.
+    pub detections: u64,
+    pub refusals: Refusals,
+    pub closes: Closes,
+}

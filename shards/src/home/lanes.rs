@@ -1,0 +1,125 @@
+//! Asks under way to each owner core, and those that wait for room.
+//!
+//! Every ask reserves the place of its answer, so their number is bounded per pair of cores. What may be
+//! refused is refused beyond its share; what may not (a client is gone, nobody is interested any more)
+//! waits here. A waiting ask is never overtaken by a later one to the same core.
+
+use crate::effect::Effect;
+use crate::home::Turn;
+use crate::key::{Core, Map, Owner};
+use crate::limits::LaneLimits;
+use crate::message::Ask;
+use std::collections::VecDeque;
+
+/// Empty queues keep room for as many asks; more is given back.
+const WAITING_KEPT_MAX: usize = 64;
+
+/// The asks of one core. Lives on the core that asks.
+#[derive(Debug)]
+pub struct Lanes {
+    core: Core,
+    limits: LaneLimits,
+    under_way: Vec<u32>,
+    waiting: Vec<VecDeque<Ask>>,
+}
+
+impl Lanes {
+    pub fn new(core: Core, map: Map) -> Self {
+        let cores = usize::from(map.cores);
+        Self {
+            core,
+            limits: LaneLimits::for_cores(cores),
+            under_way: vec![0; cores],
+            waiting: (0..cores).map(|_| VecDeque::new()).collect(),
+        }
+    }
+
+    /// Whether an ask that may be refused can be sent to `to` now.
+    pub fn has_room(&mut self, to: Owner, turn: &mut Turn<'_>) -> bool {
+        if to.0 == self.core {
+            return true;
+        }
+        self.flush_one(usize::from(to.0.0), turn);
+        let refusable = self.limits.asks_max - self.limits.asks_reserved;
+        (self.under_way[usize::from(to.0.0)] as usize) < refusable
+    }
+
+    /// Sends an ask for which [`Lanes::has_room`] was asked.
+    pub fn send(&mut self, to: Owner, ask: Ask, turn: &mut Turn<'_>) {
+        if to.0 == self.core {
+            turn.local.push_back(ask);
+            return;
+        }
+        self.under_way[usize::from(to.0.0)] += 1;
+        turn.effects.push(Effect::Ask { to, ask });
+    }
+
+    /// Sends an ask that may not be refused, now or when there is room.
+    pub fn send_surely(&mut self, to: Owner, ask: Ask, turn: &mut Turn<'_>) {
+        let at = usize::from(to.0.0);
+        if to.0 != self.core {
+            self.flush_one(at, turn);
+            if !self.waiting[at].is_empty() || !self.takes(at) {
+                self.waiting[at].push_back(ask);
+                return;
+            }
+        }
+        self.send(to, ask, turn);
+    }
+
+    /// One ask to `from` was answered.
+    pub fn answered(&mut self, from: Core) {
+        if from != self.core {
+            let under_way = &mut self.under_way[usize::from(from.0)];
+            debug_assert!(*under_way > 0, "an answer nobody asked for");
+            *under_way = under_way.saturating_sub(1);
+        }
+    }
+
+    /// Counts an ask that the owner side of this core sent (`Ask::Named`).
+    pub fn sent_by_owner(&mut self, to: Owner) {
+        if to.0 != self.core {
+            self.under_way[usize::from(to.0.0)] += 1;
+        }
+    }
+
+    /// How many more asks each core takes now.
+    pub fn room(&self) -> impl Iterator<Item = usize> {
+        let limit = self.limits.asks_max;
+        let room = move |(under_way, waiting): (&u32, &VecDeque<Ask>)| {
+            limit.saturating_sub(*under_way as usize + waiting.len())
+        };
+        self.under_way.iter().zip(&self.waiting).map(room)
+    }
+
+    /// Sends what waited and has room now.
+    pub fn flush(&mut self, turn: &mut Turn<'_>) {
+        for at in 0..self.waiting.len() {
+            self.flush_one(at, turn);
+        }
+    }
+
+    /// Asks that wait for room.
+    pub fn waiting(&self) -> usize {
+        self.waiting.iter().map(VecDeque::len).sum()
+    }
+
+    /// Asks sent and not answered, to other cores.
+    pub fn under_way(&self) -> usize {
+        self.under_way.iter().map(|count| *count as usize).sum()
+    }
+
+    fn takes(&self, at: usize) -> bool {
+        (self.under_way[at] as usize) < self.limits.asks_max
+    }
+
+    fn flush_one(&mut self, at: usize, turn: &mut Turn<'_>) {
+        while !self.waiting[at].is_empty() && self.takes(at) {
+            let ask = self.waiting[at].pop_front().expect("looked at above");
+            self.send(Owner(Core(at as u16)), ask, turn);
+        }
+        if self.waiting[at].is_empty() && self.waiting[at].capacity() > WAITING_KEPT_MAX {
+            self.waiting[at] = VecDeque::new();
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! Who follows what: subscriptions of this home core's connections, grouped by service.
+//!
+//! The owner of a service knows only that this core is interested. Interest begins with the first
+//! `Ask::Subscribe` and ends with `Ask::Uninterested`, sent when the last subscriber leaves; both go the
+//! same ordered way, so a service is in this table exactly while its owner has this core on its list (or
+//! will have, once the asks sent so far were carried out).
+
+use crate::effect::Body;
+use crate::health::wheel::{NO_TICK, Tick};
+use crate::home::call::over_limit;
+use crate::home::{HomeState, Phase, Turn};
+use crate::intern::Interner;
+use crate::key::{ConnKey, ServiceKey};
+use crate::limits::{SUBSCRIPTIONS_PER_CONNECTION_MAX, SUBSCRIPTIONS_PER_CORE_MAX};
+use crate::message::{Ask, Waiter};
+use crate::naming::accept::Refusal;
+use crate::naming::answer;
+use crate::naming::view::{Bodies, Filter, View};
+use crate::slab::{END, Slab};
+use ahash::RandomState;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+/// What a subscription is waiting for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// The owner's answer to the first Subscribe; nothing is pushed before.
+    Asked,
+    /// The next change.
+    Idle,
+    /// The ack of a push, or while a newer state is held back: the ack or the end of the patience.
+    InFlight,
+    /// The time of a push: a repetition, or a first one that is delayed.
+    Delayed,
+}
+
+/// One connection follows one service.
+#[derive(Debug)]
+pub struct Subscription {
+    /// Latest state the client was given, by answer or push.
+    pub revision: u64,
+    /// Slot of the connection.
+    pub conn: u32,
+    /// Number of the service.
+    pub service: u32,
+    /// Place in the service's list.
+    pub place: u32,
+    /// The connection's other subscriptions.
+    pub previous: u32,
+    pub next: u32,
+    /// Low bits of the number of the last push.
+    pub number: u32,
+    /// Tick of its live entry in the wheel.
+    pub timer: Tick,
+    /// When `stage` ends by itself; wraps.
+    pub deadline: u32,
+    /// What it wants to see; number of an interned filter.
+    pub filter: u32,
+    pub stage: Stage,
+    /// A push is owed even if the state is not newer: the first one, or one that failed.
+    pub owed: bool,
+    /// A newer state waits for the ack.
+    pub held: bool,
+    /// Is in the list of those to look at.
+    pub queued: bool,
+}
+
+const _: () = assert!(Slab::<Subscription>::ENTRY_BYTES <= 48, "one per client and service");
+
+/// A service somebody here follows.
+#[derive(Debug)]
+pub struct Followed {
+    pub key: ServiceKey,
+    /// Latest known state; `None` until the first answer.
+    pub view: Option<Arc<View>>,
+    pub bodies: Bodies,
+    pub subscribers: Vec<u32>,
+    pub fan: Fan,
+    /// Subscribers before this place have not been looked at in this round.
+    pub cursor: u32,
+    /// Tick of its live entry in the wheel.
+    pub timer: Tick,
+}
+
+/// How far a change has got to the subscribers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fan {
+    Idle,
+    /// Waits for the configured delay.
+    Delayed,
+    /// Is in the list of those handed out.
+    Running,
+    /// As `Running`; the state changed meanwhile, so another round follows.
+    Again,
+}
+
+/// All subscriptions of one home core.
+#[derive(Debug)]
+pub struct Subscriptions {
+    pub records: Slab<Subscription>,
+    pub services: Slab<Followed>,
+    pub filters: Interner<Filter>,
+    /// By slot and service.
+    pairs: HashMap<(u32, u32), u32, RandomState>,
+    by_key: HashMap<ServiceKey, u32, RandomState>,
+    /// Single subscriptions to look at. May name some that are gone, or others of the same number: looking
+    /// does no harm.
+    pub ready: VecDeque<u32>,
+    /// Services with changes to hand out, in turn; as harmless.
+    pub fanning: VecDeque<u32>,
+}
+
+impl Subscriptions {
+    pub fn new(hasher: RandomState) -> Self {
+        Self {
+            records: Slab::default(),
+            services: Slab::default(),
+            filters: Interner::new(hasher.clone()),
+            pairs: HashMap::with_hasher(hasher.clone()),
+            by_key: HashMap::with_hasher(hasher),
+            ready: VecDeque::new(),
+            fanning: VecDeque::new(),
+        }
+    }
+
+    /// Whether something can be handed out now.
+    pub fn has_work(&self) -> bool {
+        !self.ready.is_empty() || !self.fanning.is_empty()
+    }
+
+    /// Forgets what was to be handed out.
+    pub fn stop(&mut self) {
+        self.ready = VecDeque::new();
+        self.fanning = VecDeque::new();
+    }
+
+    /// The subscription of a connection to a service.
+    pub fn find(&self, slot: u32, service: &ServiceKey) -> Option<u32> {
+        let service = self.by_key.get(service)?;
+        self.pairs.get(&(slot, *service)).copied()
+    }
+
+    /// The number of a followed service.
+    pub fn service(&self, key: &ServiceKey) -> Option<u32> {
+        self.by_key.get(key).copied()
+    }
+
+    fn service_or_new(&mut self, key: &ServiceKey) -> u32 {
+        if let Some(service) = self.by_key.get(key) {
+            return *service;
+        }
+        let service = self.services.insert(Followed {
+            key: key.clone(),
+            view: None,
+            bodies: Bodies::default(),
+            subscribers: Vec::new(),
+            fan: Fan::Idle,
+            cursor: 0,
+            timer: NO_TICK,
+        });
+        self.by_key.insert(key.clone(), service);
+        service
+    }
+
+    /// Adds a subscription that waits for its answer, as the first of its connection's list.
+    fn add(&mut self, slot: u32, first: u32, key: &ServiceKey, filter: &Filter) -> u32 {
+        let service = self.service_or_new(key);
+        let filter = self.filters.take(filter.clone());
+        let subscribers = &mut self.services[service].subscribers;
+        let index = self.records.insert(Subscription {
+            revision: 0,
+            conn: slot,
+            service,
+            place: subscribers.len() as u32,
+            previous: END,
+            next: first,
+            number: 0,
+            timer: NO_TICK,
+            deadline: 0,
+            filter,
+            stage: Stage::Asked,
+            owed: false,
+            held: false,
+            queued: false,
+        });
+        subscribers.push(index);
+        self.pairs.insert((slot, service), index);
+        if let Some(next) = self.records.get_mut(first) {
+            next.previous = index;
+        }
+        index
+    }
+
+    /// Takes a subscription out of everything but its connection's count and list head. Returns it, and
+    /// the service if this was its last subscriber.
+    fn remove(&mut self, index: u32) -> (Subscription, Option<ServiceKey>) {
+        let gone = self.records.remove(index).expect("its holder knows it exists");
+        self.pairs.remove(&(gone.conn, gone.service));
+        self.filters.give_back(gone.filter);
+        if let Some(previous) = self.records.get_mut(gone.previous) {
+            previous.next = gone.next;
+        }
+        if let Some(next) = self.records.get_mut(gone.next) {
+            next.previous = gone.previous;
+        }
+        let service = &mut self.services[gone.service];
+        service.subscribers.swap_remove(gone.place as usize);
+        if let Some(moved) = service.subscribers.get(gone.place as usize) {
+            self.records[*moved].place = gone.place;
+        }
+        if !service.subscribers.is_empty() {
+            return (gone, None);
+        }
+        let service = self.services.remove(gone.service).expect("looked at above");
+        self.by_key.remove(&service.key);
+        (gone, Some(service.key))
+    }
+
+    /// Replaces what a subscription wants to see.
+    fn set_filter(&mut self, index: u32, filter: Filter) {
+        let filter = self.filters.take(filter);
+        let old = std::mem::replace(&mut self.records[index].filter, filter);
+        self.filters.give_back(old);
+    }
+
+    /// Puts a subscription on the list of those to look at.
+    pub fn look_at(&mut self, index: u32) {
+        let subscription = &mut self.records[index];
+        if !subscription.queued {
+            subscription.queued = true;
+            self.ready.push_back(index);
+        }
+    }
+}
+
+impl HomeState {
+    /// Records that a connection follows a service, before its owner is asked.
+    pub(crate) fn follow(
+        &mut self,
+        conn: ConnKey,
+        service: &ServiceKey,
+        filter: &Filter,
+    ) -> Result<(), Refusal> {
+        if self.subscriptions.find(conn.slot, service).is_some() {
+            return Ok(());
+        }
+        let connection = self.table.get_mut(conn).expect("looked at by the caller");
+        if connection.subscription_count >= SUBSCRIPTIONS_PER_CONNECTION_MAX
+            || self.subscriptions.records.len() >= SUBSCRIPTIONS_PER_CORE_MAX
+        {
+            self.counters.refusals.subscriptions += 1;
+            return Err(over_limit("Too many subscriptions on this connection."));
+        }
+        let first = connection.subscriptions;
+        connection.subscriptions = self.subscriptions.add(conn.slot, first, service, filter);
+        connection.subscription_count += 1;
+        Ok(())
+    }
+
+    /// Ends a subscription, if there is one.
+    pub(crate) fn unfollow(&mut self, conn: ConnKey, service: &ServiceKey, turn: &mut Turn<'_>) {
+        if let Some(index) = self.subscriptions.find(conn.slot, service) {
+            self.remove_subscription(index, turn);
+        }
+    }
+
+    /// Ends all subscriptions of a connection.
+    pub(crate) fn unfollow_all(&mut self, conn: ConnKey, turn: &mut Turn<'_>) {
+        while let Some(connection) = self.table.get(conn)
+            && connection.subscriptions != END
+        {
+            self.remove_subscription(connection.subscriptions, turn);
+        }
+    }
+
+    fn remove_subscription(&mut self, index: u32, turn: &mut Turn<'_>) {
+        let (gone, lonely) = self.subscriptions.remove(index);
+        let connection = self.table.at_mut(gone.conn).expect("subscriptions go with it");
+        connection.subscription_count -= 1;
+        if connection.subscriptions == index {
+            connection.subscriptions = gone.next;
+        }
+        if let Some(service) = lonely
+            && self.phase != Phase::Stopping
+        {
+            let owner = self.map.owner(&service);
+            self.lanes.send_surely(owner, Ask::Uninterested { service }, turn);
+        }
+    }
+
+    /// The owner's answer to a Subscribe: it is written first, then the subscription counts.
+    pub(crate) fn subscribed(
+        &mut self,
+        waiter: Waiter,
+        key: &ServiceKey,
+        filter: Filter,
+        view: Arc<View>,
+        turn: &mut Turn<'_>,
+    ) {
+        let service = self.subscriptions.service(key);
+        let body = self.subscribe_answer(service, &view, &filter);
+        self.answer(waiter, body, turn);
+        let (Some(service), true) = (service, self.phase != Phase::Stopping) else { return };
+        self.newer_view(service, &view, turn);
+        if self.table.get(waiter.conn).is_none() {
+            return;
+        }
+        let Some(index) = self.subscriptions.find(waiter.conn.slot, key) else { return };
+        self.subscriptions.set_filter(index, filter);
+        let subscription = &mut self.subscriptions.records[index];
+        subscription.revision = subscription.revision.max(view.revision);
+        match subscription.stage {
+            Stage::Asked => {
+                subscription.stage = Stage::Idle;
+                subscription.owed = true;
+                match self.settings.push_delay_ms {
+                    None => _ = self.offer(index, turn),
+                    Some(delay) => self.delay(index, delay, turn.lived_ms),
+                }
+            }
+            // The answer brought what a repetition would.
+            Stage::Delayed | Stage::Idle => {
+                subscription.stage = Stage::Idle;
+                subscription.owed = false;
+            }
+            Stage::InFlight => {}
+        }
+    }
+
+    fn subscribe_answer(&mut self, service: Option<u32>, view: &View, filter: &Filter) -> Body {
+        answer::subscribe(match service {
+            Some(service) => self.subscriptions.services[service].bodies.get(view, filter),
+            None => view.body(filter),
+        })
+    }
+}

@@ -1,0 +1,46 @@
+//! What an operator may change about a shard. Every core has the same values.
+
+use crate::naming::rules::Rules;
+
+/// Values of the shard's rules, defaults as the reference has them (`ops.md` 3). Times in milliseconds.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `nacre.connection.idle-ms`: silence after which a client is asked whether it lives.
+    pub idle_ms: u32,
+    /// How long a client may take to answer that question.
+    pub detection_ms: u32,
+    /// How long a transport may stay without a ConnectionSetup.
+    pub setup_ms: u32,
+    /// How long a client may leave its side of the connection unread before it is closed.
+    pub congested_ms: u32,
+    /// `nacos.naming.push.pushTaskDelay` when set: delays every push of a change. When absent the first
+    /// change leaves at once and later ones coalesce until the ack, [`Settings::push_coalesce_ms`] at most.
+    pub push_delay_ms: Option<u32>,
+    /// Longest wait for the ack of an earlier push while a newer state waits.
+    pub push_coalesce_ms: u32,
+    /// `nacos.naming.push.pushTaskTimeout`: a push without an ack has failed.
+    pub push_timeout_ms: u32,
+    /// `nacos.naming.push.pushTaskRetryDelay`: from a failed push to its repetition.
+    pub push_retry_ms: u32,
+    /// From telling a client to go elsewhere (the server stops) to closing its connection.
+    pub stop_ms: u32,
+    /// The rules of naming.
+    pub naming: Rules,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            idle_ms: 20_000,
+            detection_ms: 5_000,
+            setup_ms: 20_000,
+            congested_ms: 300_000,
+            push_delay_ms: None,
+            push_coalesce_ms: 500,
+            push_timeout_ms: 5_000,
+            push_retry_ms: 1_000,
+            stop_ms: 1_000,
+            naming: Rules::default(),
+        }
+    }
+}

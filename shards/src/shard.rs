@@ -1,0 +1,210 @@
+//! One core's share of the registry: what its connections want (home) and what its services hold (owner).
+//!
+//! State changes only in [`Shard::handle`], [`Shard::drain`] and [`Shard::tick`]. They take the time as an
+//! argument, never suspend, and leave what is to be done in [`Effects`], to be carried out in order. Asks
+//! to the own core never leave it: they are carried out, in order, before the call returns.
+
+use crate::effect::{Effect, Effects};
+use crate::home::counts::Counters;
+use crate::home::{HomeState, Phase, Turn};
+use crate::key::{Core, Map};
+use crate::limits::PUSHES_PER_TURN_MAX;
+use crate::message::{Ask, Message, Now};
+use crate::naming::owner::{self, OwnerState};
+use crate::settings::Settings;
+use ahash::RandomState;
+use std::collections::VecDeque;
+
+/// How often the owner side looks for services to clean up.
+const OWNER_TICK_MS: u64 = 1_000;
+
+/// How soon changes that found no room are tried again: the core that has to make room need not say so.
+const BLOCKED_MS: u64 = 1;
+
+/// What the outside takes at the start of a turn.
+#[derive(Debug, Clone, Copy)]
+pub struct Room<'a> {
+    /// Per core: how many changes ([`crate::message::Tell::Changed`], `NameChanged`) its tell lane takes now,
+    /// beside the answers of asks under way. The entry of the own core is not looked at.
+    pub changes: &'a [usize],
+    /// Pushes wanted this turn; [`PUSHES_PER_TURN_MAX`] unless too much waits to be written already.
+    pub pushes: usize,
+}
+
+/// What the metrics show of one shard; read about ten times a second.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Transports, set up or not.
+    pub connections: usize,
+    /// Distinct setups.
+    pub profiles: usize,
+    /// Subscriptions of connections at home here.
+    pub subscriptions: usize,
+    /// Services they follow.
+    pub followed: usize,
+    /// Fuzzy patterns they watch.
+    pub patterns: usize,
+    /// Pushes that are due and wait for their turn: single ones, and services being handed out.
+    pub pushes_waiting: usize,
+    /// Asks to other cores without an answer yet.
+    pub asks_under_way: usize,
+    /// Asks that may not be refused and wait for room.
+    pub asks_waiting: usize,
+    /// Counters since the start, and connections by module.
+    pub home: Counters,
+}
+
+/// One core's share of the registry. Lives on its core.
+pub struct Shard {
+    core: Core,
+    home: HomeState,
+    owner: OwnerState,
+    local: VecDeque<Ask>,
+    /// Changes found no room at the last drain.
+    blocked_at: Option<u64>,
+    owner_tick: u64,
+    stalled_ms: u64,
+    room: owner::Room,
+    sent: Vec<Effect>,
+}
+
+impl Shard {
+    /// An empty shard. `seed` keys its hash tables: random in the server, chosen in the simulation.
+    pub fn new(core: Core, map: Map, settings: Settings, seed: u64) -> Self {
+        let owner = OwnerState::new(core, map, seed, settings.naming.clone());
+        let hasher = RandomState::with_seeds(seed, 1, 2, 3);
+        Self {
+            core,
+            home: HomeState::new(core, map, settings, hasher),
+            owner,
+            local: VecDeque::new(),
+            blocked_at: None,
+            owner_tick: 0,
+            stalled_ms: 0,
+            room: owner::Room::default(),
+            sent: Vec::new(),
+        }
+    }
+
+    /// Takes in one message. What it leads to is added to `effects`.
+    pub fn handle(&mut self, now: Now, message: Message<'_>, effects: &mut Effects) {
+        if let Message::Ask { from, ask } = message {
+            let tell = self.owner.handle(now, from, ask);
+            self.blocked_at = None;
+            debug_assert_ne!(from, self.core, "own asks do not leave the shard");
+            effects.push(Effect::Tell { to: crate::key::Home(from), tell });
+            return;
+        }
+        self.turn(now, effects, |home, turn| home.handle(message, turn));
+    }
+
+    /// Once a turn, after pending input: hands out waiting pushes (at most
+    /// [`crate::limits::PUSHES_PER_TURN_MAX`]), changes for which lanes have room, and what waited for room.
+    pub fn drain(&mut self, now: Now, room: Room<'_>, effects: &mut Effects) {
+        if self.owner.pending() {
+            self.drain_owner(now, room.changes, effects);
+        }
+        let pushes = room.pushes.min(PUSHES_PER_TURN_MAX);
+        self.turn(now, effects, |home, turn| home.drain(pushes, turn));
+    }
+
+    /// Carries out what time has made due. Call it when [`Shard::next_wake`] has come, or every turn.
+    pub fn tick(&mut self, now: Now, effects: &mut Effects) {
+        if now.tick_ms >= self.owner_tick {
+            self.owner_tick = now.tick_ms + OWNER_TICK_MS;
+            self.owner.tick(now);
+        }
+        self.turn(now, effects, |home, turn| home.tick(turn));
+    }
+
+    /// The process did not run for `gap_ms`: moves every deadline of clients by it. Call it before the
+    /// input that waited is handled.
+    pub fn stalled(&mut self, gap_ms: u64) {
+        self.stalled_ms += gap_ms;
+    }
+
+    /// When [`Shard::tick`] and [`Shard::drain`] have something to do, in `tick_ms`.
+    pub fn next_wake(&self) -> Option<u64> {
+        let home = self.home.wheel.next_ms().map(|lived_ms| lived_ms + self.stalled_ms);
+        let blocked = self.blocked_at.map(|tick_ms| tick_ms + BLOCKED_MS);
+        [home, blocked, Some(self.owner_tick)].into_iter().flatten().min()
+    }
+
+    /// Whether [`Shard::drain`] can do something now without further input.
+    pub fn has_work(&self) -> bool {
+        self.home.has_work() || (self.owner.pending() && self.blocked_at.is_none())
+    }
+
+    /// Whether the node finished starting. Until then every unary call is answered errorCode 300
+    /// (`grpc-protocol.md` 4, row 1), also those that never reach the shard.
+    pub fn started(&self) -> bool {
+        self.home.phase != Phase::Starting
+    }
+
+    /// What the metrics show.
+    pub fn counts(&self) -> Counts {
+        let home = &self.home;
+        Counts {
+            connections: home.table.len(),
+            profiles: home.profiles.len(),
+            subscriptions: home.subscriptions.records.len(),
+            followed: home.subscriptions.services.len(),
+            patterns: home.patterns.len(),
+            pushes_waiting: home.subscriptions.ready.len() + home.subscriptions.fanning.len(),
+            asks_under_way: home.lanes.under_way(),
+            asks_waiting: home.lanes.waiting(),
+            home: home.counters,
+        }
+    }
+
+    /// The owner side, for what is read of it (lists, metrics).
+    pub fn owner(&self) -> &OwnerState {
+        &self.owner
+    }
+
+    /// Sends changes and names for which there is room, to the own core without bound.
+    fn drain_owner(&mut self, now: Now, changes: &[usize], effects: &mut Effects) {
+        let own = usize::from(self.core.0);
+        self.room.tells.clear();
+        self.room.tells.extend_from_slice(changes);
+        self.room.tells[own] = usize::MAX;
+        self.room.asks.clear();
+        self.room.asks.extend(self.home.lanes.room());
+        self.room.asks[own] = usize::MAX;
+        let left = self.owner.drain(now, &mut self.room, &mut self.sent);
+        self.blocked_at = left.then_some(now.tick_ms);
+        let core = self.core;
+        let mut sent = std::mem::take(&mut self.sent);
+        self.turn(now, effects, |home, turn| {
+            for effect in sent.drain(..) {
+                match effect {
+                    Effect::Tell { to, tell } if to.0 == core => home.told(core, tell, turn),
+                    Effect::Ask { to, ask } if to.0 == core => turn.local.push_back(ask),
+                    Effect::Ask { to, ask } => {
+                        home.lanes.sent_by_owner(to);
+                        turn.effects.push(Effect::Ask { to, ask });
+                    }
+                    other => turn.effects.push(other),
+                }
+            }
+        });
+        self.sent = sent;
+    }
+
+    /// Lets the home side act, then carries out what it asked of this core's own owner side.
+    fn turn(
+        &mut self,
+        now: Now,
+        effects: &mut Effects,
+        act: impl FnOnce(&mut HomeState, &mut Turn<'_>),
+    ) {
+        let lived_ms = now.tick_ms.saturating_sub(self.stalled_ms);
+        let mut turn = Turn { now, lived_ms, effects, local: &mut self.local };
+        act(&mut self.home, &mut turn);
+        while let Some(ask) = turn.local.pop_front() {
+            let tell = self.owner.handle(now, self.core, ask);
+            self.blocked_at = None;
+            self.home.told(self.core, tell, &mut turn);
+        }
+    }
+}
