@@ -14,6 +14,7 @@ use crate::naming::fuzzy::Pattern;
 use crate::naming::host::{Beats, FIELD_BYTES_MAX, Host, Ids, Publication};
 use crate::naming::rules::Rules;
 use crate::naming::view::Filter;
+use nacre_proto::code::{Code, RESULT_FAIL};
 use nacre_proto::naming::{
     BatchInstanceRequest, FuzzyWatchRequest, Instance, InstanceRequest, ServiceListRequest,
     ServiceQueryRequest, SubscribeServiceRequest,
@@ -27,10 +28,7 @@ pub const PUBLIC: &str = "public";
 /// The group of requests that name none.
 pub const DEFAULT_GROUP: &str = "DEFAULT_GROUP";
 
-/// `INVALID_PARAM`.
-const INVALID: i32 = 400;
-/// `resultCode` of a failure.
-const FAIL: i32 = 500;
+const INVALID: i32 = Code::InvalidParam.number();
 
 /// Why a request is not carried out.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,7 +47,7 @@ impl Refusal {
     }
 
     fn typed(message: impl Into<Cow<'static, str>>) -> Self {
-        Self { typed: true, result_code: FAIL, error_code: INVALID, message: message.into() }
+        Self { typed: true, result_code: RESULT_FAIL, error_code: INVALID, message: message.into() }
     }
 
     fn param(reason: &str) -> Self {
@@ -213,7 +211,8 @@ pub fn fuzzy(request: &FuzzyWatchRequest<'_>, rules: &Rules) -> Result<FuzzyOp, 
     };
     let pattern = Pattern::parse(text).ok_or_else(|| {
         Refusal::typed(
-            "Param 'groupKeyPattern' is illegal, it should be namespace>>groupPattern>>servicePattern",
+            "Param 'groupKeyPattern' is illegal, \
+             it should be namespace>>groupPattern>>servicePattern",
         )
     })?;
     let namespace: Box<str> = pattern.namespace().into();
@@ -331,7 +330,8 @@ fn check_legal(instance: &Instance<'_>) -> Result<(), Refusal> {
     let beats = Beats::of(&instance.metadata);
     if beats.timeout_ms < beats.interval_ms || beats.delete_ms < beats.interval_ms {
         return Err(Refusal::typed(
-            "Instance 'heart beat interval' must less than 'heart beat timeout' and 'ip delete timeout'.",
+            "Instance 'heart beat interval' must less than 'heart beat timeout' \
+             and 'ip delete timeout'.",
         ));
     }
     let cluster = instance.cluster_name.as_deref().unwrap_or("");

@@ -11,6 +11,7 @@ use crate::message::NameChange;
 use crate::naming::accept::Refusal;
 use crate::naming::write::{self, Digits};
 use bytes::Bytes;
+use nacre_proto::code::{Code, RESULT_FAIL};
 use nacre_proto::request::Kind;
 
 const ERROR_RESPONSE: &str = "ErrorResponse";
@@ -92,11 +93,8 @@ pub fn service_list<'a>(count: usize, names: impl Iterator<Item = &'a str>) -> B
 
 /// A page no client could receive.
 fn list_too_long() -> Body {
-    let json = concat!(
-        r#"{"resultCode":500,"errorCode":400,"message":"The page exceeds 10485760 bytes, "#,
-        r#"ask for a smaller pageSize.","count":0,"success":false}"#
-    );
-    fixed("ServiceListResponse", json)
+    let message = format!("The page exceeds {LIST_BYTES_MAX} bytes, ask for a smaller pageSize.");
+    typed_error(Kind::ServiceList, Code::InvalidParam.number(), &message)
 }
 
 /// `NamingFuzzyWatchResponse`, success (watch and cancel).
@@ -106,20 +104,16 @@ pub fn fuzzy() -> Body {
 
 /// `NamingFuzzyWatchResponse`: too many patterns, this one is not watched.
 pub fn fuzzy_patterns_over() -> Body {
-    let json = concat!(
-        r#"{"resultCode":500,"errorCode":50310,"#,
-        r#""message":"fuzzy watch pattern over limit","success":false}"#
-    );
-    fixed("NamingFuzzyWatchResponse", json)
+    fuzzy_over(Code::FuzzyWatchPatternOverLimit)
 }
 
 /// `NamingFuzzyWatchResponse`: watched, but only as many names as the limit allows are told.
 pub fn fuzzy_matches_over() -> Body {
-    let json = concat!(
-        r#"{"resultCode":500,"errorCode":50311,"#,
-        r#""message":"fuzzy watch pattern matched count over limit","success":false}"#
-    );
-    fixed("NamingFuzzyWatchResponse", json)
+    fuzzy_over(Code::FuzzyWatchMatchOverLimit)
+}
+
+fn fuzzy_over(code: Code) -> Body {
+    typed_error(Kind::NamingFuzzyWatch, code.number(), code.text())
 }
 
 /// `NotifySubscriberRequest` around a `ServiceInfo`: no copy, no allocation.
@@ -271,12 +265,12 @@ pub fn fuzzy_change(request_id: u64, service: &ServiceKey, change: NameChange) -
 
 /// `ErrorResponse` built from a code and a text: `resultCode` 500 (`grpc-protocol.md` 3.4).
 pub fn error(code: i32, message: &str) -> Body {
-    failure(ERROR_RESPONSE, 500, code, message)
+    failure(ERROR_RESPONSE, RESULT_FAIL, code, message)
 }
 
 /// A failing answer of the request's own type, `resultCode` 500: what filters and the 503 give.
 pub fn typed_error(kind: Kind, code: i32, message: &str) -> Body {
-    failure(response_of(kind), 500, code, message)
+    failure(response_of(kind), RESULT_FAIL, code, message)
 }
 
 /// The failing answer to a request of this kind: typed or `ErrorResponse`.

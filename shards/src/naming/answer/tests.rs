@@ -103,7 +103,10 @@ fn every_answer_and_push_of_the_reference_is_made_again() {
     let mut kinds = std::collections::BTreeSet::new();
     for (kind, sent) in samples() {
         let body = remade(&kind, &sent).unwrap_or_else(|| panic!("{kind} is not made"));
-        assert_eq!(body.kind, kind);
+        assert_eq!(
+            (body.kind, body.error_code),
+            (kind.as_str(), sent["errorCode"].as_i64().unwrap_or(0) as i32)
+        );
         assert_eq!(json_of(&body), sent);
         assert_eq!(members(&json_of(&body)), members(&sent));
         kinds.insert(kind);
