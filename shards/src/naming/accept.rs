@@ -188,7 +188,7 @@ pub fn subscribe(
 pub fn list(request: &ServiceListRequest<'_>, rules: &Rules) -> Result<ListOp, Refusal> {
     let name = Name::of(&request.namespace, &request.group_name, &request.service_name);
     check_params(&name.params(), rules)?;
-    name.key()?;
+    name.check_fits()?;
     Ok(ListOp {
         namespace: name.namespace().into(),
         group: name.group().into(),
@@ -269,18 +269,26 @@ impl<'a> Name<'a> {
         self.group.filter(|text| !is_blank(text)).unwrap_or(DEFAULT_GROUP)
     }
 
-    /// The key; a part too long for one (only with the parameter check off) is refused.
-    fn key(self) -> Result<ServiceKey, Refusal> {
-        let service = self.service.filter(|text| !is_blank(text)).unwrap_or("");
+    fn service(self) -> &'a str {
+        self.service.filter(|text| !is_blank(text)).unwrap_or("")
+    }
+
+    /// Refuses a part too long for a key, which only comes with the parameter check off.
+    fn check_fits(self) -> Result<(), Refusal> {
         let parts = [
             ("namespaceId/tenant", self.namespace()),
             ("group", self.group()),
-            ("serviceName", service),
+            ("serviceName", self.service()),
         ];
         match parts.iter().find(|(_, text)| text.len() > FIELD_BYTES_MAX) {
             Some((name, _)) => Err(Refusal::param(&check::too_long(name, FIELD_BYTES_MAX))),
-            None => Ok(ServiceKey::new(self.namespace(), self.group(), service)),
+            None => Ok(()),
         }
+    }
+
+    fn key(self) -> Result<ServiceKey, Refusal> {
+        self.check_fits()?;
+        Ok(ServiceKey::new(self.namespace(), self.group(), self.service()))
     }
 
     /// The key of a service that will be kept, so it must have a name. The text is the reference's.

@@ -178,7 +178,8 @@ mod tests {
                             Put::First
                         }
                     };
-                    prop_assert_eq!(publishers.put(conn(slot), publication(port), &hasher), expected);
+                    let put = publishers.put(conn(slot), publication(port), &hasher);
+                    prop_assert_eq!(put, expected);
                 }
                 prop_assert_eq!(publishers.live, model.len());
                 prop_assert!(publishers.entries.len() <= 2 * model.len() + 5);
