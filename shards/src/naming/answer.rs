@@ -1,4 +1,5 @@
-//! The JSON of every answer and push of the naming and connection modules (`grpc-protocol.md` 11, 13).
+//! The JSON of every answer and push of the naming and connection modules (`grpc-protocol.md` 11,
+//! 13).
 //!
 //! Key order is free on this wire; keys and their presence are the reference's. Answers carry no
 //! `requestId`, requests to a client carry `headers` (empty) and `module`.
@@ -10,6 +11,7 @@ use crate::message::NameChange;
 use crate::naming::accept::Refusal;
 use crate::naming::write::{self, Digits};
 use bytes::Bytes;
+use nacre_proto::code::{Code, RESULT_FAIL};
 use nacre_proto::request::Kind;
 
 const ERROR_RESPONSE: &str = "ErrorResponse";
@@ -91,11 +93,8 @@ pub fn service_list<'a>(count: usize, names: impl Iterator<Item = &'a str>) -> B
 
 /// A page no client could receive.
 fn list_too_long() -> Body {
-    let json = concat!(
-        r#"{"resultCode":500,"errorCode":400,"message":"The page exceeds 10485760 bytes, "#,
-        r#"ask for a smaller pageSize.","count":0,"success":false}"#
-    );
-    fixed("ServiceListResponse", json)
+    let message = format!("The page exceeds {LIST_BYTES_MAX} bytes, ask for a smaller pageSize.");
+    typed_error(Kind::ServiceList, Code::InvalidParam.number(), &message)
 }
 
 /// `NamingFuzzyWatchResponse`, success (watch and cancel).
@@ -105,30 +104,25 @@ pub fn fuzzy() -> Body {
 
 /// `NamingFuzzyWatchResponse`: too many patterns, this one is not watched.
 pub fn fuzzy_patterns_over() -> Body {
-    let json = concat!(
-        r#"{"resultCode":500,"errorCode":50310,"#,
-        r#""message":"fuzzy watch pattern over limit","success":false}"#
-    );
-    fixed("NamingFuzzyWatchResponse", json)
+    fuzzy_over(Code::FuzzyWatchPatternOverLimit)
 }
 
 /// `NamingFuzzyWatchResponse`: watched, but only as many names as the limit allows are told.
 pub fn fuzzy_matches_over() -> Body {
-    let json = concat!(
-        r#"{"resultCode":500,"errorCode":50311,"#,
-        r#""message":"fuzzy watch pattern matched count over limit","success":false}"#
-    );
-    fixed("NamingFuzzyWatchResponse", json)
+    fuzzy_over(Code::FuzzyWatchMatchOverLimit)
+}
+
+fn fuzzy_over(code: Code) -> Body {
+    typed_error(Kind::NamingFuzzyWatch, code.number(), code.text())
 }
 
 /// `NotifySubscriberRequest` around a `ServiceInfo`: no copy, no allocation.
 pub fn notify(request_id: u64, info: Bytes) -> Body {
-    let before = Short::of(&[
-        r#"{"headers":{},"requestId":""#,
-        Digits::of(request_id).as_str(),
-        r#"","serviceInfo":"#,
-    ]);
-    let json = Json::Shared { before, shared: info, after: r#","module":"naming"}"# };
+    // The 20 digits of any id and the keys around them fit the small prefix; the rest follows.
+    let before =
+        Short::of(&[r#"{"requestId":""#, Digits::of(request_id).as_str(), r#"","serviceInfo":"#]);
+    let after = r#","headers":{},"module":"naming"}"#;
+    let json = Json::Shared { before, shared: info, after };
     Body::new("NotifySubscriberRequest", json)
 }
 
@@ -271,12 +265,12 @@ pub fn fuzzy_change(request_id: u64, service: &ServiceKey, change: NameChange) -
 
 /// `ErrorResponse` built from a code and a text: `resultCode` 500 (`grpc-protocol.md` 3.4).
 pub fn error(code: i32, message: &str) -> Body {
-    failure(ERROR_RESPONSE, 500, code, message)
+    failure(ERROR_RESPONSE, RESULT_FAIL, code, message)
 }
 
 /// A failing answer of the request's own type, `resultCode` 500: what filters and the 503 give.
 pub fn typed_error(kind: Kind, code: i32, message: &str) -> Body {
-    failure(response_of(kind), 500, code, message)
+    failure(response_of(kind), RESULT_FAIL, code, message)
 }
 
 /// The failing answer to a request of this kind: typed or `ErrorResponse`.

@@ -170,7 +170,8 @@ impl Services {
         self.free.push(id.slot);
     }
 
-    /// A revision to show of a service that is not in the table; whoever makes it later starts above.
+    /// A revision to show of a service that is not in the table; whoever makes it later starts
+    /// above.
     pub fn absent_revision(&mut self, unix_ms: u64) -> u64 {
         self.floor = self.floor.max(unix_ms);
         self.floor

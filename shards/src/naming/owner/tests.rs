@@ -94,12 +94,11 @@ fn subscribed(tell: Tell) -> Arc<View> {
     }
 }
 
-/// Everything that is due, as (core, service, revision) and the names told.
-fn drained(
-    state: &mut OwnerState,
-    now: Now,
-    room: &mut Room,
-) -> (Vec<(u16, String, Arc<View>)>, Vec<Ask>) {
+/// (core, service, view)
+type Change = (u16, String, Arc<View>);
+
+/// Everything that is due: changes, and the names told.
+fn drained(state: &mut OwnerState, now: Now, room: &mut Room) -> (Vec<Change>, Vec<Ask>) {
     let (mut changes, mut asks, mut out) = (vec![], vec![], vec![]);
     state.drain(now, room, &mut out);
     for effect in out {
