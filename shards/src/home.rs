@@ -10,6 +10,8 @@
 
 pub mod call;
 pub mod counts;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod lanes;
 
 use crate::conns::profile::Profile;

@@ -133,3 +133,6 @@ impl HomeState {
 fn place(module: Module) -> usize {
     Module::ALL.iter().position(|listed| *listed == module).expect("ALL has all")
 }
+
+#[cfg(test)]
+mod tests;

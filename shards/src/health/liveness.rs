@@ -174,3 +174,6 @@ impl HomeState {
         self.arm_connection(conn.slot, now_ms);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -274,3 +274,6 @@ pub(crate) fn over_limit(message: &'static str) -> Refusal {
     let message = Cow::Borrowed(message);
     Refusal { typed: true, result_code: 500, error_code: 503, message }
 }
+
+#[cfg(test)]
+mod tests;

@@ -123,3 +123,6 @@ impl Lanes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

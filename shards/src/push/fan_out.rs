@@ -271,3 +271,6 @@ impl HomeState {
         self.resume_fuzzy(slot);
     }
 }
+
+#[cfg(test)]
+mod tests;

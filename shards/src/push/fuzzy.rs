@@ -95,10 +95,11 @@ impl Fuzzy {
     /// Cuts a synchronisation into batches; one of the same kind and pattern gives way.
     fn synchronise(&mut self, watch: &Watch, differences: Vec<(ServiceKey, NameChange)>, now: u64) {
         let kind = if watch.initializing { SyncKind::Init } else { SyncKind::Diff };
-        self.deliveries.retain(|delivery| {
-            !delivery.is(kind, &watch.pattern)
-                && !(watch.initializing && delivery.is(SyncKind::Finish, &watch.pattern))
-        });
+        let outdated = |delivery: &Delivery| {
+            delivery.is(kind, &watch.pattern)
+                || watch.initializing && delivery.is(SyncKind::Finish, &watch.pattern)
+        };
+        self.deliveries.retain(|delivery| !outdated(delivery));
         let total = differences.len().div_ceil(FUZZY_BATCH_NAMES);
         for (at, contexts) in differences.chunks(FUZZY_BATCH_NAMES).enumerate() {
             let contexts = contexts.to_vec();
@@ -507,3 +508,6 @@ impl Sync {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -334,3 +334,6 @@ impl HomeState {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
