@@ -68,6 +68,14 @@ pub const FUZZY_PATTERN_BYTES_MAX: usize = 4_096;
 /// ask for smaller ones.
 pub const LIST_BYTES_MAX: usize = 10 * 1_024 * 1_024;
 
+/// Changes handed to one home core in a turn, room or not: each may build a service's list, about 1 µs for ten
+/// instances, and a burst of changes must not hold up the requests behind it.
+pub const CHANGES_PER_TURN_MAX: usize = 1_024;
+
+/// Empty services one tick looks at. A mass departure of 64,000 services is cleaned in 64 ticks, each well
+/// under a millisecond.
+pub const CLEANED_PER_TICK_MAX: usize = 1_024;
+
 /// How lanes between `cores` cores are cut. Both lanes of a pair are sized from this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LaneLimits {

@@ -3,10 +3,14 @@
 pub mod accept;
 pub mod answer;
 pub mod check;
+mod cores;
 pub mod directory;
 pub mod fuzzy;
 pub mod host;
+mod names;
 pub mod owner;
+mod publishers;
 pub mod rules;
+mod services;
 pub mod view;
 pub mod write;

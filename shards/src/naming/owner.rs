@@ -1,52 +1,351 @@
-//! The owner's side: services, their publishers, who must be told.
+//! The owner's side: services, their publishers, who must be told. Also the directory side, for the
+//! namespaces whose names this core keeps.
+//!
+//! * One ask, one answer: [`OwnerState::handle`] returns it, so no path can forget it.
+//! * What is not an answer is state first: a dirty bit per (service, home core), a flag per name. Bits
+//!   become messages in [`OwnerState::drain`], when there is room; the latest state wins, none is lost.
+//! * Nothing here is done per subscriber, and nothing is encoded before somebody looks.
 
 use crate::effect::Effect;
-use crate::key::{Core, Home, Map};
-use crate::message::{Ask, Now, Tell};
+use crate::key::{Core, Home, Map, Owner, ServiceKey};
+use crate::limits::{CHANGES_PER_TURN_MAX, CLEANED_PER_TICK_MAX};
+use crate::message::{Ask, Now, QueryPurpose, Tell, Waiter};
+use crate::naming::answer;
+use crate::naming::directory::{Directory, Page};
+use crate::naming::host::Publication;
+use crate::naming::publishers::Put;
 use crate::naming::rules::Rules;
+use crate::naming::services::{Service, ServiceId, Services, Showing};
+use crate::naming::view::{Filter, Frame, View};
+use ahash::RandomState;
+use std::collections::VecDeque;
+use std::sync::Arc;
 
-/// Entries that may be sent now, per core. `drain` counts them down.
+/// Messages that may be sent now, by core index. [`OwnerState::drain`] counts them down.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Room {
-    /// `Changed`/`NameChanged` tells each home core has room for.
+    /// `Changed` and `NameChanged` tells each home core has room for.
     pub tells: Vec<usize>,
     /// `Named` asks each directory core has room for.
     pub asks: Vec<usize>,
 }
 
+impl Room {
+    /// As much as anybody wants, for a node of this many cores.
+    pub fn unbounded(cores: usize) -> Self {
+        Self { tells: vec![usize::MAX; cores], asks: vec![usize::MAX; cores] }
+    }
+}
+
+/// Counts for the metrics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Services kept here, also those only subscribed to.
+    pub services: usize,
+    /// Publications: one per (connection, service).
+    pub publications: usize,
+    /// Names in this core's directory.
+    pub names: usize,
+    /// Fuzzy patterns in this core's directory.
+    pub patterns: usize,
+}
+
 /// The services this core owns, and the names it keeps as a directory.
 #[derive(Debug)]
-pub struct OwnerState {}
+pub struct OwnerState {
+    core: Core,
+    map: Map,
+    rules: Rules,
+    hasher: RandomState,
+    services: Services,
+    directory: Directory,
+    /// Per home core: services it has not been sent the latest state of. Each at most once.
+    dirty: Vec<VecDeque<ServiceId>>,
+    /// Per directory core: services whose name it must hear of. Each at most once.
+    names: Vec<VecDeque<ServiceId>>,
+    /// Services that lost their last publisher, for the cleaner. Each at most once.
+    empties: VecDeque<ServiceId>,
+    next_scan_ms: u64,
+    /// How many of `empties` the scan under way has still to look at.
+    scan_left: usize,
+    publications: usize,
+}
 
 impl OwnerState {
-    /// `seed` makes hash tables unguessable; the same seed gives the same behaviour.
+    /// `seed` makes hash tables unguessable; the same seed and the same asks give the same behaviour.
     pub fn new(core: Core, map: Map, seed: u64, rules: Rules) -> Self {
-        let _ = (core, map, seed, rules);
-        todo!()
+        let hasher = RandomState::with_seeds(seed, !seed, seed.rotate_left(32), 0x6e61_6372_6500);
+        let cores = usize::from(map.cores);
+        Self {
+            core,
+            map,
+            services: Services::new(hasher.clone()),
+            directory: Directory::new(cores, hasher.clone(), &rules),
+            hasher,
+            dirty: vec![VecDeque::new(); cores],
+            names: vec![VecDeque::new(); cores],
+            empties: VecDeque::new(),
+            next_scan_ms: FIRST_SCAN_MS,
+            scan_left: 0,
+            publications: 0,
+            rules,
+        }
     }
 
     /// Carries out one ask of a home (or owner) core; the result is its one answer, for `from`.
     pub fn handle(&mut self, now: Now, from: Core, ask: Ask) -> Tell {
-        let _ = (now, from, ask);
-        let _: Option<Home> = None;
-        todo!()
+        match ask {
+            Ask::Publish { waiter, service, publication } => {
+                self.publish(now, waiter, &service, publication)
+            }
+            Ask::Withdraw { waiter, service } => self.withdraw(now, waiter, &service),
+            Ask::Query { waiter, service, filter, purpose } => {
+                self.query(now, waiter, &service, &filter, purpose)
+            }
+            Ask::Subscribe { waiter, service, filter } => {
+                debug_assert_eq!(self.map.owner(&service).0, self.core, "another core's service");
+                let (_, record) = self.services.obtain(&service, now.unix_ms);
+                record.interest.insert(from);
+                let view = record.view(showing(&self.rules, &self.hasher));
+                Tell::Subscribed { waiter, service, filter, view }
+            }
+            Ask::Uninterested { service } => {
+                if let Some(id) = self.services.find(&service) {
+                    let record = self.services.get(id).expect("the index names live services");
+                    record.interest.remove(from);
+                    self.services.remove_idle(id);
+                }
+                Tell::Confirmed
+            }
+            Ask::Names { waiter, namespace, group, page_no, page_size } => {
+                let page = Page { page_no, page_size };
+                Tell::Answer { waiter, body: self.directory.list(&namespace, &group, page) }
+            }
+            Ask::Watch { waiter, watch } => self.directory.watch(now, from, waiter, watch),
+            Ask::Unwatch { waiter, pattern } => {
+                self.directory.unwatch(now, waiter.conn, &pattern);
+                done(waiter, answer::fuzzy)
+            }
+            Ask::Named { service, listed, published } => {
+                self.directory.named(service, listed, published);
+                Tell::Confirmed
+            }
+        }
     }
 
-    /// Emits `Tell::Changed`, `Tell::NameChanged` and `Ask::Named` effects that are due and have
-    /// room, own core included (the shard routes those to itself). True if something is left.
-    pub fn drain(&mut self, now: Now, room: &mut Room, out: &mut Vec<Effect>) -> bool {
-        let _ = (now, room, out);
-        todo!()
+    fn publish(
+        &mut self,
+        now: Now,
+        waiter: Waiter,
+        key: &ServiceKey,
+        publication: Box<Publication>,
+    ) -> Tell {
+        let answer = match *publication {
+            Publication::One(_) => answer::registered,
+            Publication::Batch(_) => answer::batch,
+        };
+        debug_assert_eq!(self.map.owner(key).0, self.core, "another core's service");
+        let (id, service) = self.services.obtain(key, now.unix_ms);
+        let first = service.publishers.is_empty();
+        match service.publishers.put(waiter.conn, publication, &self.hasher) {
+            Put::Same => return done(waiter, answer),
+            Put::First => self.publications += 1,
+            Put::Replaced => {}
+        }
+        if first {
+            service.listed = true;
+            Self::queue_name(&mut self.names, self.map, id, service);
+        }
+        Self::change(&mut self.dirty, now, id, service);
+        done(waiter, answer)
     }
 
-    /// Something waits for room or was never sent: `drain` has work.
+    fn withdraw(&mut self, now: Now, waiter: Waiter, key: &ServiceKey) -> Tell {
+        if let Some(id) = self.services.find(key) {
+            let service = self.services.get(id).expect("the index names live services");
+            if service.publishers.withdraw(waiter.conn, &self.hasher) {
+                self.publications -= 1;
+                Self::change(&mut self.dirty, now, id, service);
+                if service.publishers.is_empty() {
+                    Self::queue_name(&mut self.names, self.map, id, service);
+                    if !std::mem::replace(&mut service.clean_queued, true) {
+                        self.empties.push_back(id);
+                    }
+                }
+            }
+        }
+        done(waiter, answer::deregistered)
+    }
+
+    fn query(
+        &mut self,
+        now: Now,
+        waiter: Waiter,
+        key: &ServiceKey,
+        filter: &Filter,
+        purpose: QueryPurpose,
+    ) -> Tell {
+        let showing = showing(&self.rules, &self.hasher);
+        let info = match self.services.find(key) {
+            Some(id) => {
+                let service = self.services.get(id).expect("the index names live services");
+                let view = service.view(showing);
+                if filter.clusters.as_deref() == Some("") && !filter.healthy_only {
+                    view.body(filter)
+                } else {
+                    service.bodies().get(&view, filter)
+                }
+            }
+            None => {
+                let revision = self.services.absent_revision(now.unix_ms);
+                nobody(key, revision, showing).body(filter)
+            }
+        };
+        let body = match purpose {
+            QueryPurpose::Query => answer::query(info),
+            QueryPurpose::Unsubscribe => answer::subscribe(info),
+        };
+        Tell::Answer { waiter, body }
+    }
+
+    /// A new revision; every interested home core is to hear of it.
+    fn change(dirty: &mut [VecDeque<ServiceId>], now: Now, id: ServiceId, service: &mut Service) {
+        service.changed(now.tick_ms, now.unix_ms);
+        for home in service.interest.iter() {
+            if service.dirty.insert(home) {
+                dirty[usize::from(home.0)].push_back(id);
+            }
+        }
+    }
+
+    /// The directory core is to hear whether the name is listed and published.
+    fn queue_name(
+        names: &mut [VecDeque<ServiceId>],
+        map: Map,
+        id: ServiceId,
+        service: &mut Service,
+    ) {
+        if !std::mem::replace(&mut service.name_queued, true) {
+            let Owner(core) = map.directory(service.key.namespace());
+            names[usize::from(core.0)].push_back(id);
+        }
+    }
+
+    /// Emits `Tell::Changed`, `Tell::NameChanged` and `Ask::Named` that are due and have room, to the own
+    /// core as well (a shard serves those itself), at most [`CHANGES_PER_TURN_MAX`] of each per core.
+    /// True if something was left for want of room; what the bound left is only [`Self::pending`].
+    pub fn drain(&mut self, _now: Now, room: &mut Room, out: &mut Vec<Effect>) -> bool {
+        let mut blocked = false;
+        for core in 0..self.dirty.len() {
+            self.drain_changes(core, &mut room.tells[core], out);
+            self.drain_names(core, &mut room.asks[core], out);
+            blocked |= room.tells[core] == 0 && !self.dirty[core].is_empty();
+            blocked |= room.asks[core] == 0 && !self.names[core].is_empty();
+        }
+        blocked | self.directory.drain(&mut room.tells, out)
+    }
+
+    fn drain_changes(&mut self, core: usize, room: &mut usize, out: &mut Vec<Effect>) {
+        let home = Core(core as u16);
+        for _ in 0..CHANGES_PER_TURN_MAX.min(*room) {
+            let Some(id) = self.dirty[core].pop_front() else { return };
+            let Some(service) = self.services.get(id) else { continue };
+            service.dirty.remove(home);
+            if !service.interest.contains(home) {
+                continue;
+            }
+            *room -= 1;
+            let view = service.view(showing(&self.rules, &self.hasher));
+            let tell = Tell::Changed { service: service.key.clone(), view };
+            out.push(Effect::Tell { to: Home(home), tell });
+        }
+    }
+
+    fn drain_names(&mut self, core: usize, room: &mut usize, out: &mut Vec<Effect>) {
+        for _ in 0..CHANGES_PER_TURN_MAX.min(*room) {
+            let Some(id) = self.names[core].pop_front() else { return };
+            let Some(service) = self.services.get(id) else { continue };
+            service.name_queued = false;
+            *room -= 1;
+            let ask = Ask::Named {
+                service: service.key.clone(),
+                listed: service.listed,
+                published: !service.publishers.is_empty(),
+            };
+            out.push(Effect::Ask { to: Owner(Core(core as u16)), ask });
+            self.services.remove_idle(id);
+        }
+    }
+
+    /// Whether [`Self::drain`] has work.
     pub fn pending(&self) -> bool {
-        todo!()
+        let waits = |queues: &[VecDeque<ServiceId>]| queues.iter().any(|queue| !queue.is_empty());
+        waits(&self.dirty) || waits(&self.names) || self.directory.pending()
     }
 
-    /// Cleaners, in bounded steps. Call once per timer turn (every 100 ms to 1 s).
+    /// The cleaners, in bounded steps. To be called every 100 ms to 1 s; what it decides is drained.
+    ///
+    /// A service without publishers, 60 s after its last change, leaves the lists (`naming.md` 12);
+    /// subscribers do not keep it listed, but they keep its record.
     pub fn tick(&mut self, now: Now) {
-        let _ = now;
-        todo!()
+        self.directory.tick(now);
+        if self.scan_left == 0 && now.tick_ms >= self.next_scan_ms {
+            self.next_scan_ms = now.tick_ms + self.rules.empty_scan_ms;
+            self.scan_left = self.empties.len();
+        }
+        for _ in 0..self.scan_left.min(CLEANED_PER_TICK_MAX) {
+            self.scan_left -= 1;
+            let Some(id) = self.empties.pop_front() else { break };
+            let Some(service) = self.services.get(id) else { continue };
+            if !service.publishers.is_empty() {
+                service.clean_queued = false;
+            } else if now.tick_ms < service.changed_ms + self.rules.empty_expired_ms {
+                self.empties.push_back(id);
+            } else {
+                service.clean_queued = false;
+                service.listed = false;
+                Self::queue_name(&mut self.names, self.map, id, service);
+            }
+        }
+    }
+
+    /// For the metrics.
+    pub fn census(&self) -> Census {
+        Census {
+            services: self.services.len(),
+            publications: self.publications,
+            names: self.directory.names(),
+            patterns: self.directory.patterns(),
+        }
     }
 }
+
+/// The first scan of the cleaner after the start; the reference's.
+const FIRST_SCAN_MS: u64 = 30_000;
+
+fn showing<'a>(rules: &Rules, hasher: &'a RandomState) -> Showing<'a> {
+    Showing { cache_ms: rules.cache_ms, hasher }
+}
+
+/// The view of a service nobody publishes or subscribes to. Not kept: asking for names at random must
+/// cost nothing that lasts.
+fn nobody(key: &ServiceKey, revision: u64, showing: Showing<'_>) -> Arc<View> {
+    let frame = Frame {
+        service: key,
+        revision,
+        cache_ms: showing.cache_ms,
+        metadata: None,
+        hasher: showing.hasher,
+    };
+    Arc::new(View::build(&frame, std::iter::empty()))
+}
+
+fn done(waiter: Waiter, body: fn() -> crate::effect::Body) -> Tell {
+    match waiter.stream {
+        0 => Tell::Confirmed,
+        _ => Tell::Answer { waiter, body: body() },
+    }
+}
+
+#[cfg(test)]
+mod tests;
