@@ -7,10 +7,10 @@
 use crate::effect::{Effect, Effects};
 use crate::home::counts::Counters;
 use crate::home::{HomeState, Phase, Turn};
-use crate::key::{Core, Map};
+use crate::key::{Core, Home, Map};
 use crate::limits::PUSHES_PER_TURN_MAX;
 use crate::message::{Ask, Message, Now};
-use crate::naming::owner::{self, OwnerState};
+use crate::naming::owner::{self, Census, OwnerState};
 use crate::settings::Settings;
 use ahash::RandomState;
 use std::collections::VecDeque;
@@ -52,6 +52,8 @@ pub struct Counts {
     pub asks_waiting: usize,
     /// Counters since the start, and connections by module.
     pub home: Counters,
+    /// What this core owns.
+    pub owner: Census,
 }
 
 /// One core's share of the registry. Lives on its core.
@@ -92,7 +94,7 @@ impl Shard {
             let tell = self.owner.handle(now, from, ask);
             self.blocked_at = None;
             debug_assert_ne!(from, self.core, "own asks do not leave the shard");
-            effects.push(Effect::Tell { to: crate::key::Home(from), tell });
+            effects.push(Effect::Tell { to: Home(from), tell });
             return;
         }
         self.turn(now, effects, |home, turn| home.handle(message, turn));
@@ -154,12 +156,8 @@ impl Shard {
             asks_under_way: home.lanes.under_way(),
             asks_waiting: home.lanes.waiting(),
             home: home.counters,
+            owner: self.owner.census(),
         }
-    }
-
-    /// The owner side, for what is read of it (lists, metrics).
-    pub fn owner(&self) -> &OwnerState {
-        &self.owner
     }
 
     /// Sends changes and names for which there is room, to the own core without bound.
@@ -208,3 +206,6 @@ impl Shard {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
