@@ -1,11 +1,12 @@
 //! The home side of a core: the connections it accepted and what they are to be told.
 //!
-//! Knows no instance: what connections publish goes to owners as asks, what services hold comes back as
-//! answers and changes. Rules it keeps (`architecture.md`, the contract between home and owner):
+//! Knows no instance: what connections publish goes to owners as asks, what services hold comes
+//! back as answers and changes. Rules it keeps (`architecture.md`, the contract between home and
+//! owner):
 //!
 //! * asks to one owner leave in the order they were decided, also those that waited for room;
-//! * what a connection publishes and follows is recorded when the ask leaves, not when it is answered, so
-//!   that a connection can go at any moment and everything of it is taken back;
+//! * what a connection publishes and follows is recorded when the ask leaves, not when it is
+//!   answered, so that a connection can go at any moment and everything of it is taken back;
 //! * an answer is written before any push of what came after it.
 
 pub mod call;
@@ -42,7 +43,8 @@ pub enum Phase {
 /// What one call of the shard has to work with.
 pub struct Turn<'a> {
     pub now: Now,
-    /// Time as clients experienced it: `tick_ms` without the gaps in which this process did not run.
+    /// Time as clients experienced it: `tick_ms` without the gaps in which this process did not
+    /// run.
     pub lived_ms: u64,
     pub effects: &'a mut Effects,
     /// Asks to the owner on this core, carried out before the call returns.
@@ -194,7 +196,8 @@ impl HomeState {
     }
 }
 
-/// A deadline as records keep it, low bits of milliseconds; `now_ms` is less than 24 days away from it.
+/// A deadline as records keep it, low bits of milliseconds; `now_ms` is less than 24 days away from
+/// it.
 pub(crate) fn unwrapped(deadline: u32, now_ms: u64) -> u64 {
     let ahead = deadline.wrapping_sub(now_ms as u32) as i32;
     now_ms.saturating_add_signed(i64::from(ahead))

@@ -2,7 +2,8 @@
 
 use crate::naming::rules::Rules;
 
-/// Values of the shard's rules, defaults as the reference has them (`ops.md` 3). Times in milliseconds.
+/// Values of the shard's rules, defaults as the reference has them (`ops.md` 3). Times in
+/// milliseconds.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// `nacre.connection.idle-ms`: silence after which a client is asked whether it lives.
@@ -13,8 +14,9 @@ pub struct Settings {
     pub setup_ms: u32,
     /// How long a client may leave its side of the connection unread before it is closed.
     pub congested_ms: u32,
-    /// `nacos.naming.push.pushTaskDelay` when set: delays every push of a change. When absent the first
-    /// change leaves at once and later ones coalesce until the ack, [`Settings::push_coalesce_ms`] at most.
+    /// `nacos.naming.push.pushTaskDelay` when set: delays every push of a change. When absent the
+    /// first change leaves at once and later ones coalesce until the ack,
+    /// [`Settings::push_coalesce_ms`] at most.
     pub push_delay_ms: Option<u32>,
     /// Longest wait for the ack of an earlier push while a newer state waits.
     pub push_coalesce_ms: u32,

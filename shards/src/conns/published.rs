@@ -1,7 +1,7 @@
 //! The services one connection publishes.
 //!
-//! The set as it will be once every ask sent so far was carried out. It is what must be withdrawn when the
-//! connection goes; asks to one owner keep their order, so it needs no answer to be right.
+//! The set as it will be once every ask sent so far was carried out. It is what must be withdrawn
+//! when the connection goes; asks to one owner keep their order, so it needs no answer to be right.
 
 use crate::key::ServiceKey;
 use ahash::RandomState;

@@ -35,7 +35,8 @@ impl HomeState {
         self.arm_connection(conn.slot, turn.lived_ms);
     }
 
-    /// The first message on the stream. A second one changes nothing, but is acknowledged like the first.
+    /// The first message on the stream. A second one changes nothing, but is acknowledged like the
+    /// first.
     pub(crate) fn set_up(
         &mut self,
         conn: ConnKey,
@@ -73,8 +74,8 @@ impl HomeState {
         }
     }
 
-    /// The transport is gone. Everything of the connection goes with it, unless the server stops: then
-    /// its clients go because of us, and lists stay as they are.
+    /// The transport is gone. Everything of the connection goes with it, unless the server stops:
+    /// then its clients go because of us, and lists stay as they are.
     pub(crate) fn disconnected(&mut self, conn: ConnKey, turn: &mut Turn<'_>) {
         self.release(conn, turn);
         self.table.remove(conn);

@@ -1,5 +1,5 @@
-//! The unary pipeline from row 1 on (`grpc-protocol.md` 4): who may ask, is it a request, may it be done,
-//! whose is it. Rows 0 and 3 need no state and are answered before.
+//! The unary pipeline from row 1 on (`grpc-protocol.md` 4): who may ask, is it a request, may it be
+//! done, whose is it. Rows 0 and 3 need no state and are answered before.
 
 use crate::conns::connection::{Connection, Links, Stage};
 use crate::home::{HomeState, Phase, Turn};

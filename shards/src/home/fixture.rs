@@ -118,7 +118,8 @@ impl Bench {
         self.tell(Tell::Changed { service: key.clone(), view: view(key, revision) })
     }
 
-    /// A naming client that follows the service, has seen revision 1 and acknowledged the first push.
+    /// A naming client that follows the service, has seen revision 1 and acknowledged the first
+    /// push.
     pub fn follower(&mut self, slot: u32, service: &ServiceKey) -> ConnKey {
         let conn = self.client(slot);
         self.subscribe(conn, service, true);

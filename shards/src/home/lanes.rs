@@ -1,8 +1,8 @@
 //! Asks under way to each owner core, and those that wait for room.
 //!
-//! Every ask reserves the place of its answer, so their number is bounded per pair of cores. What may be
-//! refused is refused beyond its share; what may not (a client is gone, nobody is interested any more)
-//! waits here. A waiting ask is never overtaken by a later one to the same core.
+//! Every ask reserves the place of its answer, so their number is bounded per pair of cores. What
+//! may be refused is refused beyond its share; what may not (a client is gone, nobody is interested
+//! any more) waits here. A waiting ask is never overtaken by a later one to the same core.
 
 use crate::effect::Effect;
 use crate::home::Turn;

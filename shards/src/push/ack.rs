@@ -7,8 +7,8 @@ use crate::push::id::{self, Target};
 use crate::push::subscription::Stage;
 
 impl HomeState {
-    /// Any response on the stream. It shows life, whatever it answers; one that answers no push under way
-    /// changes nothing else.
+    /// Any response on the stream. It shows life, whatever it answers; one that answers no push
+    /// under way changes nothing else.
     pub(crate) fn acknowledged(
         &mut self,
         conn: ConnKey,

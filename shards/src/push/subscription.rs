@@ -1,9 +1,9 @@
 //! Who follows what: subscriptions of this home core's connections, grouped by service.
 //!
 //! The owner of a service knows only that this core is interested. Interest begins with the first
-//! `Ask::Subscribe` and ends with `Ask::Uninterested`, sent when the last subscriber leaves; both go the
-//! same ordered way, so a service is in this table exactly while its owner has this core on its list (or
-//! will have, once the asks sent so far were carried out).
+//! `Ask::Subscribe` and ends with `Ask::Uninterested`, sent when the last subscriber leaves; both
+//! go the same ordered way, so a service is in this table exactly while its owner has this core on
+//! its list (or will have, once the asks sent so far were carried out).
 
 use crate::effect::Body;
 use crate::health::wheel::{NO_TICK, Tick};
@@ -103,8 +103,8 @@ pub struct Subscriptions {
     /// By slot and service.
     pairs: HashMap<(u32, u32), u32, RandomState>,
     by_key: HashMap<ServiceKey, u32, RandomState>,
-    /// Single subscriptions to look at. May name some that are gone, or others of the same number: looking
-    /// does no harm.
+    /// Single subscriptions to look at. May name some that are gone, or others of the same number:
+    /// looking does no harm.
     pub ready: VecDeque<u32>,
     /// Services with changes to hand out, in turn; as harmless.
     pub fanning: VecDeque<u32>,
@@ -191,8 +191,8 @@ impl Subscriptions {
         index
     }
 
-    /// Takes a subscription out of everything but its connection's count and list head. Returns it, and
-    /// the service if this was its last subscriber.
+    /// Takes a subscription out of everything but its connection's count and list head. Returns it,
+    /// and the service if this was its last subscriber.
     fn remove(&mut self, index: u32) -> (Subscription, Option<ServiceKey>) {
         let gone = self.records.remove(index).expect("its holder knows it exists");
         self.pairs.remove(&(gone.conn, gone.service));
