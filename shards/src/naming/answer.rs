@@ -123,12 +123,11 @@ pub fn fuzzy_matches_over() -> Body {
 
 /// `NotifySubscriberRequest` around a `ServiceInfo`: no copy, no allocation.
 pub fn notify(request_id: u64, info: Bytes) -> Body {
-    let before = Short::of(&[
-        r#"{"headers":{},"requestId":""#,
-        Digits::of(request_id).as_str(),
-        r#"","serviceInfo":"#,
-    ]);
-    let json = Json::Shared { before, shared: info, after: r#","module":"naming"}"# };
+    // The 20 digits of any id and the keys around them fit the small prefix; the rest follows.
+    let before =
+        Short::of(&[r#"{"requestId":""#, Digits::of(request_id).as_str(), r#"","serviceInfo":"#]);
+    let after = r#","headers":{},"module":"naming"}"#;
+    let json = Json::Shared { before, shared: info, after };
     Body { kind: "NotifySubscriberRequest", json }
 }
 

@@ -131,6 +131,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
         /// As an ordered set would do it, with enough names for splits and joins.
         #[test]
         fn it_is_an_ordered_set(

@@ -349,3 +349,6 @@ fn done(waiter: Waiter, body: fn() -> crate::effect::Body) -> Tell {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod model;
