@@ -23,6 +23,7 @@ use crate::home::counts::Counters;
 use crate::home::lanes::Lanes;
 use crate::intern::Interner;
 use crate::key::{ConnKey, Core, Home, Map};
+use crate::limits::LaneLimits;
 use crate::message::{Ask, Message, Now, Tell, Waiter};
 use crate::naming::host::Ids;
 use crate::push::fuzzy::Patterns;
@@ -72,6 +73,8 @@ pub struct HomeState {
 
 impl HomeState {
     pub fn new(core: Core, map: Map, settings: Settings, hasher: RandomState) -> Self {
+        let limits = LaneLimits::for_cores(usize::from(map.cores));
+        let limits = settings.lanes.unwrap_or(limits);
         Self {
             map,
             settings,
@@ -81,7 +84,7 @@ impl HomeState {
             subscriptions: Subscriptions::new(hasher.clone()),
             patterns: Patterns::new(hasher.clone()),
             wheel: Wheel::default(),
-            lanes: Lanes::new(core, map),
+            lanes: Lanes::new(core, map, limits),
             ids: Ids::new(core),
             counters: Counters::default(),
             reset_from: 0,
@@ -126,6 +129,10 @@ impl HomeState {
         }
         match tell {
             Tell::Answer { waiter, body } => self.answer(waiter, body, turn),
+            Tell::Queried { waiter, service, revision, body } => {
+                self.answer(waiter, body, turn);
+                self.has_seen(waiter.conn, &service, revision);
+            }
             Tell::Confirmed => {}
             Tell::Subscribed { waiter, service, filter, view } => {
                 self.subscribed(waiter, &service, *filter, view, turn);

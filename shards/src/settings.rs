@@ -1,5 +1,6 @@
 //! What an operator may change about a shard. Every core has the same values.
 
+use crate::limits::LaneLimits;
 use crate::naming::rules::Rules;
 
 /// Values of the shard's rules, defaults as the reference has them (`ops.md` 3). Times in
@@ -28,6 +29,27 @@ pub struct Settings {
     pub stop_ms: u32,
     /// The rules of naming.
     pub naming: Rules,
+    /// How lanes are cut, when not as [`LaneLimits::for_cores`] says: the simulation makes them narrow.
+    pub lanes: Option<LaneLimits>,
+    /// A mistake the simulation has to find.
+    #[cfg(any(test, feature = "sim"))]
+    pub planted: Option<PlantedBug>,
+}
+
+/// Mistakes that can be switched on in test builds, to see that the simulation finds them. Each is one
+/// that an honest change could make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlantedBug {
+    /// An ack forgets that a newer state was held back for it.
+    AckForgetsHeld,
+    /// A subscriber that leaves moves the cursor of a fan-out under way.
+    LeavingMovesCursor,
+    /// What a vanished client published is withdrawn only if there is room at once.
+    WithdrawIsRefusable,
+    /// An ask that waits for room may be overtaken by a later one.
+    WaitingIsOvertaken,
+    /// A client's record is updated by the answer of its subscription even if it unsubscribed meanwhile.
+    LateAnswerSubscribes,
 }
 
 impl Default for Settings {
@@ -43,6 +65,23 @@ impl Default for Settings {
             push_retry_ms: 1_000,
             stop_ms: 1_000,
             naming: Rules::default(),
+            lanes: None,
+            #[cfg(any(test, feature = "sim"))]
+            planted: None,
         }
+    }
+}
+
+impl Settings {
+    /// Whether this mistake is switched on; never outside test builds.
+    #[cfg(any(test, feature = "sim"))]
+    pub(crate) fn has_bug(&self, bug: PlantedBug) -> bool {
+        self.planted == Some(bug)
+    }
+
+    /// Whether this mistake is switched on; never outside test builds.
+    #[cfg(not(any(test, feature = "sim")))]
+    pub(crate) const fn has_bug(&self, _: PlantedBug) -> bool {
+        false
     }
 }

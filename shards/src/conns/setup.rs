@@ -9,6 +9,7 @@ use crate::key::ConnKey;
 use crate::limits::CLIENT_IP_BYTES_MAX;
 use crate::message::{Ask, Waiter};
 use crate::naming::answer;
+use crate::settings::PlantedBug;
 use crate::slab::END;
 use nacre_proto::link::ConnectionSetupRequest;
 use std::net::SocketAddr;
@@ -122,6 +123,11 @@ impl HomeState {
         }
         for service in links.published.into_list() {
             let owner = self.map.owner(&service);
+            if self.settings.has_bug(PlantedBug::WithdrawIsRefusable)
+                && !self.lanes.has_room(owner, turn)
+            {
+                continue;
+            }
             self.lanes.send_surely(owner, Ask::Withdraw { waiter, service }, turn);
         }
         for (namespace, pattern) in watches.into_iter().flatten() {

@@ -3,6 +3,8 @@ use crate::home::fixture::{Bench, asks, pushes, reply, service, subscribe, text,
 use crate::message::{Ask, Message, QueryPurpose, Tell, Waiter};
 use crate::naming::view::Filter;
 use crate::settings::Settings;
+use nacre_proto::naming::ServiceQueryRequest;
+use nacre_proto::request::Request;
 
 #[test]
 fn the_answer_is_written_before_the_first_push() {
@@ -119,4 +121,25 @@ fn the_number_of_subscriptions_is_bounded() {
     assert!(text.contains("\"errorCode\":503"), "{text}");
     assert_eq!(bench.home.counters.refusals.subscriptions, 1);
     bench.home.table.get_mut(conn).unwrap().subscription_count = 0;
+}
+
+#[test]
+fn a_query_answer_outdates_older_pushes_but_not_its_own() {
+    let mut bench = Bench::new(Settings::default());
+    let conn = bench.follower(1, &service(0));
+    bench.changed(&service(0), 2);
+    let id = pushes(&bench.drain())[0].0;
+    bench.changed(&service(0), 3);
+    assert_eq!(bench.drain(), []);
+    let query = ServiceQueryRequest {
+        service_name: Some(service(0).service().to_owned().into()),
+        ..Default::default()
+    };
+    assert_eq!(asks(&bench.call(conn, 3, Request::ServiceQuery(query))).len(), 1);
+    let body = crate::naming::answer::query(view(&service(0), 4).body(&Filter::all()));
+    let waiter = Waiter { conn, stream: 3 };
+    reply(&bench.tell(Tell::Queried { waiter, service: service(0), revision: 4, body }));
+    assert_eq!(bench.ack(conn, id, true), [], "3 is outdated");
+    bench.changed(&service(0), 4);
+    assert_eq!(pushes(&bench.drain())[0].2, 4);
 }
