@@ -15,19 +15,20 @@ pub struct Host {
     pub io_uring_disabled: Option<u8>,
     /// A seccomp filter is in force for this process, as in most containers.
     pub seccomp: bool,
-    /// RLIMIT_MEMLOCK, soft, in bytes; `u64::MAX` is no limit.
+    /// RLIMIT_MEMLOCK in bytes, after the soft limit was raised to the hard one; `u64::MAX` is none.
     pub memlock_bytes: u64,
-    /// CAP_IPC_LOCK: the limit above does not count.
+    /// CAP_IPC_LOCK: the kernel does not count locked memory against the limit above.
     pub ipc_lock: bool,
-    /// RLIMIT_NOFILE, soft, after it was raised to the hard limit.
+    /// RLIMIT_NOFILE, after the soft limit was raised to the hard one.
     pub nofile: u64,
 }
 
 impl Host {
-    /// Asks the kernel. Raises the soft limit of open files to the hard one on the way: that needs no
-    /// right, and every connection beyond the soft limit would be turned away for nothing.
+    /// Asks the kernel. Raises the soft limits of open files and of locked memory to the hard ones on
+    /// the way: that needs no right, and every connection beyond would be turned away for nothing.
     pub fn ask() -> Host {
-        raise_nofile();
+        raise(libc::RLIMIT_NOFILE);
+        raise(libc::RLIMIT_MEMLOCK);
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         Host {
             kernel: first_line("/proc/sys/kernel/osrelease"),
@@ -106,12 +107,12 @@ fn limit(resource: libc::__rlimit_resource_t) -> (u64, u64) {
     if done == 0 { (limit.rlim_cur, limit.rlim_max) } else { (u64::MAX, u64::MAX) }
 }
 
-fn raise_nofile() {
-    let (soft, hard) = limit(libc::RLIMIT_NOFILE);
+fn raise(resource: libc::__rlimit_resource_t) {
+    let (soft, hard) = limit(resource);
     if soft < hard {
         let raised = libc::rlimit { rlim_cur: hard, rlim_max: hard };
         // SAFETY: the kernel only reads `raised`. A refusal leaves the old limit, which is judged.
-        unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raised) };
+        unsafe { libc::setrlimit(resource, &raised) };
     }
 }
 
