@@ -15,7 +15,8 @@ pub struct Host {
     pub io_uring_disabled: Option<u8>,
     /// A seccomp filter is in force for this process, as in most containers.
     pub seccomp: bool,
-    /// RLIMIT_MEMLOCK in bytes, after the soft limit was raised to the hard one; `u64::MAX` is none.
+    /// RLIMIT_MEMLOCK in bytes, after the soft limit was raised to the hard one; `u64::MAX` is
+    /// none.
     pub memlock_bytes: u64,
     /// CAP_IPC_LOCK: the kernel does not count locked memory against the limit above.
     pub ipc_lock: bool,
@@ -24,8 +25,9 @@ pub struct Host {
 }
 
 impl Host {
-    /// Asks the kernel. Raises the soft limits of open files and of locked memory to the hard ones on
-    /// the way: that needs no right, and every connection beyond would be turned away for nothing.
+    /// Asks the kernel. Raises the soft limits of open files and of locked memory to the hard ones
+    /// on the way: that needs no right, and every connection beyond would be turned away for
+    /// nothing.
     pub fn ask() -> Host {
         raise(libc::RLIMIT_NOFILE);
         raise(libc::RLIMIT_MEMLOCK);
@@ -81,8 +83,8 @@ struct RingParams {
 // The kernel reads and writes exactly this many bytes (`struct io_uring_params`).
 const _: () = assert!(size_of::<RingParams>() == 120);
 
-/// IORING_SETUP_TASKRUN_FLAG, SINGLE_ISSUER and DEFER_TASKRUN: what the engine's rings are made with.
-/// The last one came with Linux 6.1.
+/// IORING_SETUP_TASKRUN_FLAG, SINGLE_ISSUER and DEFER_TASKRUN: what the engine's rings are made
+/// with. The last one came with Linux 6.1.
 const RING_FLAGS: u32 = 1 << 9 | 1 << 12 | 1 << 13;
 
 /// Makes the smallest ring of the engine's kind and closes it again.

@@ -1,7 +1,7 @@
 //! Every key this build knows, once: what is used, what is understood but not needed yet.
 //!
-//! Names are Nacos' own (`ops.md` 3), so an existing `application.properties` moves over; `nacre.*` is
-//! ours. `--help` is written from this table, so it cannot tell of a key that does not work.
+//! Names are Nacos' own (`ops.md` 3), so an existing `application.properties` moves over; `nacre.*`
+//! is ours. `--help` is written from this table, so it cannot tell of a key that does not work.
 
 /// What a value may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +61,8 @@ pub fn flag(value: &str) -> Option<bool> {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Key {
     pub name: &'static str,
-    /// Older names and those of the published container images. The new name wins within one source.
+    /// Older names and those of the published container images. The new name wins within one
+    /// source.
     pub others: &'static [&'static str],
     pub shape: Shape,
     /// As it would be written in a file; empty is "not set".
@@ -81,11 +82,18 @@ const fn count(min: u64, max: u64) -> Shape {
 }
 
 macro_rules! keys {
-    ($($id:ident = $name:literal, $others:expr, $shape:expr, $default:literal, $help:literal;)*) => {
+    ($(
+        $id:ident = $name:literal, $others:expr, $shape:expr, $default:literal, $help:literal;
+    )*) => {
         $(
             #[doc = $help]
-            pub const $id: Key =
-                Key { name: $name, others: &$others, shape: $shape, default: $default, help: $help };
+            pub const $id: Key = Key {
+                name: $name,
+                others: &$others,
+                shape: $shape,
+                default: $default,
+                help: $help,
+            };
         )*
         /// All keys with an effect, in the order `--help` shows them.
         pub const USED: &[Key] = &[$($id),*];
@@ -95,7 +103,7 @@ macro_rules! keys {
 keys! {
     ADDRESS = "server.address", [],
         Shape::Text("IP addresses or host names of this machine, separated by commas"), "127.0.0.1",
-        "Addresses to listen on. One beyond this machine needs nacos.core.auth.enabled=false spelled out.";
+        "Addresses to listen on. One beyond this machine needs nacos.core.auth.enabled=false.";
     GRPC_ADDRESS = "nacos.remote.grpc.listen.ip", [],
         Shape::Text("IP addresses or host names of this machine, separated by commas"), "",
         "Addresses of the gRPC port, where they differ from server.address.";
@@ -107,7 +115,7 @@ keys! {
         "What every HTTP path starts with.";
     DATA = "nacre.data", [],
         Shape::Text("a directory"), "./data",
-        "Where everything is kept. conf/application.properties in it is read when --config is absent.";
+        "Where everything is kept. Its conf/application.properties is read without --config.";
     CORES = "nacre.cores", [],
         Shape::Text("CPU numbers such as 0,1 or 0-3"), "",
         "CPUs to run on, one thread each. All this process may use when absent.";
@@ -176,9 +184,10 @@ keys! {
         Shape::OneOf(&["", "merged", "server", "console"]), "",
         "Which listeners run. console alone is refused: not built yet.";
     AUTH_ADMIN = "nacos.core.auth.admin.enabled", ["NACOS_AUTH_ADMIN_ENABLE"], Shape::Flag, "",
-        "Guards an API this build does not have. true only warns: there is nothing to guard yet.";
-    AUTH_CONSOLE = "nacos.core.auth.console.enabled", ["NACOS_AUTH_CONSOLE_ENABLE"], Shape::Flag, "",
-        "Guards a console this build does not have. true only warns: there is nothing to guard yet.";
+        "Guards an API this build lacks. true only warns: there is nothing to guard yet.";
+    AUTH_CONSOLE = "nacos.core.auth.console.enabled", ["NACOS_AUTH_CONSOLE_ENABLE"],
+        Shape::Flag, "",
+        "Guards a console this build lacks. true only warns: there is nothing to guard yet.";
 }
 
 /// Keys of the reference that this build understands and does not need yet, with the shape a value

@@ -5,16 +5,16 @@
 use crate::boot::host::Host;
 use std::fmt;
 
-/// Linux 6.1, of December 2022, is the first with IORING_SETUP_DEFER_TASKRUN: completions then come only
-/// when a core asks for them, which is what its loop is built on. Multishot receive, rings of provided
-/// buffers and direct accepts are older. Every long-term kernel since has it.
+/// Linux 6.1, of December 2022, is the first with IORING_SETUP_DEFER_TASKRUN: completions then come
+/// only when a core asks for them, which is what its loop is built on. Multishot receive, rings of
+/// provided buffers and direct accepts are older. Every long-term kernel since has it.
 pub const KERNEL_MIN: (u32, u32) = (6, 1);
 
 /// The executor refuses to start below this limit, whatever the process may do otherwise.
 pub const MEMLOCK_BYTES_MIN: u64 = 512 * 1024;
 
-/// Locked memory one core needs: its socket ring, and its executor's three rings and 64 KiB for files.
-/// Kernels of late charge rings to the limit again, all of one user together.
+/// Locked memory one core needs: its socket ring, and its executor's three rings and 64 KiB for
+/// files. Kernels of late charge rings to the limit again, all of one user together.
 pub const MEMLOCK_BYTES_PER_CORE: u64 = 256 * 1024;
 
 /// Open files below which even a small service cannot be served: listeners, rings, log, HTTP.
@@ -113,7 +113,7 @@ fn ring(host: &Host) -> Option<Lack> {
         ),
         libc::EPERM | libc::EACCES => lack(
             "io_uring is forbidden to this process, by a security module or the machine's policy",
-            "allow io_uring to this user (SELinux: the io_uring class; see dmesg and the audit log)",
+            "allow io_uring to this user (SELinux: its io_uring class; see dmesg and audit log)",
         ),
         libc::ENOSYS => lack(
             "this kernel has no io_uring: built without CONFIG_IO_URING, or emulated as by gVisor",
@@ -161,7 +161,8 @@ fn nofile(host: &Host) -> Option<Lack> {
     (host.nofile < NOFILE_MIN).then(|| {
         lack(
             format!("{} open files are allowed, at least {NOFILE_MIN} are needed", host.nofile),
-            "ulimit -n 1048576; LimitNOFILE=1048576 in systemd; --ulimit nofile=1048576 with Docker",
+            "ulimit -n 1048576; LimitNOFILE=1048576 in systemd; \
+             --ulimit nofile=1048576 with Docker",
         )
     })
 }

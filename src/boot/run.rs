@@ -1,4 +1,5 @@
-//! A node from its first core to its last: one pinned thread per core, started together, stopped in order.
+//! A node from its first core to its last: one pinned thread per core, started together, stopped in
+//! order.
 
 use crate::admin::counter::{Counter, Gauge};
 use crate::admin::health::{Readiness, State};
@@ -20,8 +21,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 
-/// Bytes an executor reserves for files; client sockets and HTTP do not use it. glommio's default pins
-/// 10 MiB a core; 64 KiB is the least it takes.
+/// Bytes an executor reserves for files; client sockets and HTTP do not use it. glommio's default
+/// pins 10 MiB a core; 64 KiB is the least it takes.
 const IO_MEMORY_BYTES: usize = 64 * 1024;
 
 /// How long a busy core may keep a timer or a foreign wake-up waiting.

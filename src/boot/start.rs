@@ -1,4 +1,5 @@
-//! From the command line to everything a node needs before its cores exist, or to the reason why not.
+//! From the command line to everything a node needs before its cores exist, or to the reason why
+//! not.
 
 use crate::admin::log;
 use crate::boot::command::Command;
@@ -94,7 +95,8 @@ pub fn settings(
     Ok(settings)
 }
 
-/// Takes what a node needs: judges the machine, locks the data directory, takes signals, opens the log.
+/// Takes what a node needs: judges the machine, locks the data directory, takes signals, opens the
+/// log.
 ///
 /// # Errors
 /// The first thing that is missing, with its remedy.
@@ -118,8 +120,8 @@ pub fn prepare(settings: Settings) -> Result<Ready, Failure> {
     Ok(Ready { settings, data, signals })
 }
 
-/// Every core listens with SO_REUSEPORT, and with it a second process of the same user would get half
-/// of the first one's clients without an error. So the address is first taken without it.
+/// Every core listens with SO_REUSEPORT, and with it a second process of the same user would get
+/// half of the first one's clients without an error. So the address is first taken without it.
 fn free(address: SocketAddr) -> io::Result<()> {
     TcpListener::bind(address).map(drop)
 }

@@ -65,7 +65,8 @@ impl Server {
         self.watches.len()
     }
 
-    /// Listens on an address. Every core does, on the same one: SO_REUSEPORT shares out connections.
+    /// Listens on an address. Every core does, on the same one: SO_REUSEPORT shares out
+    /// connections.
     ///
     /// # Errors
     /// The address is taken by another process or not ours.
