@@ -8,6 +8,7 @@ pub mod command;
 pub mod data;
 pub mod host;
 pub mod keys;
+pub mod listen;
 pub mod placeholder;
 pub mod probe;
 pub mod properties;

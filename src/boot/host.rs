@@ -31,7 +31,7 @@ impl Host {
     pub fn ask() -> Host {
         raise(libc::RLIMIT_NOFILE);
         raise(libc::RLIMIT_MEMLOCK);
-        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let status = fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
         Host {
             kernel: first_line("/proc/sys/kernel/osrelease"),
             ring: make_ring(),
@@ -137,6 +137,40 @@ mod tests {
         assert!(host.nofile > 0 && host.memlock_bytes > 0, "{host:?}");
         let (soft, hard) = limit(libc::RLIMIT_NOFILE);
         assert_eq!(soft, hard);
+    }
+
+    /// What a container engine's default profile does, done to one thread.
+    fn forbid_io_uring() {
+        let step =
+            |code: u32, jt: u8, jf: u8, k: u32| libc::sock_filter { code: code as u16, jt, jf, k };
+        let equal = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
+        let refuse = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
+        let mut steps = [
+            // The first word of seccomp_data is the call's number.
+            step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+            step(equal, 0, 1, libc::SYS_io_uring_setup as u32),
+            step(libc::BPF_RET | libc::BPF_K, 0, 0, refuse),
+            step(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
+        ];
+        let program = libc::sock_fprog { len: 4, filter: steps.as_mut_ptr() };
+        // SAFETY: the kernel copies the program during the call; it binds the calling thread only.
+        unsafe {
+            assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+            let mode = libc::SECCOMP_MODE_FILTER;
+            assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program), 0);
+        }
+    }
+
+    #[test]
+    fn a_seccomp_profile_is_seen_and_named() {
+        let blocked = || {
+            forbid_io_uring();
+            Host::ask()
+        };
+        let host = std::thread::scope(|scope| scope.spawn(blocked).join().unwrap());
+        assert_eq!((host.ring, host.seccomp), (Err(libc::EPERM), true));
+        let verdict = crate::boot::probe::judge(&host, 1);
+        assert!(verdict.lacks[0].what.contains("seccomp profile"), "{}", verdict.lacks[0]);
     }
 
     #[test]

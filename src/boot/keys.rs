@@ -302,14 +302,14 @@ pub enum Known {
 /// Looks a name up as Spring relaxes it: case, dots, dashes and underscores do not count, so
 /// `NACOS_SERVER_MAIN_PORT` and `nacos.server.main-port` are `nacos.server.main.port`.
 pub fn known(name: &str) -> Known {
-    let relaxed = relax(name);
+    let is = |known: &&str| relax(known).eq(relax(name));
     for key in USED {
         let mut names = std::iter::once(&key.name).chain(key.others);
-        if let Some(rank) = names.position(|known| relax(known) == relaxed) {
+        if let Some(rank) = names.position(is) {
             return Known::Used { key, rank };
         }
     }
-    if let Some((_, shape)) = TOLERATED.iter().find(|(known, _)| relax(known) == relaxed) {
+    if let Some((_, shape)) = TOLERATED.iter().find(|(known, _)| is(known)) {
         return Known::Tolerated(Some(*shape));
     }
     let lower = name.to_ascii_lowercase();
@@ -319,12 +319,11 @@ pub fn known(name: &str) -> Known {
     Known::Unknown
 }
 
-/// The form in which names are compared.
-pub fn relax(name: &str) -> String {
+/// The characters by which names are compared.
+fn relax(name: &str) -> impl Iterator<Item = char> {
     name.chars()
         .filter(|character| !matches!(character, '.' | '-' | '_'))
         .map(|character| character.to_ascii_lowercase())
-        .collect()
 }
 
 #[cfg(test)]
@@ -337,7 +336,7 @@ mod tests {
         let mut seen = HashSet::new();
         let used = USED.iter().flat_map(|key| std::iter::once(&key.name).chain(key.others));
         for name in used.chain(TOLERATED.iter().map(|(name, _)| name)) {
-            assert!(seen.insert(relax(name)), "{name} is there twice");
+            assert!(seen.insert(relax(name).collect::<String>()), "{name} is there twice");
         }
     }
 

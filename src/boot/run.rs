@@ -6,6 +6,7 @@ use crate::admin::health::{Readiness, State};
 use crate::admin::log;
 use crate::admin::metrics::{Core, Metrics};
 use crate::admin::open::{Open, Ports};
+use crate::boot::listen;
 use crate::boot::settings::Settings;
 use crate::boot::start::{Failure, Ready, exit};
 use crate::boot::stop::{Ending, Phase, RunningCore, Stop};
@@ -139,7 +140,7 @@ fn join(threads: Vec<Thread>) -> Result<(), String> {
 /// One core's life.
 async fn serve(core: usize, shared: Shared, started: Started) -> io::Result<()> {
     let listeners: io::Result<Vec<TcpListener>> =
-        shared.settings.http.iter().map(|address| Server::listen(*address)).collect();
+        shared.settings.http.iter().map(|address| listen::open(*address)).collect();
     let listeners = match listeners {
         Ok(listeners) => listeners,
         Err(error) => {
