@@ -9,6 +9,7 @@ pub mod core;
 pub mod data;
 pub mod host;
 pub mod keys;
+pub mod listen;
 pub mod placeholder;
 pub mod probe;
 pub mod properties;

@@ -12,7 +12,9 @@ pub struct Entry {
 macro_rules! entries {
     (
         $(#[$doc:meta])* $kind:ident:
-        $($family:literal, $help:literal { $($id:ident [$($key:literal = $value:literal),*]),* $(,)? })*
+        $($family:literal, $help:literal {
+            $($id:ident [$($key:literal = $value:literal),*]),* $(,)?
+        })*
     ) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -42,7 +44,7 @@ entries! {
     /// What only grows.
     Counter:
     "nacre_connections_accepted", "gRPC connections accepted" { Accepted [] }
-    "nacre_connections_refused", "gRPC connections closed as soon as they were accepted, by reason" {
+    "nacre_connections_refused", "gRPC connections closed as they were accepted, by reason" {
         RefusedLimit ["reason" = "limit"],
         RefusedTable ["reason" = "table_full"],
         RefusedKernel ["reason" = "kernel"],
@@ -136,7 +138,9 @@ entries! {
         HttpHeadBytes ["reason" = "head_bytes"],
         HttpBroken ["reason" = "broken"],
     }
-    "nacre_http_accept_errors", "Accepts the kernel refused on the HTTP port" { HttpAcceptErrors [] }
+    "nacre_http_accept_errors", "Accepts the kernel refused on the HTTP port" {
+        HttpAcceptErrors []
+    }
     "nacre_http_requests", "HTTP/1 requests" { HttpRequests [] }
 }
 

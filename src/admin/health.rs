@@ -46,7 +46,8 @@ pub enum Probe {
     Readiness,
 }
 
-/// In which API generation it is asked; each answers "no" differently (`http-api.md` 4.3, 5, 7.1, 8).
+/// In which API generation it is asked; each answers "no" differently (`http-api.md` 4.3, 5, 7.1,
+/// 8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     /// v1 console: plain `OK`, or 500.

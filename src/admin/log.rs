@@ -1,7 +1,7 @@
 //! The log: one line at the start, warnings, and at most one line a minute per class of refusal.
 //!
-//! Lines go to standard error, written by whoever logs: a core that logged much would wait for a slow
-//! reader of it. That is why nothing is logged per request.
+//! Lines go to standard error, written by whoever logs: a core that logged much would wait for a
+//! slow reader of it. That is why nothing is logged per request.
 
 use crate::admin::counter::Counter;
 use crate::boot::settings::{LogSettings, Settings};

@@ -1,8 +1,9 @@
 //! Numbers of all cores: each core writes its own block, a scrape on any core adds them up.
 //!
-//! An exception to "cores share nothing", and why it costs nothing: a block has one writer, so adding
-//! is a plain load and store, not a locked instruction; the line leaves the writer's cache only when
-//! somebody scrapes. Readers may see one counter a moment before another, never a torn number.
+//! An exception to "cores share nothing", and why it costs nothing: a block has one writer, so
+//! adding is a plain load and store, not a locked instruction; the line leaves the writer's cache
+//! only when somebody scrapes. Readers may see one counter a moment before another, never a torn
+//! number.
 
 use crate::admin::counter::{Counter, Gauge};
 use crate::admin::request::{self, BUCKETS, KINDS, OUTCOMES};
@@ -164,7 +165,8 @@ impl Deref for Core {
 }
 
 impl Metrics {
-    /// Blocks for so many cores. `http2_reasons` names what [`CoreMetrics::set_http2_closed`] counts.
+    /// Blocks for so many cores. `http2_reasons` names what [`CoreMetrics::set_http2_closed`]
+    /// counts.
     pub fn new(cores: usize, http2_reasons: &[&'static str]) -> Arc<Metrics> {
         Arc::new(Metrics {
             cores: (0..cores).map(|_| CoreMetrics::new(http2_reasons.len())).collect(),

@@ -1,4 +1,5 @@
-//! Paths of the HTTP port: health, state, metrics. Every other one is a 404 that says what is there.
+//! Paths of the HTTP port: health, state, metrics. Every other one is a 404 that says what is
+//! there.
 //!
 //! Paths are compared byte by byte, never decoded or normalised: what looks like another path is
 //! another path.

@@ -1,5 +1,5 @@
-//! How requests are told apart in the metrics: by type and by error code, both from closed lists, so
-//! that no client can make series.
+//! How requests are told apart in the metrics: by type and by error code, both from closed lists,
+//! so that no client can make series.
 
 use nacre_proto::request::Kind;
 

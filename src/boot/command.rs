@@ -43,8 +43,8 @@ pub struct Command {
 }
 
 impl Command {
-    /// Key, value and how it was typed. `-D` comes first, so that within this source the flag with a
-    /// name of its own wins.
+    /// Key, value and how it was typed. `-D` comes first, so that within this source the flag with
+    /// a name of its own wins.
     pub fn flags(&self) -> Vec<(String, String, String)> {
         let mut flags: Vec<_> = self
             .define

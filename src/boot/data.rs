@@ -15,7 +15,8 @@ pub const LOCK_FILE: &str = "nacre.lock";
 /// Bytes of the lock file that are read: a process id.
 const HOLDER_BYTES_MAX: u64 = 32;
 
-/// The data directory, held by this process until dropped or until the process ends, however it ends.
+/// The data directory, held by this process until dropped or until the process ends, however it
+/// ends.
 #[derive(Debug)]
 pub struct DataDirectory {
     path: PathBuf,

@@ -15,20 +15,23 @@ pub struct Host {
     pub io_uring_disabled: Option<u8>,
     /// A seccomp filter is in force for this process, as in most containers.
     pub seccomp: bool,
-    /// RLIMIT_MEMLOCK, soft, in bytes; `u64::MAX` is no limit.
+    /// RLIMIT_MEMLOCK in bytes, after the soft limit was raised to the hard one; `u64::MAX` is
+    /// none.
     pub memlock_bytes: u64,
-    /// CAP_IPC_LOCK: the limit above does not count.
+    /// CAP_IPC_LOCK: the kernel does not count locked memory against the limit above.
     pub ipc_lock: bool,
-    /// RLIMIT_NOFILE, soft, after it was raised to the hard limit.
+    /// RLIMIT_NOFILE, after the soft limit was raised to the hard one.
     pub nofile: u64,
 }
 
 impl Host {
-    /// Asks the kernel. Raises the soft limit of open files to the hard one on the way: that needs no
-    /// right, and every connection beyond the soft limit would be turned away for nothing.
+    /// Asks the kernel. Raises the soft limits of open files and of locked memory to the hard ones
+    /// on the way: that needs no right, and every connection beyond would be turned away for
+    /// nothing.
     pub fn ask() -> Host {
-        raise_nofile();
-        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        raise(libc::RLIMIT_NOFILE);
+        raise(libc::RLIMIT_MEMLOCK);
+        let status = fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
         Host {
             kernel: first_line("/proc/sys/kernel/osrelease"),
             ring: make_ring(),
@@ -80,8 +83,8 @@ struct RingParams {
 // The kernel reads and writes exactly this many bytes (`struct io_uring_params`).
 const _: () = assert!(size_of::<RingParams>() == 120);
 
-/// IORING_SETUP_TASKRUN_FLAG, SINGLE_ISSUER and DEFER_TASKRUN: what the engine's rings are made with.
-/// The last one came with Linux 6.1.
+/// IORING_SETUP_TASKRUN_FLAG, SINGLE_ISSUER and DEFER_TASKRUN: what the engine's rings are made
+/// with. The last one came with Linux 6.1.
 const RING_FLAGS: u32 = 1 << 9 | 1 << 12 | 1 << 13;
 
 /// Makes the smallest ring of the engine's kind and closes it again.
@@ -106,12 +109,12 @@ fn limit(resource: libc::__rlimit_resource_t) -> (u64, u64) {
     if done == 0 { (limit.rlim_cur, limit.rlim_max) } else { (u64::MAX, u64::MAX) }
 }
 
-fn raise_nofile() {
-    let (soft, hard) = limit(libc::RLIMIT_NOFILE);
+fn raise(resource: libc::__rlimit_resource_t) {
+    let (soft, hard) = limit(resource);
     if soft < hard {
         let raised = libc::rlimit { rlim_cur: hard, rlim_max: hard };
         // SAFETY: the kernel only reads `raised`. A refusal leaves the old limit, which is judged.
-        unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raised) };
+        unsafe { libc::setrlimit(resource, &raised) };
     }
 }
 
@@ -134,6 +137,40 @@ mod tests {
         assert!(host.nofile > 0 && host.memlock_bytes > 0, "{host:?}");
         let (soft, hard) = limit(libc::RLIMIT_NOFILE);
         assert_eq!(soft, hard);
+    }
+
+    /// What a container engine's default profile does, done to one thread.
+    fn forbid_io_uring() {
+        let step =
+            |code: u32, jt: u8, jf: u8, k: u32| libc::sock_filter { code: code as u16, jt, jf, k };
+        let equal = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
+        let refuse = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
+        let mut steps = [
+            // The first word of seccomp_data is the call's number.
+            step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+            step(equal, 0, 1, libc::SYS_io_uring_setup as u32),
+            step(libc::BPF_RET | libc::BPF_K, 0, 0, refuse),
+            step(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
+        ];
+        let program = libc::sock_fprog { len: 4, filter: steps.as_mut_ptr() };
+        // SAFETY: the kernel copies the program during the call; it binds the calling thread only.
+        unsafe {
+            assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+            let mode = libc::SECCOMP_MODE_FILTER;
+            assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program), 0);
+        }
+    }
+
+    #[test]
+    fn a_seccomp_profile_is_seen_and_named() {
+        let blocked = || {
+            forbid_io_uring();
+            Host::ask()
+        };
+        let host = std::thread::scope(|scope| scope.spawn(blocked).join().unwrap());
+        assert_eq!((host.ring, host.seccomp), (Err(libc::EPERM), true));
+        let verdict = crate::boot::probe::judge(&host, 1);
+        assert!(verdict.lacks[0].what.contains("seccomp profile"), "{}", verdict.lacks[0]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Every key this build knows, once: what is used, what is understood but not needed yet.
 //!
-//! Names are Nacos' own (`ops.md` 3), so an existing `application.properties` moves over; `nacre.*` is
-//! ours. `--help` is written from this table, so it cannot tell of a key that does not work.
+//! Names are Nacos' own (`ops.md` 3), so an existing `application.properties` moves over; `nacre.*`
+//! is ours. `--help` is written from this table, so it cannot tell of a key that does not work.
 
 /// What a value may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +61,8 @@ pub fn flag(value: &str) -> Option<bool> {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Key {
     pub name: &'static str,
-    /// Older names and those of the published container images. The new name wins within one source.
+    /// Older names and those of the published container images. The new name wins within one
+    /// source.
     pub others: &'static [&'static str],
     pub shape: Shape,
     /// As it would be written in a file; empty is "not set".
@@ -81,11 +82,18 @@ const fn count(min: u64, max: u64) -> Shape {
 }
 
 macro_rules! keys {
-    ($($id:ident = $name:literal, $others:expr, $shape:expr, $default:literal, $help:literal;)*) => {
+    ($(
+        $id:ident = $name:literal, $others:expr, $shape:expr, $default:literal, $help:literal;
+    )*) => {
         $(
             #[doc = $help]
-            pub const $id: Key =
-                Key { name: $name, others: &$others, shape: $shape, default: $default, help: $help };
+            pub const $id: Key = Key {
+                name: $name,
+                others: &$others,
+                shape: $shape,
+                default: $default,
+                help: $help,
+            };
         )*
         /// All keys with an effect, in the order `--help` shows them.
         pub const USED: &[Key] = &[$($id),*];
@@ -95,7 +103,7 @@ macro_rules! keys {
 keys! {
     ADDRESS = "server.address", [],
         Shape::Text("IP addresses or host names of this machine, separated by commas"), "127.0.0.1",
-        "Addresses to listen on. One beyond this machine needs nacos.core.auth.enabled=false spelled out.";
+        "Addresses to listen on. One beyond this machine needs nacos.core.auth.enabled=false.";
     GRPC_ADDRESS = "nacos.remote.grpc.listen.ip", [],
         Shape::Text("IP addresses or host names of this machine, separated by commas"), "",
         "Addresses of the gRPC port, where they differ from server.address.";
@@ -107,7 +115,7 @@ keys! {
         "What every HTTP path starts with.";
     DATA = "nacre.data", [],
         Shape::Text("a directory"), "./data",
-        "Where everything is kept. conf/application.properties in it is read when --config is absent.";
+        "Where everything is kept. Its conf/application.properties is read without --config.";
     CORES = "nacre.cores", [],
         Shape::Text("CPU numbers such as 0,1 or 0-3"), "",
         "CPUs to run on, one thread each. All this process may use when absent.";
@@ -176,9 +184,10 @@ keys! {
         Shape::OneOf(&["", "merged", "server", "console"]), "",
         "Which listeners run. console alone is refused: not built yet.";
     AUTH_ADMIN = "nacos.core.auth.admin.enabled", ["NACOS_AUTH_ADMIN_ENABLE"], Shape::Flag, "",
-        "Guards an API this build does not have. true only warns: there is nothing to guard yet.";
-    AUTH_CONSOLE = "nacos.core.auth.console.enabled", ["NACOS_AUTH_CONSOLE_ENABLE"], Shape::Flag, "",
-        "Guards a console this build does not have. true only warns: there is nothing to guard yet.";
+        "Guards an API this build lacks. true only warns: there is nothing to guard yet.";
+    AUTH_CONSOLE = "nacos.core.auth.console.enabled", ["NACOS_AUTH_CONSOLE_ENABLE"],
+        Shape::Flag, "",
+        "Guards a console this build lacks. true only warns: there is nothing to guard yet.";
 }
 
 /// Keys of the reference that this build understands and does not need yet, with the shape a value
@@ -293,14 +302,14 @@ pub enum Known {
 /// Looks a name up as Spring relaxes it: case, dots, dashes and underscores do not count, so
 /// `NACOS_SERVER_MAIN_PORT` and `nacos.server.main-port` are `nacos.server.main.port`.
 pub fn known(name: &str) -> Known {
-    let relaxed = relax(name);
+    let is = |known: &&str| relax(known).eq(relax(name));
     for key in USED {
         let mut names = std::iter::once(&key.name).chain(key.others);
-        if let Some(rank) = names.position(|known| relax(known) == relaxed) {
+        if let Some(rank) = names.position(is) {
             return Known::Used { key, rank };
         }
     }
-    if let Some((_, shape)) = TOLERATED.iter().find(|(known, _)| relax(known) == relaxed) {
+    if let Some((_, shape)) = TOLERATED.iter().find(|(known, _)| is(known)) {
         return Known::Tolerated(Some(*shape));
     }
     let lower = name.to_ascii_lowercase();
@@ -310,12 +319,11 @@ pub fn known(name: &str) -> Known {
     Known::Unknown
 }
 
-/// The form in which names are compared.
-pub fn relax(name: &str) -> String {
+/// The characters by which names are compared.
+fn relax(name: &str) -> impl Iterator<Item = char> {
     name.chars()
         .filter(|character| !matches!(character, '.' | '-' | '_'))
         .map(|character| character.to_ascii_lowercase())
-        .collect()
 }
 
 #[cfg(test)]
@@ -328,7 +336,7 @@ mod tests {
         let mut seen = HashSet::new();
         let used = USED.iter().flat_map(|key| std::iter::once(&key.name).chain(key.others));
         for name in used.chain(TOLERATED.iter().map(|(name, _)| name)) {
-            assert!(seen.insert(relax(name)), "{name} is there twice");
+            assert!(seen.insert(relax(name).collect::<String>()), "{name} is there twice");
         }
     }
 

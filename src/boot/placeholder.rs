@@ -1,7 +1,8 @@
 //! `${name}` and `${name:default}` in values, as Spring resolves them.
 //!
-//! Names and defaults may hold placeholders themselves. A name nothing answers and without a default
-//! is an error: the reference does not start either, and a literal `${...}` as a value helps nobody.
+//! Names and defaults may hold placeholders themselves. A name nothing answers and without a
+//! default is an error: the reference does not start either, and a literal `${...}` as a value
+//! helps nobody.
 
 /// How deep placeholders may lead to placeholders; also what ends a circle.
 const DEPTH_MAX: usize = 16;

@@ -5,14 +5,17 @@
 use crate::boot::host::Host;
 use std::fmt;
 
-/// Linux 6.1, of December 2022, is the first with IORING_SETUP_DEFER_TASKRUN: completions then come only
-/// when a core asks for them, which is what its loop is built on. Multishot receive, rings of provided
-/// buffers and direct accepts are older. Every long-term kernel since has it.
+/// Linux 6.1, of December 2022, is the first with IORING_SETUP_DEFER_TASKRUN: completions then come
+/// only when a core asks for them, which is what its loop is built on. Multishot receive, rings of
+/// provided buffers and direct accepts are older. Every long-term kernel since has it.
 pub const KERNEL_MIN: (u32, u32) = (6, 1);
 
-/// Locked memory one core needs: its socket ring and its executor's three rings. Newer kernels charge
-/// rings to the limit again.
-pub const MEMLOCK_BYTES_PER_CORE: u64 = 512 * 1024;
+/// The executor refuses to start below this limit, whatever the process may do otherwise.
+pub const MEMLOCK_BYTES_MIN: u64 = 512 * 1024;
+
+/// Locked memory one core needs: its socket ring, and its executor's three rings and 64 KiB for
+/// files. Kernels of late charge rings to the limit again, all of one user together.
+pub const MEMLOCK_BYTES_PER_CORE: u64 = 256 * 1024;
 
 /// Open files below which even a small service cannot be served: listeners, rings, log, HTTP.
 pub const NOFILE_MIN: u64 = 256;
@@ -110,7 +113,7 @@ fn ring(host: &Host) -> Option<Lack> {
         ),
         libc::EPERM | libc::EACCES => lack(
             "io_uring is forbidden to this process, by a security module or the machine's policy",
-            "allow io_uring to this user (SELinux: the io_uring class; see dmesg and the audit log)",
+            "allow io_uring to this user (SELinux: its io_uring class; see dmesg and audit log)",
         ),
         libc::ENOSYS => lack(
             "this kernel has no io_uring: built without CONFIG_IO_URING, or emulated as by gVisor",
@@ -137,8 +140,9 @@ fn ring(host: &Host) -> Option<Lack> {
 }
 
 fn memlock(host: &Host, cores: usize) -> Option<Lack> {
-    let needed = MEMLOCK_BYTES_PER_CORE * cores as u64;
-    (!host.ipc_lock && host.memlock_bytes < needed).then(|| {
+    let rings = if host.ipc_lock { 0 } else { MEMLOCK_BYTES_PER_CORE * cores as u64 };
+    let needed = rings.max(MEMLOCK_BYTES_MIN);
+    (host.memlock_bytes < needed).then(|| {
         let kib = needed / 1024;
         lack(
             format!(
@@ -157,7 +161,8 @@ fn nofile(host: &Host) -> Option<Lack> {
     (host.nofile < NOFILE_MIN).then(|| {
         lack(
             format!("{} open files are allowed, at least {NOFILE_MIN} are needed", host.nofile),
-            "ulimit -n 1048576; LimitNOFILE=1048576 in systemd; --ulimit nofile=1048576 with Docker",
+            "ulimit -n 1048576; LimitNOFILE=1048576 in systemd; \
+             --ulimit nofile=1048576 with Docker",
         )
     })
 }
@@ -243,18 +248,20 @@ mod tests {
 
     #[test]
     fn locked_memory() {
-        let needed = 2 * MEMLOCK_BYTES_PER_CORE;
-        for (bytes, ipc_lock, enough) in [
-            (needed, false, true),
-            (needed - 1, false, false),
-            (0, true, true),
-            (u64::MAX, false, true),
+        let four = 4 * MEMLOCK_BYTES_PER_CORE;
+        for (bytes, cores, ipc_lock, enough) in [
+            (four, 4, false, true),
+            (four - 1, 4, false, false),
+            (MEMLOCK_BYTES_MIN, 4, true, true),
+            // glommio asks for it even of a process whose locked memory is not counted.
+            (MEMLOCK_BYTES_MIN - 1, 4, true, false),
+            (MEMLOCK_BYTES_MIN - 1, 1, false, false),
+            (MEMLOCK_BYTES_MIN, 1, false, true),
+            (u64::MAX, 128, false, true),
         ] {
-            let found = lacks(|host| {
-                host.memlock_bytes = bytes;
-                host.ipc_lock = ipc_lock;
-            });
-            assert_eq!(found.is_empty(), enough, "{bytes}");
+            let host = Host { memlock_bytes: bytes, ipc_lock, ..fine() };
+            let found = judge(&host, cores).lacks;
+            assert_eq!(found.is_empty(), enough, "{bytes} bytes, {cores} cores, {ipc_lock}");
         }
     }
 

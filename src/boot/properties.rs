@@ -1,8 +1,9 @@
 //! The Java properties format, as `java.util.Properties.load` reads it.
 //!
-//! An existing `application.properties` must work unchanged, so the whole format is here: `=`, `:` or
-//! blanks between key and value, `#` and `!` comments, continuation lines, `\t \n \r \f` and `\uXXXX`.
-//! Spring's `#---` separators are comments and need no care: in one file the later line wins anyway.
+//! An existing `application.properties` must work unchanged, so the whole format is here: `=`, `:`
+//! or blanks between key and value, `#` and `!` comments, continuation lines, `\t \n \r \f` and
+//! `\uXXXX`. Spring's `#---` separators are comments and need no care: in one file the later line
+//! wins anyway.
 
 use std::fmt;
 

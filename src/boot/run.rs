@@ -1,4 +1,5 @@
-//! A node from its first core to its last: one pinned thread per core, started together, stopped in order.
+//! A node from its first core to its last: one pinned thread per core, started together, stopped in
+//! order.
 
 use crate::admin::counter::{Counter, Gauge};
 use crate::admin::health::{Readiness, State};
@@ -6,6 +7,8 @@ use crate::admin::log;
 use crate::admin::metrics::{Core, Metrics};
 use crate::admin::open::{Open, Ports};
 use crate::boot::core::{self, MeshPort};
+use crate::boot::cores::spawn_core;
+use crate::boot::listen;
 use crate::boot::settings::Settings;
 use crate::boot::start::{Failure, Ready, exit};
 use crate::boot::stop::{Ending, Phase, RunningCore, Stop};
@@ -27,8 +30,8 @@ use std::sync::{Arc, Barrier};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 
-/// Bytes an executor reserves for files; client sockets and HTTP do not use it. glommio's default pins
-/// 10 MiB a core; 64 KiB is the least it takes.
+/// Bytes an executor reserves for files; client sockets and HTTP do not use it. glommio's default
+/// pins 10 MiB a core; 64 KiB is the least it takes.
 const IO_MEMORY_BYTES: usize = 64 * 1024;
 
 /// How long a busy core may keep a timer or a foreign wake-up waiting.
@@ -149,16 +152,11 @@ fn spawn(
 ) -> io::Result<Thread> {
     let cpu = usize::from(shared.settings.cores[core]);
     let shared = shared.clone();
-    LocalExecutorBuilder::new(Placement::Fixed(cpu))
-        .name("nacre")
-        .io_memory(IO_MEMORY_BYTES)
-        .preempt_timer(PREEMPT)
-        .spawn(move || async move {
-            // Dropped last, and also when the executor cannot be made.
-            let _running = running;
-            serve(core, port, shared, started).await
-        })
-        .map_err(io::Error::from)
+    spawn_core(cpu, move || async move {
+        // Dropped last, and also when the executor cannot be made.
+        let _running = running;
+        serve(core, port, shared, started).await
+    })
 }
 
 fn join(threads: Vec<Thread>) -> Result<(), String> {
@@ -246,7 +244,7 @@ fn open_all(
         }
         turn.engine.listen(&shared.settings.grpc).map_err(|error| error.to_string())?;
         let listen = |address: &SocketAddr| {
-            Server::listen(*address).map_err(|error| format!("listen on {address}: {error}"))
+            listen::open(*address).map_err(|error| format!("listen on {address}: {error}"))
         };
         let listeners = shared.settings.http.iter().map(listen).collect::<Result<_, _>>()?;
         Ok((turn, listeners))

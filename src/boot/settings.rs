@@ -1,4 +1,5 @@
-//! All settings of a node, typed and judged. A value that cannot work stops the start here, in words.
+//! All settings of a node, typed and judged. A value that cannot work stops the start here, in
+//! words.
 
 use crate::boot::keys::{self, Key, Shape};
 use crate::boot::source::{Layers, Origin, Refusal};
@@ -315,7 +316,8 @@ impl Reader<'_> {
             if self.given(key).is_some() && self.flag(key) {
                 let name = key.name;
                 warnings.push(format!(
-                    "{name}=true has no effect yet: there is no authentication, and nothing it would guard"
+                    "{name}=true has no effect yet: there is no authentication, and nothing it \
+                     would guard"
                 ));
             }
         }

@@ -31,8 +31,8 @@ impl Signals {
         // SAFETY: SIG_IGN is a valid disposition; nothing else of the process handles SIGPIPE.
         unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
         let mut set = MaybeUninit::<libc::sigset_t>::uninit();
-        // SAFETY: sigemptyset initialises the whole set; the calls after it only change valid bits of
-        // it and read it. All pointers live through the calls.
+        // SAFETY: sigemptyset initialises the whole set; the calls after it only change valid bits
+        // of it and read it. All pointers live through the calls.
         let fd = unsafe {
             libc::sigemptyset(set.as_mut_ptr());
             libc::sigaddset(set.as_mut_ptr(), libc::SIGTERM);
@@ -62,7 +62,8 @@ impl Signals {
         };
         let mut entries = [entry(self.fd.as_fd()), entry(other)];
         loop {
-            // SAFETY: `entries` is an array of two valid pollfds; both descriptors outlive the call.
+            // SAFETY: `entries` is an array of two valid pollfds; both descriptors outlive the
+            // call.
             let ready = unsafe { libc::poll(entries.as_mut_ptr(), 2, -1) };
             if ready < 0 {
                 let error = io::Error::last_os_error();

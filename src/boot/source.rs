@@ -137,8 +137,8 @@ impl Layers {
         }
     }
 
-    /// The value of a key with its placeholders resolved and blanks around it cut, or `None` when it
-    /// is set nowhere or set to nothing. `""` is nothing too: container images write it so.
+    /// The value of a key with its placeholders resolved and blanks around it cut, or `None` when
+    /// it is set nowhere or set to nothing. `""` is nothing too: container images write it so.
     ///
     /// # Errors
     /// A placeholder cannot be resolved.
@@ -156,7 +156,8 @@ impl Layers {
         Ok((!value.is_empty()).then(|| (value.to_owned(), given.origin.clone())))
     }
 
-    /// What a placeholder's name stands for: a name as written, or an environment variable's form of it.
+    /// What a placeholder's name stands for: a name as written, or an environment variable's form
+    /// of it.
     fn find(&self, name: &str) -> Option<String> {
         let upper = || {
             let form: String = name

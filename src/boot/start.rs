@@ -1,9 +1,11 @@
-//! From the command line to everything a node needs before its cores exist, or to the reason why not.
+//! From the command line to everything a node needs before its cores exist, or to the reason why
+//! not.
 
 use crate::admin::log;
 use crate::boot::command::Command;
 use crate::boot::data::DataDirectory;
 use crate::boot::host::{self, Host};
+use crate::boot::listen;
 use crate::boot::probe;
 use crate::boot::properties::FILE_BYTES_MAX;
 use crate::boot::settings::{self, Settings, Sources};
@@ -11,7 +13,7 @@ use crate::boot::signals::Signals;
 use crate::boot::source::Refusal;
 use std::fs::File;
 use std::io::{self, Read};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// Exit codes; `--help` lists them. 2 is the command line's own.
@@ -94,7 +96,8 @@ pub fn settings(
     Ok(settings)
 }
 
-/// Takes what a node needs: judges the machine, locks the data directory, takes signals, opens the log.
+/// Takes what a node needs: judges the machine, locks the data directory, takes signals, opens the
+/// log.
 ///
 /// # Errors
 /// The first thing that is missing, with its remedy.
@@ -107,7 +110,7 @@ pub fn prepare(settings: Settings) -> Result<Ready, Failure> {
     let data = DataDirectory::open(&settings.data)
         .map_err(|unusable| Failure::new(exit::DATA, unusable.0))?;
     for address in settings.http.iter().chain(&settings.grpc) {
-        free(*address).map_err(|error| taken(*address, &error))?;
+        listen::check_free(*address).map_err(|error| taken(*address, &error))?;
     }
     let signals = Signals::take()
         .map_err(|error| Failure::new(exit::FAILED, format!("signals cannot be read: {error}")))?;
@@ -116,12 +119,6 @@ pub fn prepare(settings: Settings) -> Result<Ready, Failure> {
         tracing::warn!(target: "nacre::start", "{warning}");
     }
     Ok(Ready { settings, data, signals })
-}
-
-/// Every core listens with SO_REUSEPORT, and with it a second process of the same user would get half
-/// of the first one's clients without an error. So the address is first taken without it.
-fn free(address: SocketAddr) -> io::Result<()> {
-    TcpListener::bind(address).map(drop)
 }
 
 fn taken(address: SocketAddr, error: &io::Error) -> Failure {
@@ -147,13 +144,17 @@ fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+fn absent(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
 fn member_files(directories: Vec<PathBuf>) -> Result<Vec<(PathBuf, String)>, Failure> {
     let mut files = Vec::new();
     for directory in directories {
         let path = directory.join(MEMBERS_FILE);
         match read_bounded(&path) {
             Ok(bytes) => files.push((path, String::from_utf8_lossy(&bytes).into_owned())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if absent(error.kind()) => {}
             Err(error) => {
                 let text = format!("{} cannot be read: {error}", path.display());
                 return Err(Failure::new(exit::SETTINGS, text));
@@ -251,12 +252,12 @@ mod tests {
 
     #[test]
     fn an_address_that_is_taken() {
-        let held = TcpListener::bind("127.0.0.1:0").unwrap();
+        let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = held.local_addr().unwrap();
-        let failure = taken(address, &free(address).unwrap_err());
+        let failure = taken(address, &listen::check_free(address).unwrap_err());
         assert_eq!(failure.exit, exit::ADDRESS);
         assert!(failure.text.contains("another process listens there"), "{}", failure.text);
         drop(held);
-        assert!(free(address).is_ok());
+        assert!(listen::check_free(address).is_ok());
     }
 }

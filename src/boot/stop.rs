@@ -1,4 +1,5 @@
-//! The order to stop, seen by every core, and the news that a core has ended, seen by the main thread.
+//! The order to stop, seen by every core, and the news that a core has ended, seen by the main
+//! thread.
 //!
 //! One of the few things cores share: a flag that is written twice in the life of a process.
 
@@ -156,8 +157,8 @@ fn event_fd() -> io::Result<OwnedFd> {
 
 fn signal(fd: &OwnedFd) {
     let one = 1u64;
-    // SAFETY: eight bytes of `one` are read. It fails only when the counter is full, and a full counter
-    // is readable, which is all that is wanted.
+    // SAFETY: eight bytes of `one` are read. It fails only when the counter is full, and a full
+    // counter is readable, which is all that is wanted.
     unsafe { libc::write(fd.as_raw_fd(), (&raw const one).cast(), size_of::<u64>()) };
 }
 

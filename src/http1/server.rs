@@ -13,8 +13,6 @@ use hyper::service::service_fn;
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
-use std::io;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
@@ -65,17 +63,10 @@ impl Server {
         self.watches.len()
     }
 
-    /// Listens on an address. Every core does, on the same one: SO_REUSEPORT shares out connections.
-    ///
-    /// # Errors
-    /// The address is taken by another process or not ours.
-    pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-        TcpListener::bind(address).map_err(io::Error::from)
-    }
-
     /// Serves until `until` resolves, then closes the listener. Call [`Server::close`] afterwards.
     ///
-    /// `handle` is called once per request, on this core.
+    /// `handle` is called once per request, on this core. Every core has a listener of its own on the
+    /// same address.
     pub async fn serve<H, F>(&self, listener: TcpListener, until: impl Future, handle: H)
     where
         H: Fn(Request) -> F + Clone + 'static,

@@ -1,5 +1,5 @@
-//! Deadlines of all connections of one core, kept by one timer: each connection holds the seconds it
-//! has left, and a sweep once a second takes one away.
+//! Deadlines of all connections of one core, kept by one timer: each connection holds the seconds
+//! it has left, and a sweep once a second takes one away.
 
 use crate::http1::limits;
 use crate::http1::server::Counters;

@@ -41,7 +41,8 @@ fn series_of_the_dashboards() {
          errorCode=\"0\",throwableClass=\"None\",module=\"naming\"} 2",
         "grpc_server_requests_seconds_sum{requestClass=\"InstanceRequest\",success=\"false\",\
          errorCode=\"503\",throwableClass=\"None\",module=\"naming\"} 0.001",
-        "grpc_server_requests_seconds_max{requestClass=\"InstanceRequest\",module=\"naming\"} 0.001",
+        "grpc_server_requests_seconds_max{requestClass=\"InstanceRequest\",\
+         module=\"naming\"} 0.001",
     ] {
         has(&text, line);
     }
@@ -70,7 +71,8 @@ fn series_of_our_own() {
     assert!(text.ends_with("# EOF\n"));
 }
 
-/// What `promtool check metrics` would find: names, types told once and before use, no series twice.
+/// What `promtool check metrics` would find: names, types told once and before use, no series
+/// twice.
 #[test]
 fn both_formats_are_well_formed() {
     for format in [Format::Classic, Format::OpenMetrics] {

@@ -66,8 +66,9 @@ fn members(reader: &mut Reader<'_>, sources: &Sources) {
     if reader.flag(&keys::STANDALONE) {
         return;
     }
-    const WHY: &str = "more than one member; clusters are not built yet, and members that do not know \
-                       each other would answer differently; allowed: one member, or nacos.standalone=true";
+    const WHY: &str = "more than one member; clusters are not built yet, and members that do not \
+                       know each other would answer differently; \
+                       allowed: one member, or nacos.standalone=true";
     if let Some((value, origin)) = reader.given(&keys::MEMBERS) {
         let parts = value.split([',', ' ', ';']).map(str::trim).filter(|part| !part.is_empty());
         if parts.collect::<BTreeSet<_>>().len() > 1 {

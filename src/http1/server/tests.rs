@@ -5,7 +5,7 @@ use crate::http1::reply;
 use glommio::{LocalExecutorBuilder, Placement};
 use hyper::StatusCode;
 use std::io::{Read, Write};
-use std::net::TcpStream as Peer;
+use std::net::{SocketAddr, TcpStream as Peer};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 /// What a test wants of the serving core.
@@ -42,7 +42,7 @@ impl Core {
         let (address_out, address) = sync_channel(1);
         let thread = LocalExecutorBuilder::new(Placement::Unbound)
             .spawn(move || async move {
-                let listener = Server::listen(([127, 0, 0, 1], 0).into()).unwrap();
+                let listener = TcpListener::bind("127.0.0.1:0").unwrap();
                 address_out.send(listener.local_addr().unwrap()).unwrap();
                 let server = Server::new();
                 let obeyed = obey(server.clone(), orders_in, reports_out);
@@ -290,17 +290,4 @@ fn a_stop_lets_answers_finish_and_closes_idle_ones() {
     assert!(rest(&mut busy).ends_with("slow"));
     assert_eq!(rest(&mut idle), "");
     assert!(Peer::connect(address).is_err());
-}
-
-#[test]
-fn two_cores_share_one_port() {
-    let first = Core::start();
-    let address = first.address;
-    let second = LocalExecutorBuilder::new(Placement::Unbound)
-        .spawn(
-            move || async move { Server::listen(address).map(|_| ()).map_err(|e| e.to_string()) },
-        )
-        .unwrap();
-    assert_eq!(second.join().unwrap(), Ok(()));
-    first.stop();
 }
