@@ -130,10 +130,8 @@ fn the_linger_timer_wakes_a_sleeping_core() {
             break now();
         }
     };
-    let mut poll = libc::pollfd { fd: bed.wake.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    // SAFETY: one valid pollfd, for the length given.
-    let woken = unsafe { libc::poll(&raw mut poll, 1, 10_000) };
-    assert_eq!(woken, 1, "slept from {asleep:?} on");
+    let woken = wait_readable(&bed.wake, Duration::from_secs(10));
+    assert!(woken, "slept from {asleep:?} on");
     assert!(now().duration_since(start) < Duration::from_millis(limits::LINGER_MS + 1_000));
     bed.until("free", |engine, _| engine.rings[0].occupied == 0);
 }

@@ -1,0 +1,3 @@
+//! Starting a node: one pinned executor per core.
+
+pub mod cores;
