@@ -6,6 +6,7 @@
 
 pub mod command;
 pub mod core;
+pub mod cores;
 pub mod data;
 pub mod host;
 pub mod keys;

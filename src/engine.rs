@@ -39,7 +39,7 @@ pub use counters::Counters;
 pub use error::EngineError;
 pub use listen::check_free;
 pub use sends::{Closing, Sends};
-pub use sys::event_fd;
+pub use sys::{event_fd, wait_readable};
 pub use table::{CloseWhy, Socket};
 
 use limits::{COMPLETION_BATCH, EVENTS_PER_TURN_MAX, RING_SLOTS_MAX, RINGS_MAX, TURN_AWAY_SLOTS};

@@ -31,8 +31,6 @@ pub(super) struct Ring {
     pub seats_taken: usize,
     /// Slots that have a tenant, up to and including its close.
     pub occupied: u32,
-    /// Slots in the table.
-    pub slots: u32,
     /// Where a timer's interval stays until it is submitted.
     timespec: ManuallyDrop<Box<Timespec>>,
     /// What did not fit into the submission queue.
@@ -87,7 +85,6 @@ impl Ring {
             seats: ManuallyDrop::new((0..ACCEPTS_IN_FLIGHT).map(|_| seat()).collect()),
             seats_taken: 0,
             occupied: 0,
-            slots,
             timespec: ManuallyDrop::new(Box::new(Timespec::new())),
             overflow: VecDeque::new(),
             under_way: 0,

@@ -35,3 +35,14 @@ pub(super) fn finish_sending(fd: OwnedFd) {
     // which the armed receive reports.
     unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_WR) };
 }
+
+/// Blocks until a descriptor is readable; false when that took too long. What a core does with its
+/// wake-up descriptor where there is no executor: in tests and bare measurements.
+pub fn wait_readable(fd: impl std::os::fd::AsFd, patience: std::time::Duration) -> bool {
+    use std::os::fd::AsRawFd;
+    let fd = fd.as_fd().as_raw_fd();
+    let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    let timeout_ms = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX);
+    // SAFETY: one valid pollfd, for the length given.
+    unsafe { libc::poll(&raw mut poll, 1, timeout_ms) == 1 }
+}

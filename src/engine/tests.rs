@@ -125,9 +125,7 @@ impl Bed {
 
     /// Waits for the wake-up descriptor: a wake-up that gets lost shows as a slow, failing test.
     fn sleep(&self) {
-        let mut poll = libc::pollfd { fd: self.wake.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        // SAFETY: one valid pollfd, for the length given.
-        unsafe { libc::poll(&raw mut poll, 1, 50) };
+        wait_readable(&self.wake, Duration::from_millis(50));
         let mut count = [0_u8; 8];
         // SAFETY: eight writable bytes; the descriptor does not block.
         unsafe { libc::read(self.wake.as_raw_fd(), count.as_mut_ptr().cast(), 8) };

@@ -62,8 +62,10 @@ fn a_reset_while_a_send_is_under_way_ends_once() {
         bed.until("under way", |engine, _| engine.sends.table.get(socket).unwrap().sending);
         reset(stream);
         bed.until("ended", |_, record| record.seen[&socket].closed.is_some());
+        // The kernel tells a reset once, to the send or to the receive; if to the send, the receive
+        // sees an end.
         let why = bed.seen(socket).closed;
-        assert_eq!(why, Some(CloseWhy::Reset));
+        assert!(matches!(why, Some(CloseWhy::Reset | CloseWhy::PeerClosed)), "{why:?}");
     }
     bed.until("all free", |engine, _| engine.rings[0].occupied == 0);
     assert_eq!(bed.engine.sends().outstanding_bytes(), 0);
@@ -128,10 +130,8 @@ fn the_linger_timer_wakes_a_sleeping_core() {
             break now();
         }
     };
-    let mut poll = libc::pollfd { fd: bed.wake.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    // SAFETY: one valid pollfd, for the length given.
-    let woken = unsafe { libc::poll(&raw mut poll, 1, 10_000) };
-    assert_eq!(woken, 1, "slept from {asleep:?} on");
+    let woken = wait_readable(&bed.wake, Duration::from_secs(10));
+    assert!(woken, "slept from {asleep:?} on");
     assert!(now().duration_since(start) < Duration::from_millis(limits::LINGER_MS + 1_000));
     bed.until("free", |engine, _| engine.rings[0].occupied == 0);
 }
@@ -145,9 +145,9 @@ fn an_immediate_close_tells_once_and_frees_the_slot() {
         bed.engine.sends().close(socket, Closing::AfterQueued);
         bed.until("told", |_, record| record.seen[&socket].closed.is_some());
         assert_eq!(bed.seen(socket).closed, Some(CloseWhy::Requested));
+        bed.until("free", |engine, _| engine.rings[0].occupied == 0);
         assert_eq!(stream.read(&mut [0; 1]).unwrap(), 0);
     }
-    bed.until("free", |engine, _| engine.rings[0].occupied == 0);
 }
 
 #[test]

@@ -6,7 +6,8 @@ use super::*;
 fn a_large_message_comes_back_whole() {
     let mut bed = Bed::echo();
     let (stream, socket) = bed.pair();
-    let bytes: Vec<u8> = (0..3_000_000_u32).map(|i| (i * 2_654_435_761 >> 24) as u8).collect();
+    let bytes: Vec<u8> =
+        (0..3_000_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let (mut reader, mut writer) = (stream.try_clone().unwrap(), stream);
     let sent = bytes.clone();
     let writing = peer(move || writer.write_all(&sent).map(|()| writer));
