@@ -6,12 +6,12 @@ use crate::boot::stop::Stop;
 use crate::engine::{Config, Engine, EngineError};
 use crate::grpc;
 use crate::http2;
-use crate::mesh::{Port, Sizes, Wake, ports};
+use crate::mesh::{Bell, LaneSizes, Port, ports};
 use crate::pump::carrier::Carrier;
-use crate::pump::clock::Clock;
+use crate::pump::clock::{Clock, Epoch};
 use crate::pump::node::Node;
 use crate::pump::report::Report;
-use crate::pump::sleep::Sleeper;
+use crate::pump::sleep::Bed;
 use crate::pump::turn::Turn;
 use nacre_shards::key::{Core, Home, Map};
 use nacre_shards::limits::LaneLimits;
@@ -34,11 +34,11 @@ const HEALTH_PATHS: [&str; 2] = ["/health", "/"];
 /// No descriptor is left.
 pub fn mesh(cores: usize) -> io::Result<Vec<MeshPort>> {
     let lanes = LaneLimits::for_cores(cores);
-    let sizes = Sizes { asks: lanes.ask_lane(), tells: lanes.tell_lane() };
-    let wakes = (0..cores)
-        .map(|_| Ok(Arc::new(Wake::new(crate::engine::event_fd()?))))
+    let sizes = LaneSizes { asks_max: lanes.ask_lane(), tells_max: lanes.tell_lane() };
+    let bells = (0..cores)
+        .map(|_| Ok(Arc::new(Bell::new(crate::engine::event_fd()?))))
         .collect::<io::Result<Vec<_>>>()?;
-    Ok(ports(sizes, &wakes))
+    Ok(ports(&bells, sizes))
 }
 
 /// Everything a core's pump needs.
@@ -46,7 +46,7 @@ pub struct Parts {
     pub core: usize,
     pub port: MeshPort,
     pub node: Arc<Node>,
-    pub clock: Clock,
+    pub epoch: Epoch,
     pub metrics: CoreMetrics,
     pub stop: Stop,
 }
@@ -56,16 +56,16 @@ pub struct Parts {
 /// # Errors
 /// What the host does not offer, with the remedy.
 pub fn make(parts: Parts, settings: &Settings) -> Result<Turn, EngineError> {
-    let Parts { core, port, node, clock, metrics, stop } = parts;
-    let wake = Arc::clone(port.wake());
-    let engine = Engine::new(&engine_config(settings), wake.descriptor())?;
-    let sleeper = Sleeper::new(wake.descriptor())
+    let Parts { core, port, node, epoch, metrics, stop } = parts;
+    let bell = Arc::clone(port.bell());
+    let engine = Engine::new(&engine_config(settings), &*bell)?;
+    let bed = Bed::new(bell)
         .map_err(|source| EngineError::Kernel { what: "wait on the wake-up descriptor", source })?;
     let core = Core(core as u16);
     let map = Map { cores: node.cores };
     let mut shard = Shard::new(core, map, shard_settings(settings), RandomState::new().hash_one(core));
-    let now = nacre_shards::message::Now { tick_ms: clock.tick_ms(), unix_ms: clock.unix_ms() };
-    shard.handle(now, Message::Started, &mut nacre_shards::effect::Effects::default());
+    let mut clock = Clock::new(epoch);
+    shard.handle(clock.tick().now, Message::Started, &mut nacre_shards::effect::Effects::default());
     let codec = grpc::Codec::new(grpc_limits(settings));
     let room = vec![0; usize::from(node.cores)];
     let lanes = LaneLimits::for_cores(usize::from(node.cores));
@@ -77,7 +77,7 @@ pub fn make(parts: Parts, settings: &Settings) -> Result<Turn, EngineError> {
         carrier,
         port,
         lanes,
-        sleeper,
+        bed,
         stop,
         drain_ms,
         report,

@@ -14,13 +14,13 @@ use crate::boot::start::{Failure, Ready, exit};
 use crate::boot::stop::{Ending, Phase, RunningCore, Stop};
 use crate::http1::Request;
 use crate::http1::server::Server;
-use crate::pump::clock::Clock;
+use crate::pump::clock::Epoch;
 use crate::pump::node::Node;
 use crate::pump::report;
 use crate::pump::turn::Turn;
 use futures_lite::future;
 use glommio::net::TcpListener;
-use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement, timer};
+use glommio::{ExecutorJoinHandle, timer};
 use hyper::header;
 use std::io;
 use std::net::SocketAddr;
@@ -29,13 +29,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
-
-/// Bytes an executor reserves for files; client sockets and HTTP do not use it. glommio's default
-/// pins 10 MiB a core; 64 KiB is the least it takes.
-const IO_MEMORY_BYTES: usize = 64 * 1024;
-
-/// How long a busy core may keep a timer or a foreign wake-up waiting.
-const PREEMPT: Duration = Duration::from_millis(1);
 
 /// How often a core writes its gauges.
 const GAUGES_EVERY: Duration = Duration::from_millis(100);
@@ -49,7 +42,7 @@ struct Shared {
     readiness: Readiness,
     open: Open,
     node: Arc<Node>,
-    clock: Clock,
+    epoch: Epoch,
     gate: Arc<Gate>,
 }
 
@@ -96,7 +89,7 @@ pub fn run(ready: Ready) -> Result<(), Failure> {
         readiness: readiness.clone(),
         metrics,
         node: Arc::new(Node::new(count as u16, &own_ip, connections_max)),
-        clock: Clock::new(),
+        epoch: Epoch::now(),
         gate: Arc::new(Gate { all: Barrier::new(count), failed: AtomicBool::new(false) }),
     };
     let (started, starts) = sync_channel(count);
@@ -181,7 +174,7 @@ async fn serve(core: usize, port: MeshPort, shared: Shared, started: Started) ->
             return Err(io::Error::other(error));
         }
     };
-    let wake = turn.waker();
+    let bell = turn.bell();
     let _ = started.send(Ok(()));
     drop(started);
     let pump = glommio::spawn_local(turn.run());
@@ -195,7 +188,7 @@ async fn serve(core: usize, port: MeshPort, shared: Shared, started: Started) ->
     glommio::spawn_local(async move {
         if stop.asked(core).await.is_ok() {
             readiness.set(State::Stopping);
-            wake.ring();
+            bell.ring();
         }
     })
     .detach();
@@ -232,7 +225,7 @@ fn open_all(
         core,
         port,
         node: Arc::clone(&shared.node),
-        clock: shared.clock,
+        epoch: shared.epoch,
         metrics: shared.metrics.core(core),
         stop: shared.stop.clone(),
     };

@@ -53,11 +53,11 @@ impl Carrier {
         home: Home,
         shard: Shard,
         codec: grpc::Codec,
-        clock: Clock,
+        mut clock: Clock,
         metrics: metrics::Core,
         node: Arc<Node>,
     ) -> Self {
-        let now = Now { tick_ms: clock.tick_ms(), unix_ms: clock.unix_ms() };
+        let now = clock.tick().now;
         Self {
             home,
             links: Links::default(),

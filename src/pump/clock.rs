@@ -60,6 +60,11 @@ impl Clock {
         self.last_ms = self.last_ms.max(until_ms.map_or(now, |until| until.min(now)));
     }
 
+    /// Microseconds since the start, read now: where a latency is measured, not once a turn.
+    pub fn precise_us(&self) -> u64 {
+        self.epoch.start.elapsed().as_micros() as u64
+    }
+
     fn pass(&mut self, elapsed_ms: u64) -> Tick {
         // Instant does not go back; max() says so where it is relied on.
         let tick_ms = elapsed_ms.max(self.last_ms);

@@ -17,10 +17,6 @@ pub const CROWDED_PUSHES_PER_TURN: usize = 8;
 /// Messages of other cores taken in one turn, so that sockets get their turn too.
 pub const MESH_PER_TURN_MAX: usize = 4_096;
 
-/// Turns without work before the core sleeps: a message that is about to come is cheaper to wait
-/// for than a sleep and a wake-up (40 µs).
-pub const IDLE_TURNS_BEFORE_SLEEP: u32 = 2;
-
 /// Milliseconds between two looks at what the metrics show of a shard.
 pub const GAUGES_MS: u64 = 100;
 

@@ -14,8 +14,6 @@ pub struct Report {
     pub next_ms: u64,
     /// Worked since the last report.
     pub busy_us: u64,
-    /// The core slept until here: no stall is counted before.
-    pub slept_until_ms: u64,
 }
 
 impl Report {

@@ -1,19 +1,17 @@
 //! The loop of one core: take in what arrived, act, send, sleep when there is nothing.
 
 use super::carrier::Carrier;
-use super::limits::{
-    CROWDED_PUSHES_PER_TURN, IDLE_TURNS_BEFORE_SLEEP, MESH_PER_TURN_MAX, OUTSTANDING_BYTES_MAX,
-};
+use super::limits::{CROWDED_PUSHES_PER_TURN, MESH_PER_TURN_MAX, OUTSTANDING_BYTES_MAX};
 use super::report::Report;
-use super::sleep::Sleeper;
+use super::sleep::Bed;
 use crate::admin::counter::Counter;
 use crate::boot::stop::{Phase, Stop};
 use crate::engine::Engine;
 use crate::engine::limits::EVENTS_PER_TURN_MAX;
-use crate::mesh::{Port, Wake};
-use crate::pump::clock::STALL_MS;
+use crate::mesh::{Bell, Letter, Port};
+use nacre_shards::key::Core;
 use nacre_shards::limits::{LaneLimits, PUSHES_PER_TURN_MAX};
-use nacre_shards::message::{Ask, Message, Now, Tell};
+use nacre_shards::message::{Ask, Message, Tell};
 use nacre_shards::shard::Room;
 use std::sync::Arc;
 
@@ -23,7 +21,7 @@ pub struct Turn {
     pub carrier: Carrier,
     pub port: Port<Ask, Tell>,
     pub lanes: LaneLimits,
-    pub sleeper: Sleeper,
+    pub bed: Bed,
     pub stop: Stop,
     /// How long a stop waits for clients to leave.
     pub drain_ms: u64,
@@ -36,28 +34,31 @@ pub struct Turn {
 
 impl Turn {
     /// What wakes this core from outside, as when the node is asked to stop.
-    pub fn waker(&self) -> Arc<Wake> {
-        Arc::clone(self.port.wake())
+    pub fn bell(&self) -> Arc<Bell> {
+        Arc::clone(self.port.bell())
     }
 
     /// Turns until the node has stopped.
     pub async fn run(mut self) {
-        let mut idle_turns = 0;
         while !self.has_stopped() {
             let began_us = self.carrier.clock.precise_us();
-            let worked = self.turn();
+            let events = self.turn();
             self.report.busy_us += self.carrier.clock.precise_us() - began_us;
-            idle_turns = if worked { 0 } else { idle_turns + 1 };
-            if idle_turns < IDLE_TURNS_BEFORE_SLEEP {
-                glommio::yield_if_needed().await;
-            } else {
-                self.sleep().await;
+            let now_ms = self.carrier.now.tick_ms;
+            let wake_at_ms = self.carrier.next_due().unwrap_or(u64::MAX).min(self.report.next_ms);
+            let (port, stop) = (&self.port, &self.stop);
+            let stopping = self.stopping_since_ms.is_some();
+            let is_quiet = || port.is_quiet() && (stopping || stop.phase() == Phase::Running);
+            let bed = &mut self.bed;
+            if bed.rest(&mut self.engine, events, now_ms, Some(wake_at_ms), is_quiet).await {
+                self.carrier.metrics.inc(Counter::Sleeps);
+                self.carrier.clock.rested(Some(wake_at_ms));
             }
         }
     }
 
-    /// One turn. True if it did something.
-    fn turn(&mut self) -> bool {
+    /// One turn. How much it did.
+    fn turn(&mut self) -> usize {
         self.read_clock();
         self.carrier.metrics.inc(Counter::Turns);
         let now_ms = self.carrier.now.tick_ms;
@@ -76,37 +77,29 @@ impl Turn {
         if self.report.is_due(now_ms) {
             self.report.write(now_ms, &self.carrier, self.engine.sends());
         }
-        events + messages > 0 || self.carrier.shard.has_work()
+        events + messages + usize::from(self.carrier.shard.has_work())
     }
 
     fn read_clock(&mut self) {
-        let clock = self.carrier.clock;
-        let tick_ms = clock.tick_ms();
-        let gap_ms = tick_ms.saturating_sub(self.carrier.now.tick_ms.max(self.report.slept_until_ms));
-        self.carrier.now = Now { tick_ms, unix_ms: clock.unix_ms() };
-        self.carrier.codec.set_now(tick_ms);
-        if gap_ms > STALL_MS {
+        let tick = self.carrier.clock.tick();
+        self.carrier.now = tick.now;
+        self.carrier.codec.set_now(tick.now.tick_ms);
+        if tick.stall_ms > 0 {
             self.carrier.metrics.inc(Counter::Stalls);
-            self.carrier.shard.stalled(gap_ms);
+            self.carrier.shard.stalled(tick.stall_ms);
         }
     }
 
     /// Takes what other cores sent, a bounded number at a time.
     fn take_messages(&mut self) -> usize {
-        let mut taken = 0;
-        while taken < MESH_PER_TURN_MAX {
-            let Some(from) = self.port.next_sender() else { break };
-            let core = nacre_shards::key::Core(from as u16);
-            if let Some(tell) = self.port.take_tell(from) {
-                self.carrier.tell_shard(self.engine.sends(), Message::Tell { from: core, tell });
-                taken += 1;
-            }
-            if let Some(ask) = self.port.take_ask(from) {
-                self.carrier.tell_shard(self.engine.sends(), Message::Ask { from: core, ask });
-                taken += 1;
-            }
-        }
-        taken
+        let (carrier, sends) = (&mut self.carrier, self.engine.sends());
+        self.port.drain(MESH_PER_TURN_MAX, |from, letter| {
+            let message = match letter {
+                Letter::Ask(ask) => Message::Ask { from, ask },
+                Letter::Tell(tell) => Message::Tell { from, tell },
+            };
+            carrier.tell_shard(sends, message);
+        })
     }
 
     /// Pushes, changes and what waited for room. Of pushes only a few while too much waits for the
@@ -116,7 +109,10 @@ impl Turn {
         let crowded = self.engine.sends().outstanding_bytes() > OUTSTANDING_BYTES_MAX;
         let pushes = if crowded { CROWDED_PUSHES_PER_TURN } else { PUSHES_PER_TURN_MAX };
         for (core, room) in self.room.iter_mut().enumerate() {
-            *room = self.port.tell_room(core).saturating_sub(self.lanes.asks_max);
+            let core = Core(core as u16);
+            if core != self.port.core() {
+                *room = self.port.tell_room(core).saturating_sub(self.lanes.asks_max);
+            }
         }
         self.carrier.drain(self.engine.sends(), Room { changes: &self.room, pushes });
     }
@@ -124,17 +120,16 @@ impl Turn {
     fn send_messages(&mut self) {
         let outgoing = &mut self.carrier.outgoing;
         for (to, tell) in outgoing.tells.drain(..) {
-            let sent = self.port.send_tell(usize::from(to.0), tell);
+            let sent = self.port.send_tell(to, tell);
             assert!(sent.is_ok(), "every ask under way has its answer's place in the lane");
             self.carrier.metrics.inc(Counter::MeshTells);
         }
         for (to, ask) in outgoing.asks.drain(..) {
-            let sent = self.port.send_ask(usize::from(to.0), ask);
+            let sent = self.port.send_ask(to, ask);
             assert!(sent.is_ok(), "the shard keeps its asks under way below the lane's size");
             self.carrier.metrics.inc(Counter::MeshAsks);
         }
-        let woken = self.port.wake_receivers();
-        self.carrier.metrics.add(Counter::MeshWakes, woken as u64);
+        self.port.wake_written();
     }
 
     /// Stop accepting, tell clients, give them time to leave.
@@ -149,29 +144,12 @@ impl Turn {
 
     fn has_stopped(&mut self) -> bool {
         let Some(since_ms) = self.stopping_since_ms else { return false };
-        let waited_ms = self.carrier.clock.tick_ms() - since_ms;
+        let waited_ms = self.carrier.now.tick_ms - since_ms;
         let over = waited_ms >= self.drain_ms || self.stop.phase() == Phase::Now;
         if over {
             self.carrier.close_all(self.engine.sends());
         }
         // A last turn or two carry out what was said to the last clients.
         self.carrier.links.len() == 0 || waited_ms >= self.drain_ms + 1_000
-    }
-
-    async fn sleep(&mut self) {
-        let wake = self.waker();
-        wake.fall_asleep();
-        let now_ms = self.carrier.clock.tick_ms();
-        let until = [self.carrier.next_due(), Some(self.report.next_ms)].into_iter().flatten().min();
-        let quiet = self.port.is_empty()
-            && (self.stop.phase() == Phase::Running || self.stopping_since_ms.is_some());
-        if quiet && self.engine.prepare_sleep(now_ms, until) {
-            self.carrier.metrics.inc(Counter::Sleeps);
-            if self.sleeper.sleep().await.is_err() {
-                self.stop.ask(Phase::Now);
-            }
-            self.report.slept_until_ms = self.carrier.clock.tick_ms();
-        }
-        wake.rise();
     }
 }
