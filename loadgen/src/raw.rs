@@ -273,6 +273,12 @@ impl RawPeer {
         Ok(())
     }
 
+    /// Leaves with RST, everything unsent dropped.
+    pub fn reset(self) -> Result<(), RawError> {
+        // Closing happens when the socket drops, right after.
+        Ok(tokio::net::TcpSocket::from_std_stream(self.stream).set_zero_linger()?)
+    }
+
     /// Sends FIN and keeps reading.
     pub fn half_close(&self) -> Result<(), RawError> {
         Ok(self.stream.shutdown(Shutdown::Write)?)
