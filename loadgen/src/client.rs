@@ -11,6 +11,7 @@ mod socket;
 
 pub use error::ClientError;
 
+use crate::clock;
 use crate::envelope;
 use crate::shape::{Outcome, ServerCheck, SetupAck};
 use serde::Serialize;
@@ -225,10 +226,10 @@ impl Client {
             self.setup_ack = Some(ack.parse()?);
             return Ok(());
         }
-        let deadline = Instant::now() + SETUP_TIMEOUT;
+        let deadline = clock::now() + SETUP_TIMEOUT;
         loop {
             match self.health_check() {
-                Err(ClientError::Refused { error_code: 301, .. }) if Instant::now() < deadline => {}
+                Err(ClientError::Refused { error_code: 301, .. }) if clock::now() < deadline => {}
                 done => return done,
             }
         }
@@ -356,9 +357,9 @@ impl Client {
         waiting_for: &'static str,
         mut wanted: impl FnMut(&Push) -> bool,
     ) -> Result<Push, ClientError> {
-        let deadline = Instant::now() + timeout;
+        let deadline = clock::now() + timeout;
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_duration_since(clock::now());
             match self.next_push(left) {
                 Ok(push) if wanted(&push) => return Ok(push),
                 Ok(_) => {}

@@ -8,6 +8,7 @@
 //! Nothing here knows the server's crates: a judge does not read the defendant's notes.
 
 pub mod client;
+pub mod clock;
 pub mod envelope;
 pub mod http2;
 pub mod raw;

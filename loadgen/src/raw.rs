@@ -3,6 +3,7 @@
 //! For what no honest client does: floods, torn frames, requests without END_STREAM, silence.
 //! Blocking, one socket, no state beside the HPACK decoder; every wait has a deadline.
 
+use crate::clock;
 use crate::envelope;
 use crate::http2::frame::{self, HEAD_BYTES, Head, flag, kind};
 use crate::http2::hpack::{self, Decoder, Keep, Pool};
@@ -164,7 +165,7 @@ impl RawPeer {
 
     /// The next frame.
     pub fn next_frame(&mut self, timeout: Duration) -> Result<Frame, RawError> {
-        let deadline = Instant::now() + timeout;
+        let deadline = clock::now() + timeout;
         loop {
             if let Some(bytes) = self.unread.first_chunk::<HEAD_BYTES>() {
                 let head = Head::parse(bytes);
@@ -175,7 +176,7 @@ impl RawPeer {
                     return Ok(Frame { head, payload });
                 }
             }
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_duration_since(clock::now());
             if left.is_zero() {
                 return Err(RawError::Timeout);
             }
@@ -196,9 +197,9 @@ impl RawPeer {
         timeout: Duration,
         mut wanted: impl FnMut(&Frame) -> bool,
     ) -> Result<Frame, RawError> {
-        let deadline = Instant::now() + timeout;
+        let deadline = clock::now() + timeout;
         loop {
-            let frame = self.next_frame(deadline.saturating_duration_since(Instant::now()))?;
+            let frame = self.next_frame(deadline.saturating_duration_since(clock::now()))?;
             if wanted(&frame) {
                 return Ok(frame);
             }
@@ -226,10 +227,10 @@ impl RawPeer {
     /// Reads until a stream has ended and gathers what came on it. Keeps the HPACK table right
     /// only if every HEADERS frame since the connection began was read through this.
     pub fn answer(&mut self, stream: u32, timeout: Duration) -> Result<RawAnswer, RawError> {
-        let deadline = Instant::now() + timeout;
+        let deadline = clock::now() + timeout;
         let mut answer = RawAnswer::default();
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_duration_since(clock::now());
             let Frame { head, payload } = self.expect(left, |frame| {
                 frame.head.stream == stream || frame.head.kind == kind::HEADERS
             })?;

@@ -5,6 +5,7 @@
 
 use super::socket::{Socket, SocketIo};
 use super::{AckMode, Answer, ClientError, Push};
+use crate::clock;
 use crate::envelope::{self, Envelope};
 use bytes::{Buf, Bytes, BytesMut};
 use h2::client::SendRequest;
@@ -385,7 +386,7 @@ impl StreamReader {
             kind: envelope.kind.to_owned(),
             body: envelope.body.to_vec(),
             request_id,
-            at: Instant::now(),
+            at: clock::now(),
         };
         if self.pushes.try_send(push).is_err() {
             self.manners.pushes_lost.fetch_add(1, Ordering::SeqCst);

@@ -18,6 +18,9 @@ use tokio::sync::mpsc;
 /// Messages waiting for one connection's stream.
 const STREAM_QUEUE_MAX: usize = 4_096;
 
+/// The outbox entry that ends the stream with trailers, as grpc-java answers a half-close.
+const END: &str = "";
+
 type Outbox = mpsc::Sender<(String, Vec<u8>)>;
 
 #[derive(Default)]
@@ -140,9 +143,7 @@ impl Link {
         let mut out = Vec::new();
         envelope::encode_message(&kind, "", &[], answer.to_string().as_bytes(), &mut out);
         let _ = stream.send_data(out.into(), false);
-        let mut trailers = HeaderMap::new();
-        trailers.insert("grpc-status", "0".parse().unwrap());
-        let _ = stream.send_trailers(trailers);
+        let _ = stream.send_trailers(trailers());
     }
 
     fn answer(&self, kind: &str, body: &Value) -> (String, Value) {
@@ -206,6 +207,10 @@ impl Link {
         let (outbox, mut waiting) = mpsc::channel::<(String, Vec<u8>)>(STREAM_QUEUE_MAX);
         tokio::spawn(async move {
             while let Some((kind, body)) = waiting.recv().await {
+                if kind == END {
+                    let _ = stream.send_trailers(trailers());
+                    return;
+                }
                 let mut out = Vec::new();
                 envelope::encode_message(&kind, "", &[], &body, &mut out);
                 if stream.send_data(out.into(), false).is_err() {
@@ -224,6 +229,7 @@ impl Link {
                 let _ = bytes.split_to(used);
             }
         }
+        let _ = outbox.try_send((END.into(), Vec::new()));
     }
 
     fn from_stream(&self, kind: &str, body: &Value, outbox: &Outbox) {
@@ -258,6 +264,12 @@ impl State {
             outbox.try_send(push).unwrap();
         }
     }
+}
+
+fn trailers() -> HeaderMap {
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", "0".parse().unwrap());
+    trailers
 }
 
 fn head() -> http::response::Builder {
