@@ -9,7 +9,7 @@ use crate::http2::frame::{self, HEAD_BYTES, Head, flag, kind};
 use crate::http2::hpack::{self, Decoder, Keep, Pool};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Bytes read from the socket at a time.
 const READ_BYTES: usize = 64 << 10;

@@ -225,14 +225,14 @@ impl Link {
             while let Some((message, used)) = envelope::split_message(&bytes).unwrap() {
                 let message = envelope::decode(message).unwrap();
                 let json: Value = serde_json::from_slice(message.body).unwrap();
-                self.from_stream(message.kind, &json, &outbox);
+                self.stream_message(message.kind, &json, &outbox);
                 let _ = bytes.split_to(used);
             }
         }
         let _ = outbox.try_send((END.into(), Vec::new()));
     }
 
-    fn from_stream(&self, kind: &str, body: &Value, outbox: &Outbox) {
+    fn stream_message(&self, kind: &str, body: &Value, outbox: &Outbox) {
         let mut state = self.state.lock().unwrap();
         if kind != "ConnectionSetupRequest" {
             state.acks.push(format!("{kind} {}", body["requestId"].as_str().unwrap_or("-")));
