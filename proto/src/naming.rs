@@ -1,17 +1,15 @@
 //! JSON shapes of the naming module (requests as clients send them).
 
-use crate::text::Text;
-use serde::Deserialize;
+use crate::form::{self, form};
+use crate::scan::{ParseError, Scan};
+use crate::text::{Pairs, Text, Value, read_list};
 
 /// One instance as a client describes it. Absent members hold Jackson's initial values.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Instance<'a> {
     /// Blank asks the server to generate one.
-    #[serde(borrow)]
     pub instance_id: Option<Text<'a>>,
     /// Address as text; may be a host name.
-    #[serde(borrow)]
     pub ip: Option<Text<'a>>,
     /// Port, checked later (0..=65535).
     pub port: i64,
@@ -24,116 +22,177 @@ pub struct Instance<'a> {
     /// Not consulted on gRPC.
     pub ephemeral: bool,
     /// `None` and blank both mean `DEFAULT`, but show differently in generated ids.
-    #[serde(borrow)]
     pub cluster_name: Option<Text<'a>>,
     /// Grouped or plain name as the client has it.
-    #[serde(borrow)]
     pub service_name: Option<Text<'a>>,
     /// Free text pairs in the client's order.
-    #[serde(borrow)]
-    pub metadata: crate::text::Pairs<'a>,
+    pub metadata: Pairs<'a>,
+}
+
+form!(Instance {
+    "instanceId" => instance_id,
+    "ip" => ip,
+    "port" => port,
+    "weight" => weight,
+    "healthy" => healthy,
+    "enabled" => enabled,
+    "ephemeral" => ephemeral,
+    "clusterName" => cluster_name,
+    "serviceName" => service_name,
+    "metadata" => metadata,
+});
+
+impl Default for Instance<'_> {
+    fn default() -> Self {
+        Self {
+            instance_id: None,
+            ip: None,
+            port: 0,
+            weight: 1.0,
+            healthy: true,
+            enabled: true,
+            ephemeral: true,
+            cluster_name: None,
+            service_name: None,
+            metadata: Pairs::default(),
+        }
+    }
+}
+
+impl<'a> Value<'a> for Option<Instance<'a>> {
+    fn read(scan: &mut Scan<'a>) -> Result<Self, ParseError> {
+        form::read(scan)
+    }
+}
+
+impl<'a> Value<'a> for Option<Vec<Instance<'a>>> {
+    fn read(scan: &mut Scan<'a>) -> Result<Self, ParseError> {
+        read_list(scan, |scan| match form::read(scan)? {
+            Some(instance) => Ok(Some(instance)),
+            // Java fails later, on its first use.
+            None => Err(scan.error("null stands where an instance is expected")),
+        })
+    }
 }
 
 /// `InstanceRequest` and `PersistentInstanceRequest`.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct InstanceRequest<'a> {
-    #[serde(borrow)]
     pub namespace: Option<Text<'a>>,
-    #[serde(borrow)]
     pub service_name: Option<Text<'a>>,
-    #[serde(borrow)]
     pub group_name: Option<Text<'a>>,
     /// `registerInstance` or `deregisterInstance`.
-    #[serde(borrow, rename = "type")]
     pub operation: Option<Text<'a>>,
-    #[serde(borrow)]
     pub instance: Option<Instance<'a>>,
 }
 
+form!(InstanceRequest {
+    "namespace" => namespace,
+    "serviceName" => service_name,
+    "groupName" => group_name,
+    "type" => operation,
+    "instance" => instance,
+});
+
 /// `BatchInstanceRequest`.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct BatchInstanceRequest<'a> {
-    #[serde(borrow)]
     pub namespace: Option<Text<'a>>,
-    #[serde(borrow)]
     pub service_name: Option<Text<'a>>,
-    #[serde(borrow)]
     pub group_name: Option<Text<'a>>,
     /// `batchRegisterInstance`.
-    #[serde(borrow, rename = "type")]
     pub operation: Option<Text<'a>>,
     /// `None` when absent or null.
-    #[serde(borrow)]
     pub instances: Option<Vec<Instance<'a>>>,
 }
 
+form!(BatchInstanceRequest {
+    "namespace" => namespace,
+    "serviceName" => service_name,
+    "groupName" => group_name,
+    "type" => operation,
+    "instances" => instances,
+});
+
 /// `ServiceQueryRequest`.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ServiceQueryRequest<'a> {
-    #[serde(borrow)]
     pub namespace: Option<Text<'a>>,
-    #[serde(borrow)]
     pub service_name: Option<Text<'a>>,
-    #[serde(borrow)]
     pub group_name: Option<Text<'a>>,
     /// Comma-separated clusters.
-    #[serde(borrow)]
     pub cluster: Option<Text<'a>>,
     pub healthy_only: bool,
     /// Only checked, never used on gRPC.
     pub udp_port: i64,
 }
 
+form!(ServiceQueryRequest {
+    "namespace" => namespace,
+    "serviceName" => service_name,
+    "groupName" => group_name,
+    "cluster" => cluster,
+    "healthyOnly" => healthy_only,
+    "udpPort" => udp_port,
+});
+
 /// `SubscribeServiceRequest`.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct SubscribeServiceRequest<'a> {
-    #[serde(borrow)]
     pub namespace: Option<Text<'a>>,
-    #[serde(borrow)]
     pub service_name: Option<Text<'a>>,
-    #[serde(borrow)]
     pub group_name: Option<Text<'a>>,
     /// True subscribes, false ends the subscription.
     pub subscribe: bool,
     /// Comma-separated clusters.
-    #[serde(borrow)]
     pub clusters: Option<Text<'a>>,
 }
 
+form!(SubscribeServiceRequest {
+    "namespace" => namespace,
+    "serviceName" => service_name,
+    "groupName" => group_name,
+    "subscribe" => subscribe,
+    "clusters" => clusters,
+});
+
 /// `ServiceListRequest`.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ServiceListRequest<'a> {
-    #[serde(borrow)]
     pub namespace: Option<Text<'a>>,
-    #[serde(borrow)]
     pub service_name: Option<Text<'a>>,
-    #[serde(borrow)]
     pub group_name: Option<Text<'a>>,
     pub page_no: i64,
     pub page_size: i64,
     /// Ignored by the reference.
-    #[serde(borrow)]
     pub selector: Option<Text<'a>>,
 }
 
+form!(ServiceListRequest {
+    "namespace" => namespace,
+    "serviceName" => service_name,
+    "groupName" => group_name,
+    "pageNo" => page_no,
+    "pageSize" => page_size,
+    "selector" => selector,
+});
+
 /// `NamingFuzzyWatchRequest`.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct FuzzyWatchRequest<'a> {
-    #[serde(borrow)]
     pub namespace: Option<Text<'a>>,
-    #[serde(borrow)]
     pub group_key_pattern: Option<Text<'a>>,
     /// Service keys the client already knows; `None` is treated as empty.
-    #[serde(borrow)]
     pub received_group_keys: Option<Vec<Text<'a>>>,
     /// `WATCH` or `CANCEL_WATCH`.
-    #[serde(borrow)]
     pub watch_type: Option<Text<'a>>,
     pub initializing: bool,
 }
+
+form!(FuzzyWatchRequest {
+    "namespace" => namespace,
+    "groupKeyPattern" => group_key_pattern,
+    "receivedGroupKeys" => received_group_keys,
+    "watchType" => watch_type,
+    "initializing" => initializing,
+});

@@ -1,16 +1,19 @@
 //! A type name and a JSON body become one [`Request`], or a refusal.
 
+use crate::form::{self, Form};
 use crate::naming::{
     BatchInstanceRequest, FuzzyWatchRequest, InstanceRequest, ServiceListRequest,
     ServiceQueryRequest, SubscribeServiceRequest,
 };
+pub use crate::scan::ParseError;
+use crate::scan::Scan;
 
 /// What a payload's type name stands for, before its body is looked at (`grpc-protocol.md` 4, 11).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Answered before anything else, its body never parsed.
     ServerCheck,
-    /// Only as the stream's first message.
+    /// Only as the stream's first message; 302 when unary.
     ConnectionSetup,
     HealthCheck,
     Instance,
@@ -23,10 +26,160 @@ pub enum Kind {
     ClusterOnly,
     /// Any response type: an answer to a push when it comes on the stream, 302 when unary.
     Response,
-    /// Known to the reference, served by a module this build lacks, or a push type: 302.
+    /// Known to the reference, served by a module this build lacks (config, lock, AI, persistent
+    /// instances), legacy (`PushAckRequest`), or a type only servers send (`SetupAckRequest`,
+    /// pushes): 302 when unary, dropped on the stream.
     NoHandler,
     /// Unknown name or none: 302 when unary, dropped on the stream.
     Unknown,
+}
+
+impl Kind {
+    /// Every kind, in the order of [`Kind::index`].
+    pub const ALL: [Kind; 13] = [
+        Kind::ServerCheck,
+        Kind::ConnectionSetup,
+        Kind::HealthCheck,
+        Kind::Instance,
+        Kind::BatchInstance,
+        Kind::ServiceQuery,
+        Kind::SubscribeService,
+        Kind::ServiceList,
+        Kind::NamingFuzzyWatch,
+        Kind::ClusterOnly,
+        Kind::Response,
+        Kind::NoHandler,
+        Kind::Unknown,
+    ];
+
+    /// Looks a type name up. Case counts, as in the reference. The names of this build's own
+    /// requests come first; they cost a few comparisons of equal lengths.
+    pub fn of(type_name: &str) -> Kind {
+        match type_name {
+            "HealthCheckRequest" => Kind::HealthCheck,
+            "InstanceRequest" => Kind::Instance,
+            "ServiceQueryRequest" => Kind::ServiceQuery,
+            "SubscribeServiceRequest" => Kind::SubscribeService,
+            "NotifySubscriberResponse" | "ClientDetectionResponse" => Kind::Response,
+            "ServerCheckRequest" => Kind::ServerCheck,
+            "ConnectionSetupRequest" => Kind::ConnectionSetup,
+            "BatchInstanceRequest" => Kind::BatchInstance,
+            "ServiceListRequest" => Kind::ServiceList,
+            "NamingFuzzyWatchRequest" => Kind::NamingFuzzyWatch,
+            _ => rare(type_name),
+        }
+    }
+
+    /// A dense number for tables of counters, below `Kind::ALL.len()`.
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Label of metrics and logs: the wire name where there is one, so never a client's text.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Kind::ServerCheck => "ServerCheckRequest",
+            Kind::ConnectionSetup => "ConnectionSetupRequest",
+            Kind::HealthCheck => "HealthCheckRequest",
+            Kind::Instance => "InstanceRequest",
+            Kind::BatchInstance => "BatchInstanceRequest",
+            Kind::ServiceQuery => "ServiceQueryRequest",
+            Kind::SubscribeService => "SubscribeServiceRequest",
+            Kind::ServiceList => "ServiceListRequest",
+            Kind::NamingFuzzyWatch => "NamingFuzzyWatchRequest",
+            Kind::ClusterOnly => "cluster-only",
+            Kind::Response => "response",
+            Kind::NoHandler => "no-handler",
+            Kind::Unknown => "unknown",
+        }
+    }
+
+    /// The type of the answer, also of a failing one: SDKs cast to it. `ErrorResponse` for kinds
+    /// that are only refused.
+    pub const fn response_kind(self) -> &'static str {
+        match self {
+            Kind::ServerCheck => "ServerCheckResponse",
+            Kind::HealthCheck => "HealthCheckResponse",
+            Kind::Instance => "InstanceResponse",
+            Kind::BatchInstance => "BatchInstanceResponse",
+            Kind::ServiceQuery => "QueryServiceResponse",
+            Kind::SubscribeService => "SubscribeServiceResponse",
+            Kind::ServiceList => "ServiceListResponse",
+            Kind::NamingFuzzyWatch => "NamingFuzzyWatchResponse",
+            Kind::ConnectionSetup
+            | Kind::ClusterOnly
+            | Kind::Response
+            | Kind::NoHandler
+            | Kind::Unknown => ERROR_RESPONSE,
+        }
+    }
+}
+
+/// The type of an answer that belongs to no handler.
+pub const ERROR_RESPONSE: &str = "ErrorResponse";
+
+/// Type names outside of the hot path (`grpc-protocol.md` 11.1 to 11.5).
+fn rare(type_name: &str) -> Kind {
+    match type_name {
+        "ServerLoaderInfoRequest"
+        | "ServerReloadRequest"
+        | "MemberReportRequest"
+        | "DistroDataRequest"
+        | "ConfigChangeClusterSyncRequest" => Kind::ClusterOnly,
+        "SetupAckRequest"
+        | "ClientDetectionRequest"
+        | "ConnectResetRequest"
+        | "PushAckRequest"
+        | "PersistentInstanceRequest"
+        | "NotifySubscriberRequest"
+        | "NamingFuzzyWatchSyncRequest"
+        | "NamingFuzzyWatchChangeNotifyRequest"
+        | "ConfigPublishRequest"
+        | "ConfigQueryRequest"
+        | "ConfigRemoveRequest"
+        | "ConfigBatchListenRequest"
+        | "ConfigChangeNotifyRequest"
+        | "ClientConfigMetricRequest"
+        | "ConfigFuzzyWatchRequest"
+        | "ConfigFuzzyWatchSyncRequest"
+        | "ConfigFuzzyWatchChangeNotifyRequest"
+        | "LockOperationRequest"
+        | "QueryMcpServerRequest"
+        | "ReleaseMcpServerRequest"
+        | "McpServerEndpointRequest" => Kind::NoHandler,
+        "ServerCheckResponse"
+        | "SetupAckResponse"
+        | "HealthCheckResponse"
+        | "ConnectResetResponse"
+        | "ServerLoaderInfoResponse"
+        | "ServerReloadResponse"
+        | "MemberReportResponse"
+        | "ErrorResponse"
+        | "InstanceResponse"
+        | "BatchInstanceResponse"
+        | "QueryServiceResponse"
+        | "SubscribeServiceResponse"
+        | "ServiceListResponse"
+        | "NamingFuzzyWatchResponse"
+        | "NamingFuzzyWatchSyncResponse"
+        | "NamingFuzzyWatchChangeNotifyResponse"
+        | "DistroDataResponse"
+        | "ConfigPublishResponse"
+        | "ConfigQueryResponse"
+        | "ConfigRemoveResponse"
+        | "ConfigChangeBatchListenResponse"
+        | "ConfigChangeNotifyResponse"
+        | "ClientConfigMetricResponse"
+        | "ConfigFuzzyWatchResponse"
+        | "ConfigFuzzyWatchSyncResponse"
+        | "ConfigFuzzyWatchChangeNotifyResponse"
+        | "ConfigChangeClusterSyncResponse"
+        | "LockOperationResponse"
+        | "QueryMcpServerResponse"
+        | "ReleaseMcpServerResponse"
+        | "McpServerEndpointResponse" => Kind::Response,
+        _ => Kind::Unknown,
+    }
 }
 
 /// A unary request with its body decoded; text borrows from the received bytes where it can.
@@ -39,4 +192,56 @@ pub enum Request<'a> {
     SubscribeService(SubscribeServiceRequest<'a>),
     ServiceList(ServiceListRequest<'a>),
     NamingFuzzyWatch(FuzzyWatchRequest<'a>),
+}
+
+impl<'a> Request<'a> {
+    /// Reads the body of a request that has a handler. `Ok(None)` is JSON `null` (row 6), an
+    /// error's text is the answer of row 5. Kinds without a handler are an error too: rows 0 to 3
+    /// come before any parsing.
+    pub fn parse(kind: Kind, body: &'a [u8]) -> Result<Option<Request<'a>>, ParseError> {
+        fn one<'a, F: Form<'a>>(
+            body: &'a [u8],
+            wrap: fn(F) -> Request<'a>,
+        ) -> Result<Option<Request<'a>>, ParseError> {
+            Ok(form::parse(body)?.map(wrap))
+        }
+        match kind {
+            Kind::HealthCheck => one(body, |Bare| Request::HealthCheck),
+            Kind::Instance => one(body, Request::Instance),
+            Kind::BatchInstance => one(body, Request::BatchInstance),
+            Kind::ServiceQuery => one(body, Request::ServiceQuery),
+            Kind::SubscribeService => one(body, Request::SubscribeService),
+            Kind::ServiceList => one(body, Request::ServiceList),
+            Kind::NamingFuzzyWatch => one(body, Request::NamingFuzzyWatch),
+            Kind::ServerCheck
+            | Kind::ConnectionSetup
+            | Kind::ClusterOnly
+            | Kind::Response
+            | Kind::NoHandler
+            | Kind::Unknown => Err(ParseError::new("this type has no request to read", 0)),
+        }
+    }
+
+    /// The kind this request was parsed as.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Request::HealthCheck => Kind::HealthCheck,
+            Request::Instance(_) => Kind::Instance,
+            Request::BatchInstance(_) => Kind::BatchInstance,
+            Request::ServiceQuery(_) => Kind::ServiceQuery,
+            Request::SubscribeService(_) => Kind::SubscribeService,
+            Request::ServiceList(_) => Kind::ServiceList,
+            Request::NamingFuzzyWatch(_) => Kind::NamingFuzzyWatch,
+        }
+    }
+}
+
+/// A request without members of its own.
+#[derive(Default)]
+struct Bare;
+
+impl<'a> Form<'a> for Bare {
+    fn member(&mut self, _name: &str, scan: &mut Scan<'a>) -> Result<(), ParseError> {
+        scan.skip()
+    }
 }
