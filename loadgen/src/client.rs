@@ -9,13 +9,15 @@ mod error;
 mod session;
 mod socket;
 
+pub use calls::{ServiceName, addresses, instance};
 pub use error::ClientError;
 
 use crate::clock;
 use crate::envelope;
-use crate::shape::{Outcome, ServerCheck, SetupAck};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use nacre_proto::client::push::SetupAckRequest;
+use nacre_proto::client::request::{ConnectionSetupRequest, ServerCheckRequest};
+use nacre_proto::client::response::{Response, ServerCheckResponse};
+use nacre_proto::client::{Map, Named};
 use session::{Command, Session};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -41,7 +43,7 @@ pub struct Profile {
     /// `tenant`; `None` leaves it out, as Java's naming client does.
     pub tenant: Option<String>,
     /// Labels, `source` and `module` among them.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Map,
     /// `None` leaves it out: then no `SetupAckRequest` is due.
     pub ability_table: Option<BTreeMap<String, bool>>,
     /// `Metadata.clientIp` of every request.
@@ -89,18 +91,14 @@ impl Profile {
         self
     }
 
-    fn setup_body(&self) -> Vec<u8> {
-        let mut body = serde_json::json!({
-            "headers": {}, "module": "internal",
-            "clientVersion": self.version, "labels": self.labels,
-        });
-        if let Some(tenant) = &self.tenant {
-            body["tenant"] = tenant.as_str().into();
+    fn setup_request(&self) -> ConnectionSetupRequest {
+        ConnectionSetupRequest {
+            client_version: self.version.clone(),
+            tenant: self.tenant.clone(),
+            labels: self.labels.clone(),
+            ability_table: self.ability_table.clone(),
+            ..ConnectionSetupRequest::default()
         }
-        if let Some(table) = &self.ability_table {
-            body["abilityTable"] = serde_json::json!(table);
-        }
-        body.to_string().into_bytes()
     }
 }
 
@@ -131,8 +129,11 @@ pub struct Push {
 }
 
 impl Push {
-    /// The body as `T`.
-    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
+    /// The body as `M`, when it is one.
+    pub fn parse<M: Named>(&self) -> Result<M, ClientError> {
+        if self.kind != M::NAME {
+            return Err(ClientError::WrongKind { wanted: M::NAME, got: self.kind.clone() });
+        }
         Ok(serde_json::from_slice(&self.body)?)
     }
 }
@@ -148,7 +149,7 @@ pub struct Answer {
 
 impl Answer {
     /// The members every answer has.
-    pub fn outcome(&self) -> Result<Outcome, ClientError> {
+    pub fn outcome(&self) -> Result<Response, ClientError> {
         Ok(serde_json::from_slice(&self.body)?)
     }
 
@@ -157,8 +158,8 @@ impl Answer {
         Ok(serde_json::from_slice(&self.body)?)
     }
 
-    /// The body as `T` when `resultCode` is 200, else [`ClientError::Refused`].
-    pub fn success<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
+    /// The body as `R` when `resultCode` is 200, else [`ClientError::Refused`].
+    pub fn success<R: Named>(&self) -> Result<R, ClientError> {
         let outcome = self.outcome()?;
         if outcome.result_code != 200 {
             return Err(ClientError::Refused {
@@ -167,6 +168,9 @@ impl Answer {
                 error_code: outcome.error_code,
                 message: outcome.message.unwrap_or_default(),
             });
+        }
+        if self.kind != R::NAME {
+            return Err(ClientError::WrongKind { wanted: R::NAME, got: self.kind.clone() });
         }
         Ok(serde_json::from_slice(&self.body)?)
     }
@@ -177,8 +181,8 @@ pub struct Client {
     session: Session,
     profile: Profile,
     pushes: Receiver<Push>,
-    server_check: Option<ServerCheck>,
-    setup_ack: Option<SetupAck>,
+    server_check: Option<ServerCheckResponse>,
+    setup_ack: Option<SetupAckRequest>,
     call_timeout: Duration,
 }
 
@@ -204,9 +208,7 @@ impl Client {
             call_timeout: CALL_TIMEOUT,
         };
         if client.profile.server_check {
-            let body = br#"{"headers":{},"module":"internal"}"#;
-            let answer = client.call_raw("ServerCheckRequest", body, &[])?;
-            client.server_check = Some(answer.success()?);
+            client.server_check = Some(client.call(&ServerCheckRequest::default())?);
         }
         if client.profile.setup {
             client.set_up()?;
@@ -216,13 +218,13 @@ impl Client {
 
     fn set_up(&mut self) -> Result<(), ClientError> {
         self.session.open_stream()?;
-        self.send_on_stream("ConnectionSetupRequest", &self.profile.setup_body())?;
+        let setup = serde_json::to_vec(&self.profile.setup_request())?;
+        self.send_on_stream(ConnectionSetupRequest::NAME, &setup)?;
         let negotiates =
             self.server_check.as_ref().is_some_and(|check| check.support_ability_negotiation);
         if negotiates && self.profile.ability_table.is_some() {
-            let ack = self.wait_push(SETUP_TIMEOUT, "SetupAckRequest", |push| {
-                push.kind == "SetupAckRequest"
-            })?;
+            let name = SetupAckRequest::NAME;
+            let ack = self.wait_push(SETUP_TIMEOUT, name, |push| push.kind == name)?;
             self.setup_ack = Some(ack.parse()?);
             return Ok(());
         }
@@ -241,7 +243,7 @@ impl Client {
     }
 
     /// The whole `ServerCheckResponse`.
-    pub fn server_check(&self) -> Option<&ServerCheck> {
+    pub fn server_check(&self) -> Option<&ServerCheckResponse> {
         self.server_check.as_ref()
     }
 
@@ -301,14 +303,9 @@ impl Client {
         Ok(answer)
     }
 
-    /// One typed unary call: `kind` ends in `Request`, the answer must be its `Response` with
-    /// `resultCode` 200.
-    pub fn call<T: DeserializeOwned>(
-        &self,
-        kind: &str,
-        request: &impl Serialize,
-    ) -> Result<T, ClientError> {
-        self.call_raw(kind, &serde_json::to_vec(request)?, &[])?.success()
+    /// One typed unary call; anything but an `R` with `resultCode` 200 is an error.
+    pub fn call<R: Named, Q: Named>(&self, request: &Q) -> Result<R, ClientError> {
+        self.call_raw(Q::NAME, &serde_json::to_vec(request)?, &[])?.success()
     }
 
     /// Sends a message on the stream: a second setup, an odd ack, anything.

@@ -3,7 +3,6 @@
 //! * [`client`]: one Nacos client for tests, blocking, on the `h2` crate.
 //! * [`raw`]: a scripted HTTP/2 peer, frame by frame, for what no honest client would send.
 //! * [`envelope`]: the protobuf `Payload` and the five bytes of gRPC around it.
-//! * [`shape`]: the JSON bodies as a client writes and reads them.
 //!
 //! Nothing here knows the server's crates: a judge does not read the defendant's notes.
 
@@ -12,4 +11,3 @@ pub mod clock;
 pub mod envelope;
 pub mod http2;
 pub mod raw;
-pub mod shape;

@@ -15,9 +15,11 @@ pub enum ClientError {
     /// A gRPC status other than 0, or an HTTP status other than 200 (`status` -1).
     Grpc { status: i32, message: String },
     /// A Nacos answer whose `resultCode` is not 200.
-    Refused { kind: String, result_code: i64, error_code: i64, message: String },
+    Refused { kind: String, result_code: i32, error_code: i32, message: String },
     /// An answer of another type than the request's own.
     WrongKind { wanted: &'static str, got: String },
+    /// A success without the member it is for.
+    Missing(&'static str),
     /// The answer's bytes are no `Payload`.
     Envelope(EnvelopeError),
     /// The answer's body is not the JSON it should be.
@@ -26,7 +28,7 @@ pub enum ClientError {
 
 impl ClientError {
     /// The Nacos `errorCode` of a refusal, if it is one.
-    pub fn error_code(&self) -> Option<i64> {
+    pub fn error_code(&self) -> Option<i32> {
         match self {
             Self::Refused { error_code, .. } => Some(*error_code),
             _ => None,
@@ -47,6 +49,7 @@ impl fmt::Display for ClientError {
                 write!(out, "{kind} resultCode {result_code} errorCode {error_code}: {message}")
             }
             Self::WrongKind { wanted, got } => write!(out, "wanted {wanted}, got {got}"),
+            Self::Missing(member) => write!(out, "success without {member}"),
             Self::Envelope(error) => write!(out, "decode answer: {error}"),
             Self::Json(error) => write!(out, "decode answer body: {error}"),
         }

@@ -1,10 +1,12 @@
 //! The blocking test client and the scripted peer.
 
 use crate::registry::Registry;
-use nacre_loadgen::client::{AckMode, Client, ClientError, Profile};
+use nacre_loadgen::client::{
+    AckMode, Client, ClientError, Profile, ServiceName, addresses, instance,
+};
 use nacre_loadgen::http2::frame::kind;
 use nacre_loadgen::raw::{RawError, RawPeer};
-use nacre_loadgen::shape::{Instance, ServiceName, WithService};
+use nacre_proto::client::push::NotifySubscriberRequest;
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -40,17 +42,17 @@ fn registers_queries_lists_and_is_pushed_to() {
     let publisher = Client::connect(registry.addr, Profile::default()).unwrap();
     let subscriber = Client::connect(registry.addr, Profile::default()).unwrap();
     let service = ServiceName::public("orders");
-    let instance = Instance::at("10.0.0.1", 8080).with("zone", "a");
+    let instance = instance("10.0.0.1", 8080, &[("zone", "a")]);
     assert!(subscriber.subscribe(&service, "").unwrap().hosts.is_empty());
     publisher.register(&service, &instance).unwrap();
     let (push, info) = subscriber.wait_service(WAIT, |info| info.hosts.len() == 1).unwrap();
-    assert_eq!(info.addresses(), ["10.0.0.1:8080"]);
-    assert_eq!(info.hosts[0].metadata["zone"], "a");
+    assert_eq!(addresses(&info), ["10.0.0.1:8080"]);
+    assert_eq!(info.hosts[0].metadata.as_ref().unwrap()["zone"], "a");
     let ack = format!("NotifySubscriberResponse {}", push.request_id.unwrap());
     until("the ack", || registry.acks().contains(&ack));
     assert_eq!(subscriber.query(&service, "", false).unwrap().hosts.len(), 1);
-    let list = subscriber.list("public", "DEFAULT_GROUP", 1, 10).unwrap();
-    assert_eq!((list.count, list.service_names), (1, vec!["orders".to_owned()]));
+    let (count, names) = subscriber.list("public", "DEFAULT_GROUP", 1, 10).unwrap();
+    assert_eq!((count, names), (1, vec!["orders".to_owned()]));
     publisher.kill();
     subscriber.wait_service(WAIT, |info| info.hosts.is_empty()).unwrap();
 }
@@ -62,7 +64,7 @@ fn acknowledges_as_told() {
     client.set_ack_mode(AckMode::Manual);
     registry.broadcast("NotifySubscriberRequest", &json!({"requestId": "1", "serviceInfo": {}}));
     let push = client.next_push(WAIT).unwrap();
-    assert_eq!(push.parse::<WithService>().unwrap().request_id.as_deref(), Some("1"));
+    assert_eq!(push.parse::<NotifySubscriberRequest>().unwrap().request_id.as_deref(), Some("1"));
     client.set_answer_detection(false);
     registry.broadcast("ClientDetectionRequest", &json!({"requestId": "2"}));
     client.next_push(WAIT).unwrap();
