@@ -8,6 +8,8 @@
 
 pub mod client;
 pub mod clock;
+pub mod engine;
 pub mod envelope;
 pub mod http2;
 pub mod raw;
+pub mod session;
