@@ -362,12 +362,7 @@ impl Session {
         }
     }
 
-    fn settings(
-        &mut self,
-        head: &Head,
-        payload: &[u8],
-        script: &mut Script,
-    ) -> Result<(), Fault> {
+    fn settings(&mut self, head: &Head, payload: &[u8], script: &mut Script) -> Result<(), Fault> {
         if head.has(flag::ACK) {
             return Ok(());
         }

@@ -1,8 +1,8 @@
 //! One io_uring with its table of direct descriptors.
 
+use super::Event;
 use super::address::Address;
 use super::buffers::{self, Buffers};
-use super::Event;
 use io_uring::squeue::{Entry, Flags};
 use io_uring::types::{DestinationSlot, Fixed, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode};
@@ -83,9 +83,8 @@ impl Ring {
         let (to_raw, to_len) = addresses.0.raw();
         let from_raw = addresses.1.as_ref().map(Address::raw);
         let target = DestinationSlot::try_from_slot_target(at).expect("slots are few");
-        let socket = opcode::Socket::new(to.family(), libc::SOCK_STREAM, 0)
-            .file_index(Some(target))
-            .build();
+        let socket =
+            opcode::Socket::new(to.family(), libc::SOCK_STREAM, 0).file_index(Some(target)).build();
         self.prepare(at, socket);
         self.set_option(at, libc::IPPROTO_TCP, libc::TCP_NODELAY);
         if let Some((from_raw, from_len)) = from_raw {
@@ -177,7 +176,10 @@ impl Ring {
         let args = SubmitArgs::new().timespec(&time);
         match self.uring.submitter().submit_with_args(1, &args) {
             Err(error)
-                if matches!(error.raw_os_error(), Some(libc::ETIME | libc::EINTR | libc::EBUSY)) =>
+                if matches!(
+                    error.raw_os_error(),
+                    Some(libc::ETIME | libc::EINTR | libc::EBUSY)
+                ) =>
             {
                 Ok(())
             }
@@ -281,13 +283,7 @@ impl Ring {
         }
     }
 
-    fn sent(
-        &mut self,
-        at: u32,
-        result: i32,
-        current: bool,
-        each: &mut impl FnMut(u32, Event<'_>),
-    ) {
+    fn sent(&mut self, at: u32, result: i32, current: bool, each: &mut impl FnMut(u32, Event<'_>)) {
         let slot = &mut self.slots[at as usize];
         let Some(len) = slot.sending.as_ref().map(Vec::len) else { return };
         if result > 0 {

@@ -65,12 +65,20 @@ impl Script {
             plain_unary: plain_block(authority, UNARY_PATH),
             plain_stream: plain_block(authority, STREAM_PATH),
             table_bytes: table_bytes(authority),
-            server_check: message(&ServerCheckRequest::default()),
-            setup: message(&setup),
-            health_check: message(&HealthCheckRequest::default()),
+            server_check: Self::message(&ServerCheckRequest::default()),
+            setup: Self::message(&setup),
+            health_check: Self::message(&HealthCheckRequest::default()),
             pool: Pool::default(),
             spare: Vec::new(),
         }
+    }
+
+    /// A request as a whole gRPC message, with the metadata Java sends.
+    pub fn message<M: Named>(request: &M) -> Vec<u8> {
+        let body = serde_json::to_vec(request).expect("requests have text keys only");
+        let mut message = Vec::new();
+        envelope::encode_message(M::NAME, CLIENT_IP, &[], &body, &mut message);
+        message
     }
 
     pub(super) fn unary_block(&self, plain: bool, introduced: bool) -> &[u8] {
@@ -109,21 +117,12 @@ impl Script {
         let mut kind = String::with_capacity(push_kind.len() + 1);
         kind.push_str(push_kind.strip_suffix("Request").unwrap_or(push_kind));
         kind.push_str("Response");
-        let response =
-            Response { request_id: Some(request_id.to_owned()), ..Response::default() };
+        let response = Response { request_id: Some(request_id.to_owned()), ..Response::default() };
         let body = serde_json::to_vec(&response).expect("text and numbers");
         let mut message = self.buffer();
         envelope::encode_message(&kind, "", &[], &body, &mut message);
         message
     }
-}
-
-/// A request as a whole gRPC message, with the metadata Java sends.
-pub fn message<M: Named>(request: &M) -> Vec<u8> {
-    let body = serde_json::to_vec(request).expect("requests have text keys only");
-    let mut message = Vec::new();
-    envelope::encode_message(M::NAME, CLIENT_IP, &[], &body, &mut message);
-    message
 }
 
 fn first_block(authority: &str) -> Vec<u8> {

@@ -25,8 +25,8 @@ type Outbox = mpsc::Sender<(String, Vec<u8>)>;
 
 #[derive(Default)]
 struct State {
-    /// Service to (connection, instance).
-    services: BTreeMap<String, BTreeMap<u64, Value>>,
+    /// Service to (connection, its instances).
+    services: BTreeMap<String, BTreeMap<u64, Vec<Value>>>,
     /// Service to subscribing connections.
     subscribers: BTreeMap<String, BTreeMap<u64, Outbox>>,
     streams: BTreeMap<u64, Outbox>,
@@ -167,11 +167,16 @@ impl Link {
             "InstanceRequest" => {
                 let publishers = state.services.entry(service.clone()).or_default();
                 if body["type"] == "registerInstance" {
-                    publishers.insert(self.id, body["instance"].clone());
+                    publishers.insert(self.id, vec![body["instance"].clone()]);
                 } else {
                     publishers.remove(&self.id);
                 }
                 answer["type"] = body["type"].clone();
+                state.push(&service);
+            }
+            "BatchInstanceRequest" => {
+                let instances = body["instances"].as_array().unwrap().clone();
+                state.services.entry(service.clone()).or_default().insert(self.id, instances);
                 state.push(&service);
             }
             "SubscribeServiceRequest" => {
@@ -249,7 +254,7 @@ impl Link {
 impl State {
     fn info(&self, service: &str) -> Value {
         let hosts: Vec<_> =
-            self.services.get(service).into_iter().flat_map(|s| s.values()).collect();
+            self.services.get(service).into_iter().flat_map(|s| s.values().flatten()).collect();
         json!({"name": service, "groupName": "DEFAULT_GROUP", "clusters": "", "cacheMillis": 10000,
             "hosts": hosts, "lastRefTime": self.revision, "checksum": "", "allIps": false,
             "reachProtectionThreshold": false, "valid": true})

@@ -1,0 +1,4 @@
+//! What may be asked of a server, one file each.
+
+pub mod feed;
+pub mod unary;
