@@ -4,6 +4,7 @@ use clap::{Args, Parser, Subcommand};
 use nacre_loadgen::probe::Probe;
 use nacre_loadgen::report::Report;
 use nacre_loadgen::scenario::unary::{self, Request};
+use nacre_loadgen::scenario::{fanout, fleet, idle};
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
@@ -28,6 +29,12 @@ pub struct Arguments {
 enum Scenario {
     /// One kind of unary request, closed loop or open
     Unary(UnaryArguments),
+    /// Clients that connect, set up and hold: what each costs
+    Idle(IdleArguments),
+    /// One service, many subscribers: from a change to each of them
+    Fanout(FanoutArguments),
+    /// Whole clients: one instance, one subscription, keep-alive; the truth at the end
+    Fleet(FleetArguments),
 }
 
 #[derive(Args)]
@@ -102,11 +109,74 @@ struct UnaryArguments {
     services: Option<usize>,
 }
 
+#[derive(Args)]
+struct IdleArguments {
+    #[command(flatten)]
+    common: Common,
+    /// Clients to hold
+    #[arg(long, default_value_t = 15_000)]
+    clients: usize,
+    /// Clients before the first look at the server's memory
+    #[arg(long, default_value_t = 1_000)]
+    warmup_clients: usize,
+    /// Rest before each look
+    #[arg(long, default_value = "2s", value_parser = parse_duration)]
+    settle: Duration,
+    /// Time held; detections begin after 20 s
+    #[arg(long, default_value = "10s", value_parser = parse_duration)]
+    hold: Duration,
+}
+
+#[derive(Args)]
+struct FanoutArguments {
+    #[command(flatten)]
+    common: Common,
+    /// Subscribers of the one service
+    #[arg(long, default_value_t = 1_000)]
+    subscribers: usize,
+    /// Measured changes
+    #[arg(long, default_value_t = 50)]
+    changes: u64,
+    /// From change to change
+    #[arg(long, default_value = "200ms", value_parser = parse_duration)]
+    every: Duration,
+}
+
+#[derive(Args)]
+struct FleetArguments {
+    #[command(flatten)]
+    common: Common,
+    /// Clients, each with one instance and one subscription
+    #[arg(long, default_value_t = 10_000)]
+    clients: usize,
+    /// Clients before the first look at the server's memory
+    #[arg(long, default_value_t = 1_000)]
+    warmup_clients: usize,
+    /// Instances and subscribers of each service
+    #[arg(long, default_value_t = 10)]
+    per_service: usize,
+    /// HealthCheck period of each client; 0s for none
+    #[arg(long, default_value = "5s", value_parser = parse_duration)]
+    keepalive: Duration,
+    /// Rest before each look
+    #[arg(long, default_value = "2s", value_parser = parse_duration)]
+    settle: Duration,
+    /// Time held, with changes
+    #[arg(long, default_value = "10s", value_parser = parse_duration)]
+    hold: Duration,
+    /// From one client's change of metadata to the next one's; 0s for none
+    #[arg(long, default_value = "100ms", value_parser = parse_duration)]
+    change_every: Duration,
+}
+
 impl Arguments {
     /// Runs; true when no fault was found.
     pub fn run(self) -> io::Result<bool> {
         match self.scenario {
             Scenario::Unary(arguments) => arguments.run(),
+            Scenario::Idle(arguments) => arguments.run(),
+            Scenario::Fanout(arguments) => arguments.run(),
+            Scenario::Fleet(arguments) => arguments.run(),
         }
     }
 }
@@ -148,9 +218,58 @@ impl UnaryArguments {
                 warmup: self.warmup,
                 duration: self.duration,
                 services: self.services.unwrap_or(if many { 64_000 } else { 1 }).max(1),
-                run: format!("load-{}-{round}", std::process::id()),
+                run: run_name("unary", round),
             };
             unary::run(&plan, name, target, probe)
         })
     }
+}
+
+impl IdleArguments {
+    fn run(self) -> io::Result<bool> {
+        let plan = idle::Plan {
+            clients: self.clients.max(1),
+            warmup_clients: self.warmup_clients.max(1),
+            settle: self.settle,
+            hold: self.hold,
+        };
+        self.common.each("idle", |name, target, probe, _| idle::run(&plan, name, target, probe))
+    }
+}
+
+impl FanoutArguments {
+    fn run(self) -> io::Result<bool> {
+        self.common.each("fanout", |name, target, probe, round| {
+            let plan = fanout::Plan {
+                subscribers: self.subscribers.max(1),
+                changes: self.changes.max(1),
+                every: self.every,
+                run: run_name("fanout", round),
+            };
+            fanout::run(&plan, name, target, probe)
+        })
+    }
+}
+
+impl FleetArguments {
+    fn run(self) -> io::Result<bool> {
+        self.common.each("fleet", |name, target, probe, round| {
+            let plan = fleet::Plan {
+                clients: self.clients.max(1),
+                warmup_clients: self.warmup_clients.max(1),
+                per_service: self.per_service.max(1),
+                keepalive: self.keepalive,
+                settle: self.settle,
+                hold: self.hold,
+                change_every: self.change_every,
+                run: run_name("fleet", round),
+            };
+            fleet::run(&plan, name, target, probe)
+        })
+    }
+}
+
+/// Service names of one run, apart from those of any other.
+fn run_name(scenario: &str, round: usize) -> String {
+    format!("{scenario}-{}-{round}", std::process::id())
 }

@@ -219,6 +219,22 @@ impl Drive {
         Ok(())
     }
 
+    /// Closes every connection in order; those are not counted as lost.
+    pub fn close_all(&mut self) {
+        for client in 0..self.links.len() {
+            if !std::mem::replace(&mut self.links[client].gone, true) {
+                self.engine.close(client as u32);
+            }
+        }
+        self.ready = 0;
+    }
+
+    /// Whether a client is connected and set up.
+    pub fn is_ready(&self, client: u32) -> bool {
+        let at = client as usize;
+        at < self.links.len() && !self.links[at].gone && self.sessions[at].is_ready()
+    }
+
     /// Turns until so much time has passed.
     pub fn run_for(&mut self, time: Duration, scenario: &mut impl Scenario) -> io::Result<()> {
         let end_ns = self.now_ns + time.as_nanos() as u64;

@@ -4,11 +4,12 @@
 //! the server does, and latency counts from the scheduled time, so a stall is counted in full.
 
 use super::feed::{self, Feed, Register};
+use super::{Costs, report_lost};
 use crate::check::Judge;
 use crate::drive::{Drive, Scenario, Turn};
 use crate::probe::Probe;
 use crate::push;
-use crate::report::{self, Report, human_bytes};
+use crate::report::{self, Report};
 use crate::session::Event;
 use hdrhistogram::Histogram;
 use nacre_proto::client::request::{
@@ -37,9 +38,6 @@ const PAGE_SIZE: usize = 10;
 
 /// Different list pages in rotation.
 const PAGES: usize = 64;
-
-/// Our share of one core above which the figures say more about us than about the server.
-const OWN_CPU_MAX: f64 = 0.9;
 
 /// Which request is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -84,17 +82,21 @@ pub fn run(
     let schedule = plan.rate.map(|rate| Schedule::new(rate, drive.now_ns()));
     let mut pacer = Pacer { plan, schedule, next_client: 0, backlog: VecDeque::new() };
     pacer.until(begin_ns, &mut drive, &mut load)?;
-    let before = Costs::now(server)?;
+    let before = Costs::now(server, &drive)?;
     load.done = 0;
-    let measured_from = drive.now_ns();
     pacer.until(load.window.1, &mut drive, &mut load)?;
-    let measured_ns = drive.now_ns() - measured_from;
+    let measured_ns = drive.now_ns() - before.at_ns;
     let done = load.done;
-    let after = Costs::now(server)?;
+    let after = Costs::now(server, &drive)?;
     let late = pacer.backlog.len() as u64;
     load.drain(&mut drive)?;
     let mut report = Report::new(title(plan, name));
-    figures(&mut report, &before, &after, done, measured_ns);
+    let rate = done as f64 * 1e9 / measured_ns as f64;
+    report.figure("requests_per_s", rate, "requests/s", format!("{rate:.0}"));
+    if server.is_some() {
+        after.report_server(&before, Some(("request", done)), &mut report);
+    }
+    after.report_own(&before, &mut report);
     let time = Duration::from_nanos(measured_ns);
     report.histogram("latency", "latency", std::mem::replace(&mut load.latency, empty()), time);
     load.faults(&drive, late, &mut report);
@@ -110,43 +112,6 @@ fn title(plan: &Plan, name: &str) -> String {
     };
     let seconds = plan.duration.as_secs_f64();
     format!("{name} unary {request}: {} connections, {load}, {seconds} s", plan.connections)
-}
-
-/// What server and generator had used at a moment.
-struct Costs {
-    server: Option<(u64, u64)>,
-    own_ns: u64,
-}
-
-impl Costs {
-    fn now(server: Option<&Probe>) -> io::Result<Self> {
-        let server = match server {
-            Some(probe) => Some((probe.cpu_ns()?, probe.resident_bytes()?)),
-            None => None,
-        };
-        Ok(Self { server, own_ns: Probe::own().cpu_ns()? })
-    }
-}
-
-fn figures(report: &mut Report, before: &Costs, after: &Costs, done: u64, measured_ns: u64) {
-    let rate = done as f64 * 1e9 / measured_ns as f64;
-    report.figure("requests_per_s", rate, "requests/s", format!("{rate:.0}"));
-    if let (Some((cpu_0, _)), Some((cpu_1, resident))) = (before.server, after.server) {
-        let cpu_ns = (cpu_1 - cpu_0) as f64;
-        let each = cpu_ns / 1e3 / done.max(1) as f64;
-        let share = cpu_ns / measured_ns as f64;
-        let text = format!("{each:.3} µs ({:.0} % of a core)", share * 100.0);
-        report.figure("server_cpu_us_per_request", each, "server CPU/request", text);
-        report.figure("server_cpu_share", share, "server CPU", format!("{share:.3} cores"));
-        let text = human_bytes(resident as f64);
-        report.figure("server_resident_bytes", resident as f64, "server resident", text);
-    }
-    let own = (after.own_ns - before.own_ns) as f64 / measured_ns as f64;
-    let mut text = format!("{:.0} % of a core", own * 100.0);
-    if own > OWN_CPU_MAX {
-        text += ": THE GENERATOR IS THE BOTTLENECK; rate and latency are not the server's";
-    }
-    report.figure("own_cpu_share", own, "generator CPU", text);
 }
 
 /// Connects everyone and registers what the requests will find.
@@ -452,10 +417,7 @@ impl Load {
     }
 
     fn faults(&self, drive: &Drive, late: u64, report: &mut Report) {
-        let (lost, reasons) = drive.lost();
-        if lost > 0 {
-            report.fault(format!("{lost} connections lost: {reasons:?}"));
-        }
+        report_lost(drive, report);
         if let (count @ 1.., why) = self.judge.wrong() {
             report.fault(format!("{count} wrong answers, first: {}", why.unwrap_or_default()));
         }
