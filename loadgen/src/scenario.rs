@@ -1,0 +1,71 @@
+//! What may be asked of a server, one file each.
+
+pub mod fanout;
+pub mod feed;
+pub mod fleet;
+
+pub mod idle;
+pub mod unary;
+
+use crate::drive::Drive;
+use crate::probe::Probe;
+use crate::report::{Report, human_bytes};
+use std::io;
+
+/// Our share of one core above which the figures say more about us than about the server.
+const OWN_CPU_MAX: f64 = 0.9;
+
+/// What server and generator had used at a moment.
+struct Costs {
+    server_cpu_ns: u64,
+    server_resident: u64,
+    own_cpu_ns: u64,
+    at_ns: u64,
+}
+
+impl Costs {
+    /// Now; the server's are zero when it is not watched.
+    fn now(server: Option<&Probe>, drive: &Drive) -> io::Result<Self> {
+        let read = |figure: fn(&Probe) -> io::Result<u64>| server.map_or(Ok(0), figure);
+        Ok(Self {
+            server_cpu_ns: read(Probe::cpu_ns)?,
+            server_resident: read(Probe::resident_bytes)?,
+            own_cpu_ns: Probe::own().cpu_ns()?,
+            at_ns: drive.now_ns(),
+        })
+    }
+
+    /// The server's CPU since `before`, in all and per event when events are counted.
+    fn report_server(&self, before: &Self, done: Option<(&str, u64)>, report: &mut Report) {
+        let cpu_ns = (self.server_cpu_ns - before.server_cpu_ns) as f64;
+        let share = cpu_ns / (self.at_ns - before.at_ns).max(1) as f64;
+        let text = format!("{:.2} % of a core", share * 100.0);
+        report.figure("server_cpu_share", share, "server CPU", text);
+        if let Some((what, done)) = done {
+            let each = cpu_ns / 1e3 / done.max(1) as f64;
+            let (name, label) = (format!("server_cpu_us_per_{what}"), format!("server CPU/{what}"));
+            report.figure(&name, each, &label, format!("{each:.3} µs"));
+        }
+        let resident = self.server_resident as f64;
+        report.figure("server_resident_bytes", resident, "server resident", human_bytes(resident));
+    }
+
+    /// Our own CPU since `before`, and a warning when it is the limit.
+    fn report_own(&self, before: &Self, report: &mut Report) {
+        let cpu_ns = (self.own_cpu_ns - before.own_cpu_ns) as f64;
+        let own = cpu_ns / (self.at_ns - before.at_ns).max(1) as f64;
+        let mut text = format!("{:.0} % of a core", own * 100.0);
+        if own > OWN_CPU_MAX {
+            text += ": THE GENERATOR IS THE BOTTLENECK; rate and latency are not the server's";
+        }
+        report.figure("own_cpu_share", own, "generator CPU", text);
+    }
+}
+
+/// Lost connections are a fault in every scenario.
+fn report_lost(drive: &Drive, report: &mut Report) {
+    let (lost, reasons) = drive.lost();
+    if lost > 0 {
+        report.fault(format!("{lost} connections lost: {reasons:?}"));
+    }
+}

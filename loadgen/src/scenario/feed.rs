@@ -1,0 +1,142 @@
+//! Where the requests of a run come from: built once, patched in place where they differ.
+
+use crate::session::Script;
+use nacre_proto::client::request::InstanceRequest;
+use nacre_proto::client::{Instance, Map, Named};
+
+/// Digits of a service number in its name.
+const SERVICE_DIGITS: usize = 7;
+
+/// Digits of the number in an instance's metadata that changes with every registration.
+const SEQUENCE_DIGITS: usize = 12;
+
+/// The metadata key that carries it.
+pub const SEQUENCE_KEY: &str = "seq";
+
+/// The name of a service of a run.
+pub fn service_name(run: &str, service: usize) -> String {
+    format!("{run}-{service:0SERVICE_DIGITS$}")
+}
+
+/// A sequence number as metadata has it.
+pub fn sequence_text(sequence: u64) -> String {
+    format!("{sequence:0SEQUENCE_DIGITS$}")
+}
+
+/// The instance with which client `client` registers.
+pub fn instance(client: usize, sequence: u64) -> Instance {
+    let [_, b, c, d] = (client as u32).to_be_bytes();
+    let pair = (SEQUENCE_KEY.to_owned(), sequence_text(sequence));
+    Instance {
+        metadata: Some(Map::from([pair])),
+        ..Instance::new(&format!("10.{b}.{c}.{d}"), 8080)
+    }
+}
+
+/// The registration request of one service.
+pub fn register(run: &str, service: usize, instance: Instance) -> InstanceRequest {
+    InstanceRequest {
+        namespace: Some("public".into()),
+        service_name: Some(service_name(run, service)),
+        group_name: Some("DEFAULT_GROUP".into()),
+        operation: "registerInstance".into(),
+        instance: Some(instance),
+        ..InstanceRequest::default()
+    }
+}
+
+/// Messages in rotation, or registrations with ever new metadata.
+pub enum Feed {
+    /// The same messages again and again, whoever sends them.
+    Cycle(Vec<Vec<u8>>),
+    /// Each client registers its own services in turn.
+    Register(Register),
+}
+
+/// Registrations: client `c` of `clients` owns the services `c`, `c + clients`, ...
+pub struct Register {
+    message: Vec<u8>,
+    service_at: usize,
+    sequence_at: usize,
+    services: usize,
+    clients: usize,
+    turns: Vec<usize>,
+    sequence: u64,
+}
+
+impl Register {
+    /// For so many services owned by so many clients.
+    pub fn new(run: &str, services: usize, clients: usize) -> Self {
+        let message = Script::message(&register(run, 0, instance(0, 0)));
+        let find = |text: &str| {
+            let found = message.windows(text.len()).position(|window| window == text.as_bytes());
+            found.expect("the request was built with this text")
+        };
+        let name = service_name(run, 0);
+        let service_at = find(&name) + name.len() - SERVICE_DIGITS;
+        let sequence_at = find(&sequence_text(0));
+        let turns = vec![0; clients];
+        Self { service_at, sequence_at, services, clients, turns, sequence: 0, message }
+    }
+
+    fn next(&mut self, client: u32) -> &[u8] {
+        let client = client as usize % self.clients;
+        let own = (self.services.saturating_sub(client)).div_ceil(self.clients).max(1);
+        let turn = &mut self.turns[client];
+        let service = (client + (*turn % own) * self.clients) % self.services;
+        *turn += 1;
+        self.sequence += 1;
+        put_digits(&mut self.message[self.service_at..][..SERVICE_DIGITS], service as u64);
+        put_digits(&mut self.message[self.sequence_at..][..SEQUENCE_DIGITS], self.sequence);
+        &self.message
+    }
+}
+
+impl Feed {
+    /// The next message for this client; `number` counts the run's calls.
+    pub fn next(&mut self, client: u32, number: u64) -> &[u8] {
+        match self {
+            Self::Cycle(messages) => &messages[number as usize % messages.len()],
+            Self::Register(register) => register.next(client),
+        }
+    }
+
+    /// A rotation of typed requests.
+    pub fn cycle<M: Named>(requests: impl IntoIterator<Item = M>) -> Self {
+        Self::Cycle(requests.into_iter().map(|request| Script::message(&request)).collect())
+    }
+}
+
+fn put_digits(out: &mut [u8], mut value: u64) {
+    for digit in out.iter_mut().rev() {
+        *digit = b'0' + (value % 10) as u8;
+        value /= 10;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::envelope;
+
+    fn read(message: &[u8]) -> (String, String) {
+        let (message, _) = envelope::split_message(message).unwrap().unwrap();
+        let payload = envelope::decode(message).unwrap();
+        let request: InstanceRequest = serde_json::from_slice(payload.body).unwrap();
+        let metadata = request.instance.unwrap().metadata.unwrap();
+        (request.service_name.unwrap(), metadata[SEQUENCE_KEY].clone())
+    }
+
+    #[test]
+    fn every_client_goes_round_its_own_services() {
+        let mut feed = Feed::Register(Register::new("load", 5, 2));
+        let mut names = |client| -> Vec<String> {
+            (0..4).map(|number| read(feed.next(client, number)).0).collect()
+        };
+        let name = |service| service_name("load", service);
+        assert_eq!(names(0), [name(0), name(2), name(4), name(0)]);
+        assert_eq!(names(1), [name(1), name(3), name(1), name(3)]);
+        let last = read(feed.next(0, 0));
+        assert_eq!(last.1, sequence_text(9));
+    }
+}

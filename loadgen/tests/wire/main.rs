@@ -1,0 +1,11 @@
+//! The clients of this crate against a registry on the `h2` crate.
+
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "the registry is a plain threaded test server, not part of a node"
+)]
+
+mod client;
+mod load;
+mod registry;

@@ -1,0 +1,282 @@
+//! A small registry on the `h2` crate: enough Nacos to judge the clients by.
+//!
+//! It is right where the tests look (set-up, lists, pushes to all subscribers, disconnects) and
+//! makes no attempt at anything else.
+
+use bytes::{Bytes, BytesMut};
+use h2::server::SendResponse;
+use h2::{RecvStream, SendStream};
+use http::{HeaderMap, Request, Response};
+use nacre_loadgen::envelope;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+
+/// Messages waiting for one connection's stream.
+const STREAM_QUEUE_MAX: usize = 4_096;
+
+/// The outbox entry that ends the stream with trailers, as grpc-java answers a half-close.
+const END: &str = "";
+
+type Outbox = mpsc::Sender<(String, Vec<u8>)>;
+
+#[derive(Default)]
+struct State {
+    /// Service to (connection, its instances).
+    services: BTreeMap<String, BTreeMap<u64, Vec<Value>>>,
+    /// Service to subscribing connections.
+    subscribers: BTreeMap<String, BTreeMap<u64, Outbox>>,
+    streams: BTreeMap<u64, Outbox>,
+    revision: u64,
+    acks: Vec<String>,
+    negotiates: bool,
+}
+
+/// A running registry; it ends with the process.
+#[derive(Clone)]
+pub struct Registry {
+    pub addr: SocketAddr,
+    state: Arc<Mutex<State>>,
+}
+
+impl Registry {
+    /// Starts one on a free loopback port. `negotiates`: whether it answers abilities.
+    pub fn start(negotiates: bool) -> Self {
+        let state = Arc::new(Mutex::new(State { negotiates, ..State::default() }));
+        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+        let shared = state.clone();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.unwrap().block_on(async move {
+                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                sender.send(listener.local_addr().unwrap()).unwrap();
+                let mut id = 0;
+                loop {
+                    let (socket, peer) = listener.accept().await.unwrap();
+                    id += 1;
+                    let link = Link { id, peer, state: shared.clone() };
+                    tokio::spawn(link.serve(socket));
+                }
+            });
+        });
+        Self { addr: receiver.recv().unwrap(), state }
+    }
+
+    /// Types and request ids of every answer to a push so far.
+    pub fn acks(&self) -> Vec<String> {
+        self.state.lock().unwrap().acks.clone()
+    }
+
+    /// Sends a message on every open stream.
+    pub fn broadcast(&self, kind: &str, body: &Value) {
+        for outbox in self.state.lock().unwrap().streams.values() {
+            outbox.try_send((kind.into(), body.to_string().into_bytes())).unwrap();
+        }
+    }
+
+    /// How many streams are open.
+    pub fn streams(&self) -> usize {
+        self.state.lock().unwrap().streams.len()
+    }
+}
+
+#[derive(Clone)]
+struct Link {
+    id: u64,
+    peer: SocketAddr,
+    state: Arc<Mutex<State>>,
+}
+
+impl Link {
+    async fn serve(self, socket: TcpStream) {
+        socket.set_nodelay(true).unwrap();
+        if let Ok(mut connection) = h2::server::handshake(socket).await {
+            while let Some(Ok((request, respond))) = connection.accept().await {
+                tokio::spawn(self.clone().request(request, respond));
+            }
+        }
+        let mut state = self.state.lock().unwrap();
+        state.streams.remove(&self.id);
+        for subscribers in state.subscribers.values_mut() {
+            subscribers.remove(&self.id);
+        }
+        let mut touched = Vec::new();
+        for (service, publishers) in &mut state.services {
+            if publishers.remove(&self.id).is_some() {
+                touched.push(service.clone());
+            }
+        }
+        touched.iter().for_each(|service| state.push(service));
+    }
+
+    async fn request(self, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
+        let unary = match request.uri().path() {
+            "/Request/request" => true,
+            "/BiRequestStream/requestBiStream" => false,
+            _ => {
+                let head = head().header("grpc-status", "12").header("grpc-message", "no method");
+                respond.send_response(head.body(()).unwrap(), true).unwrap();
+                return;
+            }
+        };
+        let Ok(stream) = respond.send_response(head().body(()).unwrap(), false) else { return };
+        if unary {
+            self.unary(request.into_body(), stream).await;
+        } else {
+            self.stream(request.into_body(), stream).await;
+        }
+    }
+
+    async fn unary(self, mut body: RecvStream, mut stream: SendStream<Bytes>) {
+        let mut bytes = BytesMut::new();
+        while let Some(Ok(chunk)) = body.data().await {
+            body.flow_control().release_capacity(chunk.len()).unwrap();
+            bytes.extend_from_slice(&chunk);
+        }
+        let (message, _) = envelope::split_message(&bytes).unwrap().unwrap();
+        let request = envelope::decode(message).unwrap();
+        let body: Value = serde_json::from_slice(request.body).unwrap();
+        let (kind, answer) = self.answer(request.kind, &body);
+        let mut out = Vec::new();
+        envelope::encode_message(&kind, "", &[], answer.to_string().as_bytes(), &mut out);
+        let _ = stream.send_data(out.into(), false);
+        let _ = stream.send_trailers(trailers());
+    }
+
+    fn answer(&self, kind: &str, body: &Value) -> (String, Value) {
+        let mut state = self.state.lock().unwrap();
+        if kind == "ServerCheckRequest" {
+            let id = format!("1718000000000_{}_{}", self.peer.ip(), self.peer.port());
+            let negotiates = state.negotiates;
+            let check = json!({"resultCode": 200, "errorCode": 0, "connectionId": id,
+                "supportAbilityNegotiation": negotiates, "success": true});
+            return ("ServerCheckResponse".into(), check);
+        }
+        if !state.streams.contains_key(&self.id) {
+            let refusal = json!({"resultCode": 500, "errorCode": 301,
+                "message": "Connection is unregistered.", "success": false});
+            return ("ErrorResponse".into(), refusal);
+        }
+        let service = body["serviceName"].as_str().unwrap_or_default().to_owned();
+        let mut answer = json!({"resultCode": 200, "errorCode": 0, "success": true});
+        match kind {
+            "HealthCheckRequest" => {}
+            "InstanceRequest" => {
+                let publishers = state.services.entry(service.clone()).or_default();
+                if body["type"] == "registerInstance" {
+                    publishers.insert(self.id, vec![body["instance"].clone()]);
+                } else {
+                    publishers.remove(&self.id);
+                }
+                answer["type"] = body["type"].clone();
+                state.push(&service);
+            }
+            "BatchInstanceRequest" => {
+                let instances = body["instances"].as_array().unwrap().clone();
+                state.services.entry(service.clone()).or_default().insert(self.id, instances);
+                state.push(&service);
+            }
+            "SubscribeServiceRequest" => {
+                let outbox = state.streams[&self.id].clone();
+                let subscribers = state.subscribers.entry(service.clone()).or_default();
+                if body["subscribe"] == true {
+                    subscribers.insert(self.id, outbox);
+                } else {
+                    subscribers.remove(&self.id);
+                }
+                answer["serviceInfo"] = state.info(&service);
+            }
+            "ServiceQueryRequest" => answer["serviceInfo"] = state.info(&service),
+            "ServiceListRequest" => {
+                let names: Vec<_> = state.services.keys().collect();
+                let size = body["pageSize"].as_u64().unwrap() as usize;
+                answer["count"] = names.len().into();
+                answer["serviceNames"] = json!(&names[..names.len().min(size)]);
+            }
+            _ => {
+                let refusal = json!({"resultCode": 500, "errorCode": 302, "success": false});
+                return ("ErrorResponse".into(), refusal);
+            }
+        }
+        let name = match kind {
+            "ServiceQueryRequest" => "QueryServiceResponse".into(),
+            _ => kind.replace("Request", "Response"),
+        };
+        (name, answer)
+    }
+
+    async fn stream(self, mut body: RecvStream, mut stream: SendStream<Bytes>) {
+        let (outbox, mut waiting) = mpsc::channel::<(String, Vec<u8>)>(STREAM_QUEUE_MAX);
+        tokio::spawn(async move {
+            while let Some((kind, body)) = waiting.recv().await {
+                if kind == END {
+                    let _ = stream.send_trailers(trailers());
+                    return;
+                }
+                let mut out = Vec::new();
+                envelope::encode_message(&kind, "", &[], &body, &mut out);
+                if stream.send_data(out.into(), false).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut bytes = BytesMut::new();
+        while let Some(Ok(chunk)) = body.data().await {
+            body.flow_control().release_capacity(chunk.len()).unwrap();
+            bytes.extend_from_slice(&chunk);
+            while let Some((message, used)) = envelope::split_message(&bytes).unwrap() {
+                let message = envelope::decode(message).unwrap();
+                let json: Value = serde_json::from_slice(message.body).unwrap();
+                self.stream_message(message.kind, &json, &outbox);
+                let _ = bytes.split_to(used);
+            }
+        }
+        let _ = outbox.try_send((END.into(), Vec::new()));
+    }
+
+    fn stream_message(&self, kind: &str, body: &Value, outbox: &Outbox) {
+        let mut state = self.state.lock().unwrap();
+        if kind != "ConnectionSetupRequest" {
+            state.acks.push(format!("{kind} {}", body["requestId"].as_str().unwrap_or("-")));
+            return;
+        }
+        state.streams.insert(self.id, outbox.clone());
+        if state.negotiates && body.get("abilityTable").is_some() {
+            let ack = br#"{"headers":{},"abilityTable":{"fuzzyWatch":true},"module":"internal"}"#;
+            outbox.try_send(("SetupAckRequest".into(), ack.to_vec())).unwrap();
+        }
+    }
+}
+
+impl State {
+    fn info(&self, service: &str) -> Value {
+        let hosts: Vec<_> =
+            self.services.get(service).into_iter().flat_map(|s| s.values().flatten()).collect();
+        json!({"name": service, "groupName": "DEFAULT_GROUP", "clusters": "", "cacheMillis": 10000,
+            "hosts": hosts, "lastRefTime": self.revision, "checksum": "", "allIps": false,
+            "reachProtectionThreshold": false, "valid": true})
+    }
+
+    fn push(&mut self, service: &str) {
+        self.revision += 1;
+        let body = json!({"headers": {}, "requestId": self.revision.to_string(),
+            "serviceInfo": self.info(service), "module": "naming"});
+        for outbox in self.subscribers.get(service).into_iter().flat_map(|s| s.values()) {
+            let push = ("NotifySubscriberRequest".to_owned(), body.to_string().into_bytes());
+            outbox.try_send(push).unwrap();
+        }
+    }
+}
+
+fn trailers() -> HeaderMap {
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", "0".parse().unwrap());
+    trailers
+}
+
+fn head() -> http::response::Builder {
+    Response::builder().status(200).header("content-type", "application/grpc")
+}
