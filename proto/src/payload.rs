@@ -77,7 +77,8 @@ impl fmt::Display for PayloadError {
 
 impl std::error::Error for PayloadError {}
 
-/// A received payload, borrowed from its bytes. About 50 ns for a HealthCheck.
+/// A received payload, borrowed from its bytes. Budget: 100 ns for a HealthCheck
+/// (prost takes three times ours).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PayloadView<'a> {
     /// `Metadata.type`; empty when absent.
