@@ -7,6 +7,8 @@
 //! windows, an idle session holds no buffer.
 
 mod script;
+#[cfg(test)]
+mod tests;
 
 pub use script::Script;
 
