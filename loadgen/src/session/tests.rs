@@ -1,6 +1,8 @@
 //! Scripts of what a server may say, read like captures.
 
 use super::*;
+use crate::envelope;
+use crate::http2::frame::{HEAD_BYTES, Head, setting};
 use crate::http2::hpack::{self, Keep, Pool};
 use nacre_proto::client::request::HealthCheckRequest;
 use serde_json::{Value, json};
