@@ -8,6 +8,7 @@ mod calls;
 mod error;
 mod session;
 mod socket;
+mod stream;
 
 pub use calls::{ServiceName, addresses, instance};
 pub use error::ClientError;
@@ -328,13 +329,13 @@ impl Client {
     /// Acknowledges a push as successful.
     pub fn ack(&self, push: &Push) -> Result<(), ClientError> {
         let id = push.request_id.as_deref().unwrap_or_default();
-        self.send_on_stream(&session::ack_kind(&push.kind), &session::ack_body(id, 200))
+        self.send_on_stream(&stream::ack_kind(&push.kind), &stream::ack_body(id, 200))
     }
 
     /// Acknowledges a push as failed: `resultCode` 500.
     pub fn refuse(&self, push: &Push) -> Result<(), ClientError> {
         let id = push.request_id.as_deref().unwrap_or_default();
-        self.send_on_stream(&session::ack_kind(&push.kind), &session::ack_body(id, 500))
+        self.send_on_stream(&stream::ack_kind(&push.kind), &stream::ack_body(id, 500))
     }
 
     /// The next push in order of arrival, `ClientDetectionRequest` included.

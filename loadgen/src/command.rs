@@ -167,6 +167,9 @@ struct FleetArguments {
     /// From one client's change of metadata to the next one's; 0s for none
     #[arg(long, default_value = "100ms", value_parser = parse_duration)]
     change_every: Duration,
+    /// How long to wait for the final state after the last progress
+    #[arg(long, default_value = "15s", value_parser = parse_duration)]
+    patience: Duration,
 }
 
 impl Arguments {
@@ -262,6 +265,7 @@ impl FleetArguments {
                 settle: self.settle,
                 hold: self.hold,
                 change_every: self.change_every,
+                patience: self.patience,
                 run: run_name("fleet", round),
             };
             fleet::run(&plan, name, target, probe)

@@ -21,7 +21,8 @@ impl Probe {
         Self { folder: "/proc/self".to_owned() }
     }
 
-    /// Nanoseconds on a core, user and system, summed over its living threads.
+    /// Nanoseconds on a core, user and system, summed over its living threads: finer than the
+    /// ticks of `stat`, but what a thread used is gone when it ends.
     pub fn cpu_ns(&self) -> io::Result<u64> {
         let mut sum = 0;
         for task in fs::read_dir(format!("{}/task", self.folder))? {

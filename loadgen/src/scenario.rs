@@ -20,6 +20,7 @@ struct Costs {
     server_cpu_ns: u64,
     server_resident: u64,
     own_cpu_ns: u64,
+    own_resident: u64,
     at_ns: u64,
 }
 
@@ -31,13 +32,14 @@ impl Costs {
             server_cpu_ns: read(Probe::cpu_ns)?,
             server_resident: read(Probe::resident_bytes)?,
             own_cpu_ns: Probe::own().cpu_ns()?,
+            own_resident: Probe::own().resident_bytes()?,
             at_ns: drive.now_ns(),
         })
     }
 
     /// The server's CPU since `before`, in all and per event when events are counted.
     fn report_server(&self, before: &Self, done: Option<(&str, u64)>, report: &mut Report) {
-        let cpu_ns = (self.server_cpu_ns - before.server_cpu_ns) as f64;
+        let cpu_ns = self.server_cpu_ns.saturating_sub(before.server_cpu_ns) as f64;
         let share = cpu_ns / (self.at_ns - before.at_ns).max(1) as f64;
         let text = format!("{:.2} % of a core", share * 100.0);
         report.figure("server_cpu_share", share, "server CPU", text);
@@ -50,9 +52,24 @@ impl Costs {
         report.figure("server_resident_bytes", resident, "server resident", human_bytes(resident));
     }
 
+    /// What each of so many clients added to either side's memory since `before`.
+    fn report_memory(&self, before: &Self, clients: usize, watched: bool, report: &mut Report) {
+        if clients == 0 {
+            return;
+        }
+        let each = |after: u64, before: u64| (after as f64 - before as f64) / clients as f64;
+        if watched {
+            let bytes = each(self.server_resident, before.server_resident);
+            let text = human_bytes(bytes);
+            report.figure("server_bytes_per_client", bytes, "server memory/client", text);
+        }
+        let bytes = each(self.own_resident, before.own_resident);
+        report.figure("own_bytes_per_client", bytes, "generator memory/client", human_bytes(bytes));
+    }
+
     /// Our own CPU since `before`, and a warning when it is the limit.
     fn report_own(&self, before: &Self, report: &mut Report) {
-        let cpu_ns = (self.own_cpu_ns - before.own_cpu_ns) as f64;
+        let cpu_ns = self.own_cpu_ns.saturating_sub(before.own_cpu_ns) as f64;
         let own = cpu_ns / (self.at_ns - before.at_ns).max(1) as f64;
         let mut text = format!("{:.0} % of a core", own * 100.0);
         if own > OWN_CPU_MAX {

@@ -4,16 +4,14 @@
 //! stream has one reader (pushes in wire order) and one writer.
 
 use super::socket::{Socket, SocketIo};
-use super::{AckMode, Answer, ClientError, Push};
-use crate::clock;
+use super::stream::{Manners, StreamReader};
+use super::{Answer, ClientError, Push};
 use crate::envelope::{self, Envelope};
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
+use h2::SendStream;
 use h2::client::SendRequest;
-use h2::{RecvStream, SendStream};
 use http::{HeaderMap, Request};
-use serde::Deserialize;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -33,9 +31,6 @@ const WINDOW_BYTES: u32 = 1 << 20;
 /// The longest answer taken: the reference's own message limit, 10 MiB.
 const ANSWER_BYTES_MAX: usize = 10 << 20;
 
-/// `AckMode` as a number of milliseconds: 0 is at once, `MANUAL` never.
-const MANUAL: u64 = u64::MAX;
-
 type Reply = SyncSender<Result<Answer, ClientError>>;
 
 pub(super) enum Command {
@@ -43,47 +38,6 @@ pub(super) enum Command {
     StreamSend(Vec<u8>),
     StreamOpen(SyncSender<Result<(), ClientError>>),
     Leave,
-}
-
-/// How this client treats what the server sends; shared with the tests' thread.
-#[derive(Debug)]
-pub(super) struct Manners {
-    ack_after_ms: AtomicU64,
-    answer_detection: AtomicBool,
-    pushes_lost: AtomicU64,
-}
-
-impl Manners {
-    pub(super) fn set_ack_mode(&self, mode: AckMode) {
-        let after = match mode {
-            AckMode::Auto => 0,
-            AckMode::Delay(delay) => u64::try_from(delay.as_millis()).unwrap_or(MANUAL),
-            AckMode::Manual => MANUAL,
-        };
-        self.ack_after_ms.store(after, Ordering::SeqCst);
-    }
-
-    pub(super) fn set_answer_detection(&self, answer: bool) {
-        self.answer_detection.store(answer, Ordering::SeqCst);
-    }
-
-    pub(super) fn pushes_lost(&self) -> u64 {
-        self.pushes_lost.load(Ordering::SeqCst)
-    }
-
-    /// After how long a push of this type is acknowledged, if it is.
-    fn ack_after(&self, kind: &str) -> Option<Duration> {
-        match kind {
-            "SetupAckRequest" => None,
-            "ClientDetectionRequest" => {
-                self.answer_detection.load(Ordering::SeqCst).then_some(Duration::ZERO)
-            }
-            _ => match self.ack_after_ms.load(Ordering::SeqCst) {
-                MANUAL => None,
-                after => Some(Duration::from_millis(after)),
-            },
-        }
-    }
 }
 
 /// The test thread's handle on its connection.
@@ -113,11 +67,7 @@ impl Session {
         });
         let (requests, connection, socket) =
             connected.recv().expect("the background thread lives as long as the process")?;
-        let manners = Arc::new(Manners {
-            ack_after_ms: AtomicU64::new(0),
-            answer_detection: AtomicBool::new(true),
-            pushes_lost: AtomicU64::new(0),
-        });
+        let manners = Arc::new(Manners::default());
         let closed = Arc::new(OnceLock::new());
         let (gone_sender, gone) = sync_channel::<()>(1);
         let fate = closed.clone();
@@ -353,84 +303,6 @@ fn grpc_status(headers: &HeaderMap) -> Option<ClientError> {
 
 fn closed(error: h2::Error) -> ClientError {
     ClientError::Closed(error.to_string())
-}
-
-/// Reads the stream: every message is queued for the test and acknowledged as told.
-struct StreamReader {
-    pushes: SyncSender<Push>,
-    manners: Arc<Manners>,
-    client_ip: String,
-    commands: queue::WeakSender<Command>,
-}
-
-impl StreamReader {
-    async fn run(self, mut body: RecvStream) {
-        let mut bytes = BytesMut::new();
-        while let Some(Ok(chunk)) = body.data().await {
-            let _ = body.flow_control().release_capacity(chunk.len());
-            bytes.extend_from_slice(&chunk);
-            while let Ok(Some((message, used))) = envelope::split_message(&bytes) {
-                let Ok(envelope) = envelope::decode(message) else { return };
-                self.take(&envelope);
-                bytes.advance(used);
-            }
-        }
-    }
-
-    fn take(&self, envelope: &Envelope<'_>) {
-        let request_id = request_id(envelope.body);
-        if let Some(after) = self.manners.ack_after(envelope.kind) {
-            self.acknowledge(envelope.kind, request_id.as_deref().unwrap_or_default(), after);
-        }
-        let push = Push {
-            kind: envelope.kind.to_owned(),
-            body: envelope.body.to_vec(),
-            request_id,
-            at: clock::now(),
-        };
-        if self.pushes.try_send(push).is_err() {
-            self.manners.pushes_lost.fetch_add(1, Ordering::SeqCst);
-        }
-    }
-
-    fn acknowledge(&self, kind: &str, request_id: &str, after: Duration) {
-        let mut message = Vec::new();
-        let body = ack_body(request_id, 200);
-        envelope::encode_message(&ack_kind(kind), &self.client_ip, &[], &body, &mut message);
-        let commands = self.commands.clone();
-        tokio::spawn(async move {
-            if !after.is_zero() {
-                tokio::time::sleep(after).await;
-            }
-            if let Some(commands) = commands.upgrade() {
-                let _ = commands.send(Command::StreamSend(message)).await;
-            }
-        });
-    }
-}
-
-/// The type that answers a push: `…Request` becomes `…Response`.
-pub(super) fn ack_kind(push_kind: &str) -> String {
-    format!("{}Response", push_kind.strip_suffix("Request").unwrap_or(push_kind))
-}
-
-/// The body of an acknowledgement, as Java writes it.
-pub(super) fn ack_body(request_id: &str, result_code: i64) -> Vec<u8> {
-    let success = result_code == 200;
-    serde_json::json!({
-        "resultCode": result_code, "errorCode": 0, "requestId": request_id, "success": success,
-    })
-    .to_string()
-    .into_bytes()
-}
-
-fn request_id(body: &[u8]) -> Option<String> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct WithId {
-        request_id: Option<String>,
-    }
-    serde_json::from_slice::<WithId>(body).ok()?.request_id
 }
 
 /// The one background thread all clients of this process share.

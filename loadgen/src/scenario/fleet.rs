@@ -11,7 +11,7 @@ use crate::check::Judge;
 use crate::drive::{Drive, Scenario, Turn};
 use crate::probe::Probe;
 use crate::push;
-use crate::report::{self, Report, human_bytes};
+use crate::report::{self, Report};
 use crate::session::{Event, Script};
 use hdrhistogram::Histogram;
 use nacre_proto::client::request::{HealthCheckRequest, SubscribeServiceRequest};
@@ -19,9 +19,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 use truth::{Glance, Truth};
-
-/// How long whole-ness and the final state are waited for after the last progress.
-const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Keep-alives begun per turn at most, so that a stall does not end in one burst of us.
 const KEEPALIVES_PER_TURN: u64 = 4_096;
@@ -44,6 +41,8 @@ pub struct Plan {
     pub hold: Duration,
     /// From one client's change to the next one's.
     pub change_every: Duration,
+    /// How long whole-ness and the final state are waited for after the last progress.
+    pub patience: Duration,
     pub run: String,
 }
 
@@ -82,12 +81,8 @@ pub fn run(
     let held = drive.ready();
     report.figure("clients_held", held as f64, "clients held", held.to_string());
     report.figure("whole_clients_per_s", rate, "whole clients/s", format!("{rate:.0}"));
+    before.report_memory(&first, plan.clients - warm, server.is_some(), &mut report);
     if server.is_some() {
-        if grown > 0.0 {
-            let bytes = (before.server_resident as f64 - first.server_resident as f64) / grown;
-            let text = human_bytes(bytes);
-            report.figure("server_bytes_per_client", bytes, "server memory/client", text);
-        }
         let answered = fleet.keepalives - answered;
         after.report_server(&before, Some(("keepalive", answered)), &mut report);
     }
@@ -158,7 +153,7 @@ impl<'a> Fleet<'a> {
             drive.turn(Duration::from_millis(10), self)?;
             if self.whole != whole {
                 (whole, moved_ns) = (self.whole, drive.now_ns());
-            } else if drive.now_ns() - moved_ns > PATIENCE.as_nanos() as u64 {
+            } else if drive.now_ns() - moved_ns > self.plan.patience.as_nanos() as u64 {
                 let why = format!("{whole} of {until} clients whole, then silence");
                 return Err(io::Error::new(io::ErrorKind::TimedOut, why));
             }
@@ -251,7 +246,7 @@ impl<'a> Fleet<'a> {
     fn settle(&mut self, drive: &mut Drive) -> io::Result<usize> {
         let mut behind = self.truth.behind(|client| drive.is_ready(client));
         let mut moved_ns = drive.now_ns();
-        while behind > 0 && drive.now_ns() - moved_ns < PATIENCE.as_nanos() as u64 {
+        while behind > 0 && drive.now_ns() - moved_ns < self.plan.patience.as_nanos() as u64 {
             self.hold(Duration::from_millis(100), false, drive)?;
             let now = self.truth.behind(|client| drive.is_ready(client));
             if now < behind {

@@ -69,12 +69,8 @@ pub fn run(
     report.figure("clients_held", drive.ready() as f64, "clients held", drive.ready().to_string());
     report.figure("connects_per_s", rate, "connects/s", format!("{rate:.0}"));
     report.figure("detections", answered as f64, "detections answered", answered.to_string());
+    before.report_memory(&first, plan.clients - warm, server.is_some(), &mut report);
     if server.is_some() {
-        if grown > 0.0 {
-            let bytes = (before.server_resident as f64 - first.server_resident as f64) / grown;
-            let text = human_bytes(bytes);
-            report.figure("server_bytes_per_client", bytes, "server memory/client", text);
-        }
         after.report_server(
             &before,
             (answered > 0).then_some(("detection", answered)),

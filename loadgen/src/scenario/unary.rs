@@ -3,15 +3,15 @@
 //! Closed loop: so many calls are always under way. Open loop: calls begin on a schedule whatever
 //! the server does, and latency counts from the scheduled time, so a stall is counted in full.
 
+mod load;
+
+use super::Costs;
 use super::feed::{self, Feed, Register};
-use super::{Costs, report_lost};
 use crate::check::Judge;
-use crate::drive::{Drive, Scenario, Turn};
+use crate::drive::Drive;
 use crate::probe::Probe;
-use crate::push;
-use crate::report::{self, Report};
-use crate::session::Event;
-use hdrhistogram::Histogram;
+use crate::report::Report;
+use load::{Load, Pacer};
 use nacre_proto::client::request::{
     BatchInstanceRequest, HealthCheckRequest, ServerCheckRequest, ServiceListRequest,
     ServiceQueryRequest, SubscribeServiceRequest,
@@ -19,16 +19,9 @@ use nacre_proto::client::request::{
 use nacre_proto::client::response::{
     QueryServiceResponse, ServiceListResponse, SubscribeServiceResponse,
 };
-use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
-
-/// How long unanswered calls are waited for after the end.
-const DRAIN: Duration = Duration::from_secs(5);
-
-/// Scheduled calls that may wait for room on a connection.
-const BACKLOG_MAX: usize = 1 << 20;
 
 /// Instances of a queried service.
 const QUERY_INSTANCES: usize = 10;
@@ -79,8 +72,7 @@ pub fn run(
     let mut load = Load::new(feed, judge, plan.rate.is_none());
     let begin_ns = drive.now_ns() + plan.warmup.as_nanos() as u64;
     load.window = (begin_ns, begin_ns + plan.duration.as_nanos() as u64);
-    let schedule = plan.rate.map(|rate| Schedule::new(rate, drive.now_ns()));
-    let mut pacer = Pacer { plan, schedule, next_client: 0, backlog: VecDeque::new() };
+    let mut pacer = Pacer::new(plan, drive.now_ns());
     pacer.until(begin_ns, &mut drive, &mut load)?;
     let before = Costs::now(server, &drive)?;
     load.done = 0;
@@ -88,7 +80,7 @@ pub fn run(
     let measured_ns = drive.now_ns() - before.at_ns;
     let done = load.done;
     let after = Costs::now(server, &drive)?;
-    let late = pacer.backlog.len() as u64;
+    let late = pacer.late();
     load.drain(&mut drive)?;
     let mut report = Report::new(title(plan, name));
     let rate = done as f64 * 1e9 / measured_ns as f64;
@@ -98,7 +90,7 @@ pub fn run(
     }
     after.report_own(&before, &mut report);
     let time = Duration::from_nanos(measured_ns);
-    report.histogram("latency", "latency", std::mem::replace(&mut load.latency, empty()), time);
+    report.histogram("latency", "latency", load.latency.clone(), time);
     load.faults(&drive, late, &mut report);
     Ok(report)
 }
@@ -241,229 +233,4 @@ fn has_info(body: &[u8]) -> Result<(), String> {
     let answer: SubscribeServiceResponse =
         serde_json::from_slice(body).map_err(|e| e.to_string())?;
     answer.service_info.map(drop).ok_or_else(|| "no serviceInfo".to_owned())
-}
-
-/// When calls are due.
-struct Schedule {
-    from_ns: u64,
-    rate: u64,
-    begun: u64,
-}
-
-impl Schedule {
-    fn new(rate: u64, from_ns: u64) -> Self {
-        Self { from_ns, rate, begun: 0 }
-    }
-
-    /// The time of the next call.
-    fn due_ns(&self) -> u64 {
-        self.from_ns + (u128::from(self.begun) * 1_000_000_000 / u128::from(self.rate)) as u64
-    }
-}
-
-/// Keeps the load at what was asked for.
-struct Pacer<'a> {
-    plan: &'a Plan,
-    schedule: Option<Schedule>,
-    next_client: usize,
-    backlog: VecDeque<u64>,
-}
-
-impl Pacer<'_> {
-    fn until(&mut self, end_ns: u64, drive: &mut Drive, load: &mut Load) -> io::Result<()> {
-        if self.schedule.is_none() && load.begun == 0 {
-            load.fill(drive, self.plan.connections, self.plan.in_flight);
-        }
-        while drive.now_ns() < end_ns && drive.ready() > 0 {
-            let now_ns = drive.now_ns();
-            let mut wake_ns = end_ns;
-            if let Some(schedule) = &mut self.schedule {
-                while schedule.due_ns() <= now_ns && self.backlog.len() < BACKLOG_MAX {
-                    self.backlog.push_back(schedule.due_ns());
-                    schedule.begun += 1;
-                }
-                wake_ns = wake_ns.min(schedule.due_ns());
-                self.begin_due(drive, load);
-            } else {
-                load.refill(drive);
-            }
-            let wait = Duration::from_nanos(wake_ns.saturating_sub(now_ns));
-            drive.turn(wait, load)?;
-        }
-        Ok(())
-    }
-
-    /// Begins what is due; a connection without room is passed over.
-    fn begin_due(&mut self, drive: &mut Drive, load: &mut Load) {
-        let mut full = 0;
-        while let Some(&intended_ns) = self.backlog.front() {
-            let client = self.next_client as u32;
-            self.next_client = (self.next_client + 1) % self.plan.connections;
-            if load.begin(drive, client, intended_ns) {
-                self.backlog.pop_front();
-                full = 0;
-            } else {
-                full += 1;
-                if full == self.plan.connections {
-                    return;
-                }
-            }
-        }
-    }
-}
-
-fn empty() -> Histogram<u64> {
-    report::latencies()
-}
-
-/// Begins calls and judges answers.
-struct Load {
-    feed: Feed,
-    judge: Judge,
-    closed_loop: bool,
-    stopping: bool,
-    limit: u64,
-    begun: u64,
-    answered: u64,
-    failed: u64,
-    first_failure: Option<String>,
-    /// Calls of the closed loop that found no room on their connection.
-    owed: VecDeque<u32>,
-    acks_missed: u64,
-    window: (u64, u64),
-    /// Good answers since it was last set to zero.
-    done: u64,
-    latency: Histogram<u64>,
-}
-
-impl Load {
-    fn new(feed: Feed, judge: Judge, closed_loop: bool) -> Self {
-        Self {
-            feed,
-            judge,
-            closed_loop,
-            stopping: false,
-            limit: u64::MAX,
-            begun: 0,
-            answered: 0,
-            failed: 0,
-            first_failure: None,
-            owed: VecDeque::new(),
-            acks_missed: 0,
-            window: (u64::MAX, u64::MAX),
-            done: 0,
-            latency: empty(),
-        }
-    }
-
-    fn finished(&self) -> u64 {
-        self.answered + self.failed
-    }
-
-    /// Begins the closed loop's calls, spread over the connections.
-    fn fill(&mut self, drive: &mut Drive, connections: usize, in_flight: usize) {
-        for at in 0..in_flight {
-            let client = (at % connections) as u32;
-            if self.begun < self.limit && !self.begin(drive, client, drive.now_ns()) {
-                self.owed.push_back(client);
-            }
-        }
-    }
-
-    fn refill(&mut self, drive: &mut Drive) {
-        for _ in 0..self.owed.len() {
-            let Some(client) = self.owed.pop_front() else { return };
-            if self.begun < self.limit && !self.begin(drive, client, drive.now_ns()) {
-                self.owed.push_back(client);
-            }
-        }
-    }
-
-    fn begin(&mut self, drive: &mut Drive, client: u32, intended_ns: u64) -> bool {
-        let begun = drive.call(client, self.feed.next(client, self.begun), 0, intended_ns);
-        self.begun += u64::from(begun);
-        begun
-    }
-
-    /// The next call of the closed loop, on the connection that has just been answered.
-    fn next(&mut self, turn: &mut Turn<'_>) {
-        if !self.closed_loop || self.stopping || self.begun >= self.limit {
-            return;
-        }
-        let message = self.feed.next(turn.client, self.begun);
-        if turn.call(message, 0, turn.now_ns) {
-            self.begun += 1;
-        } else {
-            self.owed.push_back(turn.client);
-        }
-    }
-
-    fn drain(&mut self, drive: &mut Drive) -> io::Result<()> {
-        self.stopping = true;
-        let end_ns = drive.now_ns() + DRAIN.as_nanos() as u64;
-        while self.finished() < self.begun && drive.now_ns() < end_ns && drive.ready() > 0 {
-            drive.turn(Duration::from_millis(10), self)?;
-        }
-        Ok(())
-    }
-
-    fn fail_early(&self, drive: &Drive) -> io::Result<()> {
-        let (lost, reasons) = drive.lost();
-        if lost > 0 || self.failed > 0 {
-            let why = self.first_failure.as_deref().unwrap_or_default();
-            return Err(io::Error::other(format!("preparing failed: {reasons:?} {why}")));
-        }
-        Ok(())
-    }
-
-    fn faults(&self, drive: &Drive, late: u64, report: &mut Report) {
-        report_lost(drive, report);
-        if let (count @ 1.., why) = self.judge.wrong() {
-            report.fault(format!("{count} wrong answers, first: {}", why.unwrap_or_default()));
-        }
-        if self.failed > 0 {
-            let why = self.first_failure.as_deref().unwrap_or_default();
-            report.fault(format!("{} calls failed, first: {why}", self.failed));
-        }
-        if self.finished() < self.begun {
-            let count = self.begun - self.finished();
-            report.fault(format!("{count} calls unanswered {} s after the end", DRAIN.as_secs()));
-        }
-        if late > 0 {
-            report.fault(format!("{late} scheduled calls could not begin: no room"));
-        }
-        if self.acks_missed > 0 {
-            report.fault(format!("{} pushes found no window to be acked", self.acks_missed));
-        }
-    }
-}
-
-impl Scenario for Load {
-    fn event(&mut self, mut turn: Turn<'_>, event: Event<'_>) {
-        match event {
-            Event::Ready => {}
-            Event::Push(push) => {
-                let acked = push::acknowledge(&mut turn, &push);
-                self.acks_missed += u64::from(!acked);
-            }
-            Event::Answer { intended_ns, message, .. } => {
-                self.answered += 1;
-                if self.judge.check(message) {
-                    self.done += 1;
-                }
-                // The open loop counts what was meant for the window, the closed loop, which
-                // means nothing, what ended in it.
-                let counted = if self.closed_loop { turn.now_ns } else { intended_ns };
-                if (self.window.0..self.window.1).contains(&counted) {
-                    report::record(&mut self.latency, turn.now_ns - intended_ns);
-                }
-                self.next(&mut turn);
-            }
-            Event::Failed { fault, .. } => {
-                self.failed += 1;
-                self.first_failure.get_or_insert_with(|| fault.to_string());
-                self.next(&mut turn);
-            }
-        }
-    }
 }

@@ -23,8 +23,24 @@ const END: &str = "";
 
 type Outbox = mpsc::Sender<(String, Vec<u8>)>;
 
+/// How a registry wrongs its clients, so that checks can be seen to notice.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Lie {
+    #[default]
+    None,
+    /// Every tenth push is never sent.
+    LostPush,
+    /// Every tenth push says an older revision than the one before.
+    OldPush,
+    /// HealthCheck is answered with another type.
+    WrongType,
+}
+
 #[derive(Default)]
 struct State {
+    lie: Lie,
+    pushes: u64,
+    hang_up: Option<Arc<tokio::sync::Notify>>,
     /// Service to (connection, its instances).
     services: BTreeMap<String, BTreeMap<u64, Vec<Value>>>,
     /// Service to subscribing connections.
@@ -45,7 +61,9 @@ pub struct Registry {
 impl Registry {
     /// Starts one on a free loopback port. `negotiates`: whether it answers abilities.
     pub fn start(negotiates: bool) -> Self {
-        let state = Arc::new(Mutex::new(State { negotiates, ..State::default() }));
+        let hang_up = Some(Arc::default());
+        let state = State { negotiates, hang_up, ..State::default() };
+        let state = Arc::new(Mutex::new(state));
         let (sender, receiver) = std::sync::mpsc::sync_channel(1);
         let shared = state.clone();
         std::thread::spawn(move || {
@@ -68,6 +86,17 @@ impl Registry {
     /// Types and request ids of every answer to a push so far.
     pub fn acks(&self) -> Vec<String> {
         self.state.lock().unwrap().acks.clone()
+    }
+
+    /// From now on it lies.
+    pub fn lie(&self, lie: Lie) {
+        self.state.lock().unwrap().lie = lie;
+    }
+
+    /// Closes every connection, once.
+    pub fn hang_up(&self) {
+        let notify = self.state.lock().unwrap().hang_up.clone().unwrap();
+        notify.notify_waiters();
     }
 
     /// Sends a message on every open stream.
@@ -94,7 +123,16 @@ impl Link {
     async fn serve(self, socket: TcpStream) {
         socket.set_nodelay(true).unwrap();
         if let Ok(mut connection) = h2::server::handshake(socket).await {
-            while let Some(Ok((request, respond))) = connection.accept().await {
+            let notify = self.state.lock().unwrap().hang_up.clone().unwrap();
+            let mut end = std::pin::pin!(notify.notified());
+            loop {
+                let accepted = std::future::poll_fn(|context| {
+                    if end.as_mut().poll(context).is_ready() {
+                        return std::task::Poll::Ready(None);
+                    }
+                    connection.poll_accept(context)
+                });
+                let Some(Ok((request, respond))) = accepted.await else { break };
                 tokio::spawn(self.clone().request(request, respond));
             }
         }
@@ -163,6 +201,9 @@ impl Link {
         let service = body["serviceName"].as_str().unwrap_or_default().to_owned();
         let mut answer = json!({"resultCode": 200, "errorCode": 0, "success": true});
         match kind {
+            "HealthCheckRequest" if state.lie == Lie::WrongType => {
+                return ("InstanceResponse".into(), answer);
+            }
             "HealthCheckRequest" => {}
             "InstanceRequest" => {
                 let publishers = state.services.entry(service.clone()).or_default();
@@ -262,9 +303,17 @@ impl State {
 
     fn push(&mut self, service: &str) {
         self.revision += 1;
-        let body = json!({"headers": {}, "requestId": self.revision.to_string(),
+        let mut body = json!({"headers": {}, "requestId": self.revision.to_string(),
             "serviceInfo": self.info(service), "module": "naming"});
-        for outbox in self.subscribers.get(service).into_iter().flat_map(|s| s.values()) {
+        let Some(subscribers) = self.subscribers.get(service) else { return };
+        for outbox in subscribers.values() {
+            self.pushes += 1;
+            if self.pushes.is_multiple_of(10) && self.lie == Lie::LostPush {
+                continue;
+            }
+            if self.pushes.is_multiple_of(10) && self.lie == Lie::OldPush {
+                body["serviceInfo"]["lastRefTime"] = 0.into();
+            }
             let push = ("NotifySubscriberRequest".to_owned(), body.to_string().into_bytes());
             outbox.try_send(push).unwrap();
         }
