@@ -233,10 +233,10 @@ impl OwnerState {
         }
     }
 
-    /// Emits `Tell::Changed`, `Tell::NameChanged` and `Ask::Named` that are due and have room, to the
-    /// own core as well (a shard serves those itself), at most [`CHANGES_PER_TURN_MAX`] of each per
-    /// core. True if something has to wait, for room or because its large list was built just before;
-    /// what the bound left is only [`Self::pending`].
+    /// Emits `Tell::Changed`, `Tell::NameChanged` and `Ask::Named` that are due and have room, to
+    /// the own core as well (a shard serves those itself), at most [`CHANGES_PER_TURN_MAX`] of each
+    /// per core. True if something has to wait, for room or because its large list was built just
+    /// before; what the bound left is only [`Self::pending`].
     pub fn drain(&mut self, now: Now, room: &mut Room, out: &mut Vec<Effect>) -> bool {
         let mut blocked = false;
         for core in 0..self.dirty.len() {
