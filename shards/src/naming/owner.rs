@@ -314,6 +314,12 @@ impl OwnerState {
         }
     }
 
+    /// How many (service, home core) pairs of interest there are: for audits.
+    #[cfg(any(test, feature = "sim"))]
+    pub fn interests(&self) -> usize {
+        self.services.iter().map(|service| service.interest.iter().count()).sum()
+    }
+
     /// For the metrics.
     pub fn census(&self) -> Census {
         Census {
