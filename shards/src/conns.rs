@@ -1,4 +1,5 @@
-//! Connections whose home is this core: their records, what their setups said, what this server can do.
+//! Connections whose home is this core: their records, what their setups said, what this server can
+//! do.
 
 pub mod ability;
 pub mod connection;

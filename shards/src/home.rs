@@ -1,15 +1,18 @@
 //! The home side of a core: the connections it accepted and what they are to be told.
 //!
-//! Knows no instance: what connections publish goes to owners as asks, what services hold comes back as
-//! answers and changes. Rules it keeps (`architecture.md`, the contract between home and owner):
+//! Knows no instance: what connections publish goes to owners as asks, what services hold comes
+//! back as answers and changes. Rules it keeps (`architecture.md`, the contract between home and
+//! owner):
 //!
 //! * asks to one owner leave in the order they were decided, also those that waited for room;
-//! * what a connection publishes and follows is recorded when the ask leaves, not when it is answered, so
-//!   that a connection can go at any moment and everything of it is taken back;
+//! * what a connection publishes and follows is recorded when the ask leaves, not when it is
+//!   answered, so that a connection can go at any moment and everything of it is taken back;
 //! * an answer is written before any push of what came after it.
 
 pub mod call;
 pub mod counts;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod lanes;
 
 use crate::conns::profile::Profile;
@@ -20,6 +23,7 @@ use crate::home::counts::Counters;
 use crate::home::lanes::Lanes;
 use crate::intern::Interner;
 use crate::key::{ConnKey, Core, Home, Map};
+use crate::limits::LaneLimits;
 use crate::message::{Ask, Message, Now, Tell, Waiter};
 use crate::naming::host::Ids;
 use crate::push::fuzzy::Patterns;
@@ -40,7 +44,8 @@ pub enum Phase {
 /// What one call of the shard has to work with.
 pub struct Turn<'a> {
     pub now: Now,
-    /// Time as clients experienced it: `tick_ms` without the gaps in which this process did not run.
+    /// Time as clients experienced it: `tick_ms` without the gaps in which this process did not
+    /// run.
     pub lived_ms: u64,
     pub effects: &'a mut Effects,
     /// Asks to the owner on this core, carried out before the call returns.
@@ -68,6 +73,8 @@ pub struct HomeState {
 
 impl HomeState {
     pub fn new(core: Core, map: Map, settings: Settings, hasher: RandomState) -> Self {
+        let limits = LaneLimits::for_cores(usize::from(map.cores));
+        let limits = settings.lanes.unwrap_or(limits);
         Self {
             map,
             settings,
@@ -77,7 +84,7 @@ impl HomeState {
             subscriptions: Subscriptions::new(hasher.clone()),
             patterns: Patterns::new(hasher.clone()),
             wheel: Wheel::default(),
-            lanes: Lanes::new(core, map),
+            lanes: Lanes::new(core, map, limits),
             ids: Ids::new(core),
             counters: Counters::default(),
             reset_from: 0,
@@ -122,6 +129,10 @@ impl HomeState {
         }
         match tell {
             Tell::Answer { waiter, body } => self.answer(waiter, body, turn),
+            Tell::Queried { waiter, service, revision, body } => {
+                self.answer(waiter, body, turn);
+                self.has_seen(waiter.conn, &service, revision);
+            }
             Tell::Confirmed => {}
             Tell::Subscribed { waiter, service, filter, view } => {
                 self.subscribed(waiter, &service, *filter, view, turn);
@@ -192,7 +203,8 @@ impl HomeState {
     }
 }
 
-/// A deadline as records keep it, low bits of milliseconds; `now_ms` is less than 24 days away from it.
+/// A deadline as records keep it, low bits of milliseconds; `now_ms` is less than 24 days away from
+/// it.
 pub(crate) fn unwrapped(deadline: u32, now_ms: u64) -> u64 {
     let ahead = deadline.wrapping_sub(now_ms as u32) as i32;
     now_ms.saturating_add_signed(i64::from(ahead))

@@ -1,7 +1,7 @@
 //! Everything that may come into a shard.
 //!
 //! The contract between home and owner:
-//! * every [`Ask`] is answered by exactly one [`Tell`] (an `Answer`, a `Subscribed` or a `Confirmed`), so a
+//! * every [`Ask`] is answered by exactly one [`Tell`] (any but `Changed` and `NameChanged`), so a
 //!   home core that keeps its asks under way below a bound can never fill a lane;
 //! * from an owner to a home core, answers and changes share one order;
 //! * a `Changed` is not an answer: an owner holds it back as a dirty bit until there is room.
@@ -114,6 +114,9 @@ pub struct Watch {
 pub enum Tell {
     /// The answer of a call, ready to be written.
     Answer { waiter: Waiter, body: Body },
+    /// The answer of a `Query` for a service the asking home core follows: to the connection that gets it,
+    /// no state older than `revision` may be pushed afterwards.
+    Queried { waiter: Waiter, service: ServiceKey, revision: u64, body: Body },
     /// An ask nobody waits for was carried out.
     Confirmed,
     /// Answer of `Subscribe`: the home core adds the subscriber before it reads the next entry.

@@ -1,8 +1,10 @@
 //! What an operator may change about a shard. Every core has the same values.
 
+use crate::limits::LaneLimits;
 use crate::naming::rules::Rules;
 
-/// Values of the shard's rules, defaults as the reference has them (`ops.md` 3). Times in milliseconds.
+/// Values of the shard's rules, defaults as the reference has them (`ops.md` 3). Times in
+/// milliseconds.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// `nacre.connection.idle-ms`: silence after which a client is asked whether it lives.
@@ -13,8 +15,9 @@ pub struct Settings {
     pub setup_ms: u32,
     /// How long a client may leave its side of the connection unread before it is closed.
     pub congested_ms: u32,
-    /// `nacos.naming.push.pushTaskDelay` when set: delays every push of a change. When absent the first
-    /// change leaves at once and later ones coalesce until the ack, [`Settings::push_coalesce_ms`] at most.
+    /// `nacos.naming.push.pushTaskDelay` when set: delays every push of a change. When absent the
+    /// first change leaves at once and later ones coalesce until the ack,
+    /// [`Settings::push_coalesce_ms`] at most.
     pub push_delay_ms: Option<u32>,
     /// Longest wait for the ack of an earlier push while a newer state waits.
     pub push_coalesce_ms: u32,
@@ -26,6 +29,27 @@ pub struct Settings {
     pub stop_ms: u32,
     /// The rules of naming.
     pub naming: Rules,
+    /// How lanes are cut, when not as [`LaneLimits::for_cores`] says: the simulation makes them narrow.
+    pub lanes: Option<LaneLimits>,
+    /// A mistake the simulation has to find.
+    #[cfg(any(test, feature = "sim"))]
+    pub planted: Option<PlantedBug>,
+}
+
+/// Mistakes that can be switched on in test builds, to see that the simulation finds them. Each is one
+/// that an honest change could make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlantedBug {
+    /// An ack forgets that a newer state was held back for it.
+    AckForgetsHeld,
+    /// A subscriber that leaves moves the cursor of a fan-out under way.
+    LeavingMovesCursor,
+    /// What a vanished client published is withdrawn only if there is room at once.
+    WithdrawIsRefusable,
+    /// An ask that waits for room may be overtaken by a later one.
+    WaitingIsOvertaken,
+    /// A client's record is updated by the answer of its subscription even if it unsubscribed meanwhile.
+    LateAnswerSubscribes,
 }
 
 impl Default for Settings {
@@ -41,6 +65,33 @@ impl Default for Settings {
             push_retry_ms: 1_000,
             stop_ms: 1_000,
             naming: Rules::default(),
+            lanes: None,
+            #[cfg(any(test, feature = "sim"))]
+            planted: None,
         }
+    }
+}
+
+impl PlantedBug {
+    pub const ALL: [Self; 5] = [
+        Self::AckForgetsHeld,
+        Self::LeavingMovesCursor,
+        Self::WithdrawIsRefusable,
+        Self::WaitingIsOvertaken,
+        Self::LateAnswerSubscribes,
+    ];
+}
+
+impl Settings {
+    /// Whether this mistake is switched on; never outside test builds.
+    #[cfg(any(test, feature = "sim"))]
+    pub(crate) fn has_bug(&self, bug: PlantedBug) -> bool {
+        self.planted == Some(bug)
+    }
+
+    /// Whether this mistake is switched on; never outside test builds.
+    #[cfg(not(any(test, feature = "sim")))]
+    pub(crate) const fn has_bug(&self, _: PlantedBug) -> bool {
+        false
     }
 }

@@ -1,16 +1,18 @@
-//! One core's share of the registry: what its connections want (home) and what its services hold (owner).
+//! One core's share of the registry: what its connections want (home) and what its services hold
+//! (owner).
 //!
-//! State changes only in [`Shard::handle`], [`Shard::drain`] and [`Shard::tick`]. They take the time as an
-//! argument, never suspend, and leave what is to be done in [`Effects`], to be carried out in order. Asks
-//! to the own core never leave it: they are carried out, in order, before the call returns.
+//! State changes only in [`Shard::handle`], [`Shard::drain`] and [`Shard::tick`]. They take the
+//! time as an argument, never suspend, and leave what is to be done in [`Effects`], to be carried
+//! out in order. Asks to the own core never leave it: they are carried out, in order, before the
+//! call returns.
 
 use crate::effect::{Effect, Effects};
 use crate::home::counts::Counters;
 use crate::home::{HomeState, Phase, Turn};
-use crate::key::{Core, Map};
+use crate::key::{Core, Home, Map};
 use crate::limits::PUSHES_PER_TURN_MAX;
 use crate::message::{Ask, Message, Now};
-use crate::naming::owner::{self, OwnerState};
+use crate::naming::owner::{self, Census, OwnerState};
 use crate::settings::Settings;
 use ahash::RandomState;
 use std::collections::VecDeque;
@@ -18,16 +20,18 @@ use std::collections::VecDeque;
 /// How often the owner side looks for services to clean up.
 const OWNER_TICK_MS: u64 = 1_000;
 
-/// How soon changes that found no room are tried again: the core that has to make room need not say so.
+/// How soon changes that found no room are tried again: the core that has to make room need not say
+/// so.
 const BLOCKED_MS: u64 = 1;
 
 /// What the outside takes at the start of a turn.
 #[derive(Debug, Clone, Copy)]
 pub struct Room<'a> {
-    /// Per core: how many changes ([`crate::message::Tell::Changed`], `NameChanged`) its tell lane takes now,
-    /// beside the answers of asks under way. The entry of the own core is not looked at.
+    /// Per core: how many changes ([`crate::message::Tell::Changed`], `NameChanged`) its tell lane
+    /// takes now, beside the answers of asks under way. The entry of the own core is not looked at.
     pub changes: &'a [usize],
-    /// Pushes wanted this turn; [`PUSHES_PER_TURN_MAX`] unless too much waits to be written already.
+    /// Pushes wanted this turn; [`PUSHES_PER_TURN_MAX`] unless too much waits to be written
+    /// already.
     pub pushes: usize,
 }
 
@@ -52,6 +56,8 @@ pub struct Counts {
     pub asks_waiting: usize,
     /// Counters since the start, and connections by module.
     pub home: Counters,
+    /// What this core owns.
+    pub owner: Census,
 }
 
 /// One core's share of the registry. Lives on its core.
@@ -92,14 +98,15 @@ impl Shard {
             let tell = self.owner.handle(now, from, ask);
             self.blocked_at = None;
             debug_assert_ne!(from, self.core, "own asks do not leave the shard");
-            effects.push(Effect::Tell { to: crate::key::Home(from), tell });
+            effects.push(Effect::Tell { to: Home(from), tell });
             return;
         }
         self.turn(now, effects, |home, turn| home.handle(message, turn));
     }
 
     /// Once a turn, after pending input: hands out waiting pushes (at most
-    /// [`crate::limits::PUSHES_PER_TURN_MAX`]), changes for which lanes have room, and what waited for room.
+    /// [`crate::limits::PUSHES_PER_TURN_MAX`]), changes for which lanes have room, and what waited
+    /// for room.
     pub fn drain(&mut self, now: Now, room: Room<'_>, effects: &mut Effects) {
         if self.owner.pending() {
             self.drain_owner(now, room.changes, effects);
@@ -108,7 +115,8 @@ impl Shard {
         self.turn(now, effects, |home, turn| home.drain(pushes, turn));
     }
 
-    /// Carries out what time has made due. Call it when [`Shard::next_wake`] has come, or every turn.
+    /// Carries out what time has made due. Call it when [`Shard::next_wake`] has come, or every
+    /// turn.
     pub fn tick(&mut self, now: Now, effects: &mut Effects) {
         if now.tick_ms >= self.owner_tick {
             self.owner_tick = now.tick_ms + OWNER_TICK_MS;
@@ -117,8 +125,8 @@ impl Shard {
         self.turn(now, effects, |home, turn| home.tick(turn));
     }
 
-    /// The process did not run for `gap_ms`: moves every deadline of clients by it. Call it before the
-    /// input that waited is handled.
+    /// The process did not run for `gap_ms`: moves every deadline of clients by it. Call it before
+    /// the input that waited is handled.
     pub fn stalled(&mut self, gap_ms: u64) {
         self.stalled_ms += gap_ms;
     }
@@ -154,12 +162,14 @@ impl Shard {
             asks_under_way: home.lanes.under_way(),
             asks_waiting: home.lanes.waiting(),
             home: home.counters,
+            owner: self.owner.census(),
         }
     }
 
-    /// The owner side, for what is read of it (lists, metrics).
-    pub fn owner(&self) -> &OwnerState {
-        &self.owner
+    /// How many (service, home core) pairs of interest the owner side keeps: for audits.
+    #[cfg(any(test, feature = "sim"))]
+    pub fn interests(&self) -> usize {
+        self.owner.interests()
     }
 
     /// Sends changes and names for which there is room, to the own core without bound.
@@ -208,3 +218,6 @@ impl Shard {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! Records by a small number that stays theirs until they are removed.
 //!
-//! Numbers are used again. Whoever may hold one beyond its record's life says at its place why that does
-//! no harm; everything that leaves the core carries a generation or a counter besides.
+//! Numbers are used again. Whoever may hold one beyond its record's life says at its place why that
+//! does no harm; everything that leaves the core carries a generation or a counter besides.
 
 /// Records by number.
 #[derive(Debug)]

@@ -17,8 +17,11 @@ pub struct Profile {
     /// As sent, until [`PROFILE_BYTES_MAX`] is reached; what exceeds it is left out.
     pub labels: Box<[(Box<str>, Box<str>)]>,
     /// The client's ability table; `None` when it sent none.
-    pub abilities: Option<Box<[(Box<str>, bool)]>>,
+    pub abilities: Option<Abilities>,
 }
+
+/// Names, and whether the client says it can.
+pub type Abilities = Box<[(Box<str>, bool)]>;
 
 /// Label `source`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]

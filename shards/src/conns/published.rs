@@ -1,7 +1,7 @@
 //! The services one connection publishes.
 //!
-//! The set as it will be once every ask sent so far was carried out. It is what must be withdrawn when the
-//! connection goes; asks to one owner keep their order, so it needs no answer to be right.
+//! The set as it will be once every ask sent so far was carried out. It is what must be withdrawn
+//! when the connection goes; asks to one owner keep their order, so it needs no answer to be right.
 
 use crate::key::ServiceKey;
 use ahash::RandomState;
@@ -14,7 +14,7 @@ const LISTED_MAX: usize = 16;
 #[derive(Debug, Default)]
 pub struct Published {
     list: Vec<ServiceKey>,
-    index: Option<Box<HashMap<ServiceKey, u32, RandomState>>>,
+    index: Option<HashMap<ServiceKey, u32, RandomState>>,
 }
 
 impl Published {
@@ -41,7 +41,7 @@ impl Published {
         } else if self.list.len() > LISTED_MAX {
             let mut index = HashMap::with_hasher(hasher.clone());
             index.extend((0u32..).zip(&self.list).map(|(at, service)| (service.clone(), at)));
-            self.index = Some(Box::new(index));
+            self.index = Some(index);
         }
     }
 

@@ -9,6 +9,7 @@ use crate::key::ConnKey;
 use crate::limits::CLIENT_IP_BYTES_MAX;
 use crate::message::{Ask, Waiter};
 use crate::naming::answer;
+use crate::settings::PlantedBug;
 use crate::slab::END;
 use nacre_proto::link::ConnectionSetupRequest;
 use std::net::SocketAddr;
@@ -35,7 +36,8 @@ impl HomeState {
         self.arm_connection(conn.slot, turn.lived_ms);
     }
 
-    /// The first message on the stream. A second one changes nothing, but is acknowledged like the first.
+    /// The first message on the stream. A second one changes nothing, but is acknowledged like the
+    /// first.
     pub(crate) fn set_up(
         &mut self,
         conn: ConnKey,
@@ -73,8 +75,8 @@ impl HomeState {
         }
     }
 
-    /// The transport is gone. Everything of the connection goes with it, unless the server stops: then
-    /// its clients go because of us, and lists stay as they are.
+    /// The transport is gone. Everything of the connection goes with it, unless the server stops:
+    /// then its clients go because of us, and lists stay as they are.
     pub(crate) fn disconnected(&mut self, conn: ConnKey, turn: &mut Turn<'_>) {
         self.release(conn, turn);
         self.table.remove(conn);
@@ -121,6 +123,11 @@ impl HomeState {
         }
         for service in links.published.into_list() {
             let owner = self.map.owner(&service);
+            if self.settings.has_bug(PlantedBug::WithdrawIsRefusable)
+                && !self.lanes.has_room(owner, turn)
+            {
+                continue;
+            }
             self.lanes.send_surely(owner, Ask::Withdraw { waiter, service }, turn);
         }
         for (namespace, pattern) in watches.into_iter().flatten() {
@@ -133,3 +140,6 @@ impl HomeState {
 fn place(module: Module) -> usize {
     Module::ALL.iter().position(|listed| *listed == module).expect("ALL has all")
 }
+
+#[cfg(test)]
+mod tests;

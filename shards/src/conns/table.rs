@@ -1,7 +1,8 @@
 //! Connections by the slot their transport sits in.
 //!
-//! The outside numbers the slots (they are its sockets') and uses them again; the generation in each
-//! [`ConnKey`] tells the tenants of one slot apart. Records live in pages that come and go with need.
+//! The outside numbers the slots (they are its sockets') and uses them again; the generation in
+//! each [`ConnKey`] tells the tenants of one slot apart. Records live in pages that come and go
+//! with need.
 
 use crate::conns::connection::Connection;
 use crate::key::{ConnKey, Home};

@@ -1,7 +1,8 @@
 //! Whether clients still live (`grpc-protocol.md` 8), and their leave-taking when the server stops.
 //!
-//! Time here is time the process lived through: a gap in which it did not run moves every deadline by
-//! itself (`architecture.md`, contract 6). Activity only stores a time; the wheel comes round and looks.
+//! Time here is time the process lived through: a gap in which it did not run moves every deadline
+//! by itself (`architecture.md`, contract 6). Activity only stores a time; the wheel comes round
+//! and looks.
 
 use crate::conns::connection::{Connection, Stage, Waiting};
 use crate::effect::{CloseReason, Effect};
@@ -80,8 +81,8 @@ impl HomeState {
         self.close(conn, reason, turn);
     }
 
-    /// Asks a silent client whether it lives. One that does not read is not written to either, but has the
-    /// same time to show life.
+    /// Asks a silent client whether it lives. One that does not read is not written to either, but
+    /// has the same time to show life.
     fn detect(&mut self, conn: ConnKey, turn: &mut Turn<'_>) {
         let now_ms = turn.lived_ms;
         let Some(connection) = self.table.get_mut(conn) else { return };
@@ -133,7 +134,8 @@ impl HomeState {
         }
     }
 
-    /// From here on nothing is pushed and leaving changes nothing; everybody is told to go elsewhere.
+    /// From here on nothing is pushed and leaving changes nothing; everybody is told to go
+    /// elsewhere.
     pub(crate) fn stop(&mut self) {
         self.phase = Phase::Stopping;
         self.reset_from = 0;
@@ -174,3 +176,6 @@ impl HomeState {
         self.arm_connection(conn.slot, now_ms);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,11 @@
-//! A hashed timer wheel: one per core, for everything that waits (`architecture.md`, "Time in wheels").
+//! A hashed timer wheel: one per core, for everything that waits (`architecture.md`, "Time in
+//! wheels").
 //!
-//! A record keeps its deadline; the wheel only keeps which record to look at when. Activity moves the
-//! deadline in the record and costs the wheel nothing: when the old entry comes round, the record is looked
-//! at, found not due, and put back. An entry is live if its tick equals the one its record remembers; others
-//! are leftovers of deadlines that were moved forward, and are dropped. So a leftover of a record whose
-//! number was used again does no harm either.
+//! A record keeps its deadline; the wheel only keeps which record to look at when. Activity moves
+//! the deadline in the record and costs the wheel nothing: when the old entry comes round, the
+//! record is looked at, found not due, and put back. An entry is live if its tick equals the one
+//! its record remembers; others are leftovers of deadlines that were moved forward, and are
+//! dropped. So a leftover of a record whose number was used again does no harm either.
 
 /// What to look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,10 +26,12 @@ pub type Tick = u32;
 /// No live entry. (The real tick of this value, 2 years of ticks in, is moved by one.)
 pub const NO_TICK: Tick = u32::MAX;
 
-/// Milliseconds a bucket spans: how late a deadline may be noticed. Coalescing (500 ms) is the finest use.
+/// Milliseconds a bucket spans: how late a deadline may be noticed. Coalescing (500 ms) is the
+/// finest use.
 pub const BUCKET_MS: u64 = 16;
 
-/// Buckets of the wheel: 32.8 s, beyond the usual 20 s of silence. Later deadlines are looked at on the way.
+/// Buckets of the wheel: 32.8 s, beyond the usual 20 s of silence. Later deadlines are looked at on
+/// the way.
 const BUCKETS: usize = 2_048;
 
 /// Entries a bucket may keep room for while empty; more is given back.

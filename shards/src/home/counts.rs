@@ -36,7 +36,8 @@ pub struct Closes {
 /// Counters of the home side. Never reset.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Set up connections by module, in the order of [`crate::conns::profile::Module::ALL`]. A gauge.
+    /// Set up connections by module, in the order of [`crate::conns::profile::Module::ALL`]. A
+    /// gauge.
     pub modules: [u64; 5],
     /// Pushes of services handed out.
     pub pushes: u64,

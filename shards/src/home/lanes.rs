@@ -1,8 +1,8 @@
 //! Asks under way to each owner core, and those that wait for room.
 //!
-//! Every ask reserves the place of its answer, so their number is bounded per pair of cores. What may be
-//! refused is refused beyond its share; what may not (a client is gone, nobody is interested any more)
-//! waits here. A waiting ask is never overtaken by a later one to the same core.
+//! Every ask reserves the place of its answer, so their number is bounded per pair of cores. What
+//! may be refused is refused beyond its share; what may not (a client is gone, nobody is interested
+//! any more) waits here. A waiting ask is never overtaken by a later one to the same core.
 
 use crate::effect::Effect;
 use crate::home::Turn;
@@ -24,11 +24,11 @@ pub struct Lanes {
 }
 
 impl Lanes {
-    pub fn new(core: Core, map: Map) -> Self {
+    pub fn new(core: Core, map: Map, limits: LaneLimits) -> Self {
         let cores = usize::from(map.cores);
         Self {
             core,
-            limits: LaneLimits::for_cores(cores),
+            limits,
             under_way: vec![0; cores],
             waiting: (0..cores).map(|_| VecDeque::new()).collect(),
         }
@@ -42,6 +42,11 @@ impl Lanes {
         self.flush_one(usize::from(to.0.0), turn);
         let refusable = self.limits.asks_max - self.limits.asks_reserved;
         (self.under_way[usize::from(to.0.0)] as usize) < refusable
+    }
+
+    /// What [`crate::settings::PlantedBug::WaitingIsOvertaken`] takes for room.
+    pub fn overtakes(&self, to: Owner) -> bool {
+        to.0 != self.core && self.takes(usize::from(to.0.0))
     }
 
     /// Sends an ask for which [`Lanes::has_room`] was asked.
@@ -123,3 +128,6 @@ impl Lanes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -102,7 +102,7 @@ impl OwnerState {
             }
             Ask::Withdraw { waiter, service } => self.withdraw(now, waiter, &service),
             Ask::Query { waiter, service, filter, purpose } => {
-                self.query(now, waiter, &service, &filter, purpose)
+                self.query(now, (from, waiter), &service, &filter, purpose)
             }
             Ask::Subscribe { waiter, service, filter } => {
                 debug_assert_eq!(self.map.owner(&service).0, self.core, "another core's service");
@@ -182,16 +182,18 @@ impl OwnerState {
     fn query(
         &mut self,
         now: Now,
-        waiter: Waiter,
+        (from, waiter): (Core, Waiter),
         key: &ServiceKey,
         filter: &Filter,
         purpose: QueryPurpose,
     ) -> Tell {
         let showing = showing(&self.rules, &self.hasher);
+        let mut followed = None;
         let info = match self.services.find(key) {
             Some(id) => {
                 let service = self.services.get(id).expect("the index names live services");
                 let view = service.view(showing);
+                followed = service.interest.contains(from).then_some(view.revision);
                 if filter.clusters.as_deref() == Some("") && !filter.healthy_only {
                     view.body(filter)
                 } else {
@@ -207,7 +209,10 @@ impl OwnerState {
             QueryPurpose::Query => answer::query(info),
             QueryPurpose::Unsubscribe => answer::subscribe(info),
         };
-        Tell::Answer { waiter, body }
+        match followed {
+            Some(revision) => Tell::Queried { waiter, service: key.clone(), revision, body },
+            None => Tell::Answer { waiter, body },
+        }
     }
 
     /// A new revision; every interested home core is to hear of it.
@@ -326,6 +331,12 @@ impl OwnerState {
                 Self::queue_name(&mut self.names, self.map, id, service);
             }
         }
+    }
+
+    /// How many (service, home core) pairs of interest there are: for audits.
+    #[cfg(any(test, feature = "sim"))]
+    pub fn interests(&self) -> usize {
+        self.services.iter().map(|service| service.interest.iter().count()).sum()
     }
 
     /// For the metrics.

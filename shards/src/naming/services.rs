@@ -141,6 +141,12 @@ impl Services {
         self.by_key.len()
     }
 
+    /// All of them, in the order of their slots: for audits.
+    #[cfg(any(test, feature = "sim"))]
+    pub fn iter(&self) -> impl Iterator<Item = &Service> {
+        self.slots.iter().filter_map(|slot| slot.service.as_deref())
+    }
+
     pub fn find(&self, key: &ServiceKey) -> Option<ServiceId> {
         self.by_key.get(key).copied()
     }

@@ -5,10 +5,11 @@ use crate::home::{HomeState, Phase, Turn, unwrapped};
 use crate::key::ConnKey;
 use crate::push::id::{self, Target};
 use crate::push::subscription::Stage;
+use crate::settings::PlantedBug;
 
 impl HomeState {
-    /// Any response on the stream. It shows life, whatever it answers; one that answers no push under way
-    /// changes nothing else.
+    /// Any response on the stream. It shows life, whatever it answers; one that answers no push
+    /// under way changes nothing else.
     pub(crate) fn acknowledged(
         &mut self,
         conn: ConnKey,
@@ -63,8 +64,11 @@ impl HomeState {
             self.counters.push_ack_ms_sum += took;
             self.counters.push_ack_ms_max = self.counters.push_ack_ms_max.max(took);
         }
-        subscription.held = false;
         subscription.stage = Stage::Idle;
+        let held = std::mem::replace(&mut subscription.held, false);
+        if held && self.settings.has_bug(PlantedBug::AckForgetsHeld) {
+            return;
+        }
         self.offer(index, turn);
     }
 }

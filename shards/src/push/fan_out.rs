@@ -1,9 +1,10 @@
 //! From a change to its subscribers: when each may be told, and how many in one turn.
 //!
-//! The first change leaves at once. While its push is not acknowledged, later changes are held back until
-//! the ack, or for a while at most, and then the latest state goes. With a configured push delay the change
-//! waits as a whole instead, as in the reference, and then goes out regardless of acks. A client that does
-//! not read is not pushed to; what it missed is one comparison of revisions when it reads again.
+//! The first change leaves at once. While its push is not acknowledged, later changes are held back
+//! until the ack, or for a while at most, and then the latest state goes. With a configured push
+//! delay the change waits as a whole instead, as in the reference, and then goes out regardless of
+//! acks. A client that does not read is not pushed to; what it missed is one comparison of
+//! revisions when it reads again.
 
 use crate::conns::connection::Stage as ConnectionStage;
 use crate::effect::Effect;
@@ -66,8 +67,8 @@ impl HomeState {
         }
     }
 
-    /// Hands out at most `budget` pushes: single ones first (half of it while services wait), then services
-    /// in turn, a slice each.
+    /// Hands out at most `budget` pushes: single ones first (half of it while services wait), then
+    /// services in turn, a slice each.
     pub(crate) fn push_some(&mut self, budget: usize, turn: &mut Turn<'_>) {
         let mut left = budget;
         let mut visits = VISITS_PER_TURN_MAX;
@@ -99,9 +100,9 @@ impl HomeState {
 
     /// Offers the state to the next subscribers of a service. True: there is more to do.
     ///
-    /// The cursor moves down. A subscriber that leaves is replaced by the last of the list, who was looked
-    /// at already or comes to a place still to be looked at: nobody is missed, some are looked at twice.
-    /// Newcomers join at the end with a state they were just answered.
+    /// The cursor moves down. A subscriber that leaves is replaced by the last of the list, who was
+    /// looked at already or comes to a place still to be looked at: nobody is missed, some are
+    /// looked at twice. Newcomers join at the end with a state they were just answered.
     fn fan_slice(
         &mut self,
         index: u32,
@@ -137,7 +138,8 @@ impl HomeState {
         }
     }
 
-    /// Pushes the latest state to a subscription, if it is due one and may have it now. True: pushed.
+    /// Pushes the latest state to a subscription, if it is due one and may have it now. True:
+    /// pushed.
     pub(crate) fn offer(&mut self, index: u32, turn: &mut Turn<'_>) -> bool {
         if !self.is_behind(index) {
             return false;
@@ -271,3 +273,6 @@ impl HomeState {
         self.resume_fuzzy(slot);
     }
 }
+
+#[cfg(test)]
+mod tests;

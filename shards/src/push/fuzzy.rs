@@ -1,10 +1,10 @@
 //! What fuzzy watchers are told: the first synchronisation in batches, then names that come and go
 //! (`naming.md` 8.3, 8.4).
 //!
-//! Which names match is the directory core's business; here is who watches, and what each of them has not
-//! acknowledged yet. One message waits per (connection, name) or (connection, pattern, batch): a newer
-//! change replaces an older one, also inside a batch that was not acknowledged, so that no repetition can
-//! bring an old state after a new one.
+//! Which names match is the directory core's business; here is who watches, and what each of them
+//! has not acknowledged yet. One message waits per (connection, name) or (connection, pattern,
+//! batch): a newer change replaces an older one, also inside a batch that was not acknowledged, so
+//! that no repetition can bring an old state after a new one.
 
 use crate::effect::{CloseReason, Effect};
 use crate::health::wheel::{NO_TICK, Tick, Timer};
@@ -95,10 +95,11 @@ impl Fuzzy {
     /// Cuts a synchronisation into batches; one of the same kind and pattern gives way.
     fn synchronise(&mut self, watch: &Watch, differences: Vec<(ServiceKey, NameChange)>, now: u64) {
         let kind = if watch.initializing { SyncKind::Init } else { SyncKind::Diff };
-        self.deliveries.retain(|delivery| {
-            !delivery.is(kind, &watch.pattern)
-                && !(watch.initializing && delivery.is(SyncKind::Finish, &watch.pattern))
-        });
+        let outdated = |delivery: &Delivery| {
+            delivery.is(kind, &watch.pattern)
+                || watch.initializing && delivery.is(SyncKind::Finish, &watch.pattern)
+        };
+        self.deliveries.retain(|delivery| !outdated(delivery));
         let total = differences.len().div_ceil(FUZZY_BATCH_NAMES);
         for (at, contexts) in differences.chunks(FUZZY_BATCH_NAMES).enumerate() {
             let contexts = contexts.to_vec();
@@ -148,8 +149,8 @@ impl Fuzzy {
         }
     }
 
-    /// Takes note of an ack. The last batch of a first synchronisation is followed by the message that
-    /// says so.
+    /// Takes note of an ack. The last batch of a first synchronisation is followed by the message
+    /// that says so.
     fn acknowledged(&mut self, number: u64, accepted: bool, now: u64) {
         let found = self.deliveries.iter().position(|delivery| delivery.number == number);
         let Some(at) = found.filter(|_| number != 0) else { return };
@@ -194,8 +195,8 @@ struct Watched {
 #[derive(Debug)]
 struct NameFan {
     change: NameChange,
-    /// Patterns left, each with the place below which watchers were not told. Numbers of patterns may have
-    /// been used again: they are matched once more.
+    /// Patterns left, each with the place below which watchers were not told. Numbers of patterns
+    /// may have been used again: they are matched once more.
     left: Vec<(u32, u32)>,
     /// It changed again since some were told.
     again: bool,
@@ -507,3 +508,6 @@ impl Sync {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,8 @@
 //! Push ids: unique and increasing per connection, and they say by themselves what they are for.
 //!
-//! The high bits count the connection's requests, the low bits are the number of the subscription, so that
-//! an ack finds it without a table of pushes under way. Clients send ids back as they came, as text.
+//! The high bits count the connection's requests, the low bits are the number of the subscription,
+//! so that an ack finds it without a table of pushes under way. Clients send ids back as they came,
+//! as text.
 
 use crate::limits::{PUSH_INDEX_BITS, SUBSCRIPTIONS_PER_CORE_MAX};
 

@@ -1,9 +1,9 @@
 //! Who follows what: subscriptions of this home core's connections, grouped by service.
 //!
 //! The owner of a service knows only that this core is interested. Interest begins with the first
-//! `Ask::Subscribe` and ends with `Ask::Uninterested`, sent when the last subscriber leaves; both go the
-//! same ordered way, so a service is in this table exactly while its owner has this core on its list (or
-//! will have, once the asks sent so far were carried out).
+//! `Ask::Subscribe` and ends with `Ask::Uninterested`, sent when the last subscriber leaves; both
+//! go the same ordered way, so a service is in this table exactly while its owner has this core on
+//! its list (or will have, once the asks sent so far were carried out).
 
 use crate::effect::Body;
 use crate::health::wheel::{NO_TICK, Tick};
@@ -16,6 +16,7 @@ use crate::message::{Ask, Waiter};
 use crate::naming::accept::Refusal;
 use crate::naming::answer;
 use crate::naming::view::{Bodies, Filter, View};
+use crate::settings::PlantedBug;
 use crate::slab::{END, Slab};
 use ahash::RandomState;
 use std::collections::{HashMap, VecDeque};
@@ -48,7 +49,7 @@ pub struct Subscription {
     /// The connection's other subscriptions.
     pub previous: u32,
     pub next: u32,
-    /// Low bits of the number of the last push.
+    /// Low bits of the number of the last push, 0 before the first.
     pub number: u32,
     /// Tick of its live entry in the wheel.
     pub timer: Tick,
@@ -103,8 +104,8 @@ pub struct Subscriptions {
     /// By slot and service.
     pairs: HashMap<(u32, u32), u32, RandomState>,
     by_key: HashMap<ServiceKey, u32, RandomState>,
-    /// Single subscriptions to look at. May name some that are gone, or others of the same number: looking
-    /// does no harm.
+    /// Single subscriptions to look at. May name some that are gone, or others of the same number:
+    /// looking does no harm.
     pub ready: VecDeque<u32>,
     /// Services with changes to hand out, in turn; as harmless.
     pub fanning: VecDeque<u32>,
@@ -191,9 +192,9 @@ impl Subscriptions {
         index
     }
 
-    /// Takes a subscription out of everything but its connection's count and list head. Returns it, and
-    /// the service if this was its last subscriber.
-    fn remove(&mut self, index: u32) -> (Subscription, Option<ServiceKey>) {
+    /// Takes a subscription out of everything but its connection's count and list head. Returns it,
+    /// and the service if this was its last subscriber.
+    fn remove(&mut self, index: u32, bug: bool) -> (Subscription, Option<ServiceKey>) {
         let gone = self.records.remove(index).expect("its holder knows it exists");
         self.pairs.remove(&(gone.conn, gone.service));
         self.filters.give_back(gone.filter);
@@ -207,6 +208,9 @@ impl Subscriptions {
         service.subscribers.swap_remove(gone.place as usize);
         if let Some(moved) = service.subscribers.get(gone.place as usize) {
             self.records[*moved].place = gone.place;
+        }
+        if bug {
+            service.cursor = service.cursor.saturating_sub(1);
         }
         if !service.subscribers.is_empty() {
             return (gone, None);
@@ -274,7 +278,8 @@ impl HomeState {
     }
 
     fn remove_subscription(&mut self, index: u32, turn: &mut Turn<'_>) {
-        let (gone, lonely) = self.subscriptions.remove(index);
+        let bug = self.settings.has_bug(PlantedBug::LeavingMovesCursor);
+        let (gone, lonely) = self.subscriptions.remove(index, bug);
         let connection = self.table.at_mut(gone.conn).expect("subscriptions go with it");
         connection.subscription_count -= 1;
         if connection.subscriptions == index {
@@ -305,6 +310,9 @@ impl HomeState {
         if self.table.get(waiter.conn).is_none() {
             return;
         }
+        if self.settings.has_bug(PlantedBug::LateAnswerSubscribes) {
+            let _ = self.follow(waiter.conn, key, &filter);
+        }
         let Some(index) = self.subscriptions.find(waiter.conn.slot, key) else { return };
         self.subscriptions.set_filter(index, filter);
         let subscription = &mut self.subscriptions.records[index];
@@ -318,12 +326,28 @@ impl HomeState {
                     Some(delay) => self.delay(index, delay, turn.lived_ms),
                 }
             }
-            // The answer brought what a repetition would.
-            Stage::Delayed | Stage::Idle => {
+            // The answer brought what a repetition would. A first push stays owed.
+            Stage::Delayed | Stage::Idle if subscription.number != 0 => {
                 subscription.stage = Stage::Idle;
                 subscription.owed = false;
             }
-            Stage::InFlight => {}
+            Stage::Delayed | Stage::Idle | Stage::InFlight => {}
+        }
+    }
+
+    /// A connection that follows the service was answered with a state of this revision. An older one is
+    /// not pushed any more; the `Changed` of this one is under way and will be. (A query may show less
+    /// than the subscription does, so it does not replace the push of its own revision.)
+    pub(crate) fn has_seen(&mut self, conn: ConnKey, service: &ServiceKey, revision: u64) {
+        if self.table.get(conn).is_none() {
+            return;
+        }
+        let Some(index) = self.subscriptions.find(conn.slot, service) else { return };
+        let subscription = &mut self.subscriptions.records[index];
+        let known = &self.subscriptions.services[subscription.service].view;
+        if known.as_ref().is_none_or(|view| view.revision < revision) {
+            subscription.revision = subscription.revision.max(revision - 1);
+            subscription.owed = false;
         }
     }
 
@@ -334,3 +358,6 @@ impl HomeState {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

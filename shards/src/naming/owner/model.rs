@@ -173,7 +173,9 @@ impl World {
             filter: Box::new(Filter::all()),
             purpose: QueryPurpose::Query,
         };
-        let Tell::Answer { body, .. } = self.ask(1, ask) else { panic!("an answer is owed") };
+        let (Tell::Answer { body, .. } | Tell::Queried { body, .. }) = self.ask(1, ask) else {
+            panic!("an answer is owed")
+        };
         let json: Value = serde_json::from_slice(&body.json.pieces().concat()).unwrap();
         let info = &json["serviceInfo"];
         assert_eq!(ports(info), self.expected(service));

@@ -57,7 +57,7 @@ fn subscribe(waiter: Waiter, service: &ServiceKey) -> Ask {
 
 fn body_of(tell: Tell) -> Body {
     match tell {
-        Tell::Answer { body, .. } => body,
+        Tell::Answer { body, .. } | Tell::Queried { body, .. } => body,
         other => panic!("an answer was expected, not {other:?}"),
     }
 }
