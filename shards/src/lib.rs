@@ -13,4 +13,6 @@ pub mod naming;
 pub mod push;
 pub mod settings;
 pub mod shard;
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
 pub mod slab;

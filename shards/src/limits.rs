@@ -73,6 +73,14 @@ pub const LIST_BYTES_MAX: usize = 10 * 1_024 * 1_024;
 /// µs for ten instances, and a burst of changes must not hold up the requests behind it.
 pub const CHANGES_PER_TURN_MAX: usize = 1_024;
 
+/// Between two lists built of one service for its home cores, one millisecond passes for this many
+/// instances. A list costs about 0.1 µs an instance, so a service of any size takes a few percent
+/// of its core however often it changes; up to this size changes leave at once.
+pub const CHANGE_PACE_INSTANCES: usize = 256;
+
+/// The longest such pause: what the reference waits before each push.
+pub const CHANGE_PACE_MS_MAX: u64 = 500;
+
 /// Empty services one tick looks at. A mass departure of 64,000 services is cleaned in 64 ticks,
 /// each well under a millisecond.
 pub const CLEANED_PER_TICK_MAX: usize = 1_024;

@@ -72,6 +72,16 @@ impl Default for Settings {
     }
 }
 
+impl PlantedBug {
+    pub const ALL: [Self; 5] = [
+        Self::AckForgetsHeld,
+        Self::LeavingMovesCursor,
+        Self::WithdrawIsRefusable,
+        Self::WaitingIsOvertaken,
+        Self::LateAnswerSubscribes,
+    ];
+}
+
 impl Settings {
     /// Whether this mistake is switched on; never outside test builds.
     #[cfg(any(test, feature = "sim"))]

@@ -166,6 +166,12 @@ impl Shard {
         }
     }
 
+    /// How many (service, home core) pairs of interest the owner side keeps: for audits.
+    #[cfg(any(test, feature = "sim"))]
+    pub fn interests(&self) -> usize {
+        self.owner.interests()
+    }
+
     /// Sends changes and names for which there is room, to the own core without bound.
     fn drain_owner(&mut self, now: Now, changes: &[usize], effects: &mut Effects) {
         let own = usize::from(self.core.0);

@@ -9,7 +9,6 @@ use crate::message::{Ask, QueryPurpose, Waiter};
 use crate::naming::accept::{self, FuzzyOp, InstanceOp, Refusal};
 use crate::naming::answer;
 use crate::naming::host::Publication;
-use crate::naming::view::Filter;
 use crate::settings::PlantedBug;
 use nacre_proto::naming::{
     BatchInstanceRequest, FuzzyWatchRequest, InstanceRequest, ServiceListRequest,
@@ -153,7 +152,10 @@ impl HomeState {
         turn: &mut Turn<'_>,
     ) -> Outcome {
         let (service, filter) = accept::query(request, &self.settings.naming)?;
-        self.ask_state(waiter, service, filter, QueryPurpose::Query, turn)
+        let owner = self.owner_with_room(&service, turn)?;
+        let (filter, purpose) = (Box::new(filter), QueryPurpose::Query);
+        self.lanes.send(owner, Ask::Query { waiter, service, filter, purpose }, turn);
+        Ok(())
     }
 
     fn subscription(
@@ -171,20 +173,10 @@ impl HomeState {
             self.lanes.send(owner, Ask::Subscribe { waiter, service, filter }, turn);
             return Ok(());
         }
+        // Room was found for the answer before anything was changed; that this may end the interest
+        // of the whole core takes one more place, from the reserve.
         self.unfollow(waiter.conn, &service, turn);
-        self.ask_state(waiter, service, filter, QueryPurpose::Unsubscribe, turn)
-    }
-
-    fn ask_state(
-        &mut self,
-        waiter: Waiter,
-        service: ServiceKey,
-        filter: Filter,
-        purpose: QueryPurpose,
-        turn: &mut Turn<'_>,
-    ) -> Outcome {
-        let owner = self.owner_with_room(&service, turn)?;
-        let filter = Box::new(filter);
+        let (filter, purpose) = (Box::new(filter), QueryPurpose::Unsubscribe);
         self.lanes.send(owner, Ask::Query { waiter, service, filter, purpose }, turn);
         Ok(())
     }

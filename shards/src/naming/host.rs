@@ -168,7 +168,8 @@ impl Host {
         let (id, id_text) = identity(instance, service, ids, now);
         let pairs = instance.metadata.iter().map(|(key, value)| key.len() + value.len() + 6);
         let own = ip.unwrap_or("").len() + cluster.len() + id_text.len();
-        let mut text = Vec::with_capacity(own + pairs.sum::<usize>() + 1);
+        let braces = usize::from(!instance.metadata.is_empty());
+        let mut text = Vec::with_capacity(own + pairs.sum::<usize>() + braces);
         text.extend_from_slice(ip.unwrap_or("").as_bytes());
         text.extend_from_slice(cluster.as_bytes());
         text.extend_from_slice(id_text.as_bytes());

@@ -240,12 +240,12 @@ impl OwnerState {
 
     /// Emits `Tell::Changed`, `Tell::NameChanged` and `Ask::Named` that are due and have room, to
     /// the own core as well (a shard serves those itself), at most [`CHANGES_PER_TURN_MAX`] of each
-    /// per core. True if something was left for want of room; what the bound left is only
-    /// [`Self::pending`].
-    pub fn drain(&mut self, _now: Now, room: &mut Room, out: &mut Vec<Effect>) -> bool {
+    /// per core. True if something has to wait, for room or because its large list was built just
+    /// before; what the bound left is only [`Self::pending`].
+    pub fn drain(&mut self, now: Now, room: &mut Room, out: &mut Vec<Effect>) -> bool {
         let mut blocked = false;
         for core in 0..self.dirty.len() {
-            self.drain_changes(core, &mut room.tells[core], out);
+            blocked |= self.drain_changes(now, core, &mut room.tells[core], out);
             self.drain_names(core, &mut room.asks[core], out);
             blocked |= room.tells[core] == 0 && !self.dirty[core].is_empty();
             blocked |= room.asks[core] == 0 && !self.names[core].is_empty();
@@ -253,20 +253,35 @@ impl OwnerState {
         blocked | self.directory.drain(&mut room.tells, out)
     }
 
-    fn drain_changes(&mut self, core: usize, room: &mut usize, out: &mut Vec<Effect>) {
+    /// True if a service has to wait before its list is built again.
+    fn drain_changes(
+        &mut self,
+        now: Now,
+        core: usize,
+        room: &mut usize,
+        out: &mut Vec<Effect>,
+    ) -> bool {
         let home = Core(core as u16);
-        for _ in 0..CHANGES_PER_TURN_MAX.min(*room) {
-            let Some(id) = self.dirty[core].pop_front() else { return };
+        let mut paced = false;
+        for _ in 0..CHANGES_PER_TURN_MAX.min(*room).min(self.dirty[core].len()) {
+            let Some(id) = self.dirty[core].pop_front() else { break };
             let Some(service) = self.services.get(id) else { continue };
-            service.dirty.remove(home);
             if !service.interest.contains(home) {
+                service.dirty.remove(home);
                 continue;
             }
+            let view = service.view_to_push(now.tick_ms, showing(&self.rules, &self.hasher));
+            let Some(view) = view else {
+                self.dirty[core].push_back(id);
+                paced = true;
+                continue;
+            };
+            service.dirty.remove(home);
             *room -= 1;
-            let view = service.view(showing(&self.rules, &self.hasher));
             let tell = Tell::Changed { service: service.key.clone(), view };
             out.push(Effect::Tell { to: Home(home), tell });
         }
+        paced
     }
 
     fn drain_names(&mut self, core: usize, room: &mut usize, out: &mut Vec<Effect>) {
@@ -316,6 +331,12 @@ impl OwnerState {
                 Self::queue_name(&mut self.names, self.map, id, service);
             }
         }
+    }
+
+    /// How many (service, home core) pairs of interest there are: for audits.
+    #[cfg(any(test, feature = "sim"))]
+    pub fn interests(&self) -> usize {
+        self.services.iter().map(|service| service.interest.iter().count()).sum()
     }
 
     /// For the metrics.

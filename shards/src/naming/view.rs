@@ -105,7 +105,7 @@ pub struct Frame<'a> {
     pub hasher: &'a RandomState,
 }
 
-/// Up to this many instances, equal ones are found by comparing each with each.
+/// Up to this many instances or clusters, equal ones are found by comparing each with each.
 const COMPARED_MAX: usize = 8;
 
 impl View {
@@ -228,7 +228,7 @@ struct Writer<'a> {
     text: Vec<u8>,
     shown: Vec<Shown>,
     clusters: Vec<Box<str>>,
-    /// Filled once there are more clusters than a look through the list is worth.
+    /// Of the clusters after the first few.
     index: HashMap<&'a str, u32, RandomState>,
 }
 
@@ -272,11 +272,15 @@ impl<'a> Writer<'a> {
     }
 
     fn cluster(&mut self, name: &'a str) -> u32 {
-        // Nearly always one cluster: the last one looked for.
-        if self.clusters.len() == 1 && *self.clusters[0] == *name {
-            return 0;
+        let known = &self.clusters[..self.clusters.len().min(COMPARED_MAX)];
+        if let Some(at) = known.iter().position(|known| **known == *name) {
+            return at as u32;
         }
         let next = self.clusters.len() as u32;
+        if self.clusters.len() < COMPARED_MAX {
+            self.clusters.push(name.into());
+            return next;
+        }
         let index = *self.index.entry(name).or_insert(next);
         if index == next {
             self.clusters.push(name.into());

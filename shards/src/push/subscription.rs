@@ -49,7 +49,7 @@ pub struct Subscription {
     /// The connection's other subscriptions.
     pub previous: u32,
     pub next: u32,
-    /// Low bits of the number of the last push.
+    /// Low bits of the number of the last push, 0 before the first.
     pub number: u32,
     /// Tick of its live entry in the wheel.
     pub timer: Tick,
@@ -326,12 +326,12 @@ impl HomeState {
                     Some(delay) => self.delay(index, delay, turn.lived_ms),
                 }
             }
-            // The answer brought what a repetition would.
-            Stage::Delayed | Stage::Idle => {
+            // The answer brought what a repetition would. A first push stays owed.
+            Stage::Delayed | Stage::Idle if subscription.number != 0 => {
                 subscription.stage = Stage::Idle;
                 subscription.owed = false;
             }
-            Stage::InFlight => {}
+            Stage::Delayed | Stage::Idle | Stage::InFlight => {}
         }
     }
 

@@ -188,6 +188,20 @@ fn protection_counts_the_selected_clusters_only() {
 }
 
 #[test]
+fn any_number_of_clusters_is_told_apart() {
+    let names: Vec<&'static str> = (0..30).map(|n| &*String::leak(format!("c{n}"))).collect();
+    let sketches: Vec<Sketch> =
+        (0..90).map(|n| (names[n / 3], names[n % 30], true, true)).collect();
+    let view = view_of(&sketches, None);
+    assert_eq!(view.clusters.len(), 30);
+    for name in &names {
+        let expected = sketches.iter().filter(|sketch| sketch.1 == *name).map(|sketch| sketch.0);
+        let body = view.body(&filter(Some(name), false));
+        assert_eq!(shown(&body).0, expected.collect::<Vec<_>>());
+    }
+}
+
+#[test]
 fn equal_instances_are_shown_once() {
     let few = [MIXED[0], MIXED[1], MIXED[0]];
     assert_eq!(shown(&view_of(&few, None).body(&Filter::all())).0, ["1", "!2"]);

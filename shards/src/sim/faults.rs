@@ -1,0 +1,85 @@
+//! What a run's world is like: drawn once from the seed, so that runs differ in kind and not only in luck.
+
+use crate::limits::LaneLimits;
+use crate::settings::Settings;
+use crate::sim::random::Random;
+
+/// The habits of one world. Times in milliseconds, chances in percent.
+#[derive(Debug, Clone)]
+pub struct Faults {
+    pub cores: u16,
+    pub clients: u64,
+    pub services: u64,
+    /// How long clients act before everything heals.
+    pub unrest_ms: u64,
+    /// Longest pause of one client between two acts.
+    pub pause_ms_max: u64,
+    /// Longest way between two cores.
+    pub lane_ms_max: u64,
+    /// Longest way between client and server.
+    pub wire_ms_max: u64,
+    /// Messages a core takes in one turn, at most.
+    pub turn_inputs_max: u64,
+    /// Pushes wanted in one turn.
+    pub turn_pushes: usize,
+    /// Chance of a core to stall after a turn, in ten thousand, and for how long at most.
+    pub stall_per_myriad: u64,
+    pub stall_ms_max: u64,
+    /// Chances that a push is not acknowledged, or negatively, and the longest time to an ack.
+    pub mute: u64,
+    pub nack: u64,
+    pub ack_ms_max: u64,
+    /// Unread messages that make a connection congested.
+    pub unread_max: usize,
+    pub settings: Settings,
+}
+
+impl Faults {
+    /// The habits this seed's world has.
+    pub fn draw(random: &mut Random) -> Self {
+        let cores = *random.pick(&[1, 2, 2, 3, 4, 8]);
+        let mut settings = Settings::default();
+        settings.naming.empty_scan_ms = 1_000;
+        settings.naming.empty_expired_ms = 2_000;
+        if random.percent(50) {
+            settings.idle_ms = 2_000;
+            settings.detection_ms = 500;
+            settings.setup_ms = 2_000;
+            settings.congested_ms = 3_000;
+        }
+        if random.percent(20) {
+            settings.push_delay_ms = Some(*random.pick(&[1, 100, 500]));
+        }
+        if random.percent(60) {
+            let asks_max = random.between(4, 12) as usize;
+            let changes_max = random.between(1, 3) as usize;
+            settings.lanes = Some(LaneLimits { asks_max, asks_reserved: 2, changes_max });
+        }
+        Self {
+            cores,
+            clients: random.between(2, 16),
+            services: random.between(1, 10),
+            unrest_ms: random.between(2_000, 12_000),
+            pause_ms_max: *random.pick(&[100, 400, 1_500]),
+            lane_ms_max: *random.pick(&[0, 1, 20, 300]),
+            wire_ms_max: *random.pick(&[0, 5, 100]),
+            turn_inputs_max: *random.pick(&[1, 4, 64]),
+            turn_pushes: *random.pick(&[1, 2, 7, 1_024]),
+            stall_per_myriad: *random.pick(&[0, 5, 50]),
+            stall_ms_max: *random.pick(&[20, 900, 4_000]),
+            mute: *random.pick(&[0, 5, 40]),
+            nack: *random.pick(&[0, 5, 20]),
+            ack_ms_max: *random.pick(&[0, 30, 700]),
+            unread_max: random.between(1, 8) as usize,
+            settings,
+        }
+    }
+
+    /// What is left when everything has healed: the same lanes and delays, but nobody misbehaves.
+    pub fn heal(&mut self) {
+        self.stall_per_myriad = 0;
+        self.mute = 0;
+        self.nack = 0;
+        self.ack_ms_max = self.ack_ms_max.min(30);
+    }
+}

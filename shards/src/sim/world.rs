@@ -1,0 +1,611 @@
+//! The run itself: turns of cores, what they carry out, what clients do and get.
+
+use crate::effect::{Body, Effect, Effects};
+use crate::key::{ConnKey, Core, Map, ServiceKey};
+use crate::message::{Message, Now};
+use crate::settings::PlantedBug;
+use crate::shard::{Room, Shard};
+use crate::sim::Summary;
+use crate::sim::client::{Online, Op, Reaction, Wire};
+use crate::sim::clock::Clock;
+use crate::sim::faults::Faults;
+use crate::sim::net::{Net, Parcel, Place};
+use crate::sim::oracle;
+use crate::sim::random::Random;
+use crate::sim::reading::Read;
+use crate::sim::server::{Input, Server};
+use crate::sim::workload::{self, Act};
+use std::collections::VecDeque;
+
+/// Unix time of tick 0.
+const EPOCH_MS: u64 = 1_800_000_000_000;
+
+/// When the cleaner has surely looked (its first scan is at 30 s), and repetitions have come to an end.
+const REST_MS: u64 = 36_000;
+
+/// By then a healed world must have come to rest.
+const REST_MS_MAX: u64 = 240_000;
+
+/// What happens.
+#[derive(Debug)]
+pub enum Event {
+    /// A core's turn.
+    Turn(Core),
+    /// Something reaches a core from outside.
+    Arrive(Core, Input),
+    /// A client acts.
+    Act(usize),
+    /// A client shows life.
+    Health(usize, ConnKey),
+    /// A client that did nothing wakes up.
+    Thaw(usize, ConnKey),
+    /// Something reaches a client.
+    Deliver(usize, ConnKey, Wire),
+    /// An answer that was held back is written.
+    Late(ConnKey, u32, Box<Read>),
+}
+
+/// A simulated node with its clients.
+pub struct World {
+    pub random: Random,
+    pub faults: Faults,
+    pub clock: Clock<Event>,
+    pub net: Net,
+    pub servers: Vec<Server>,
+    pub clients: Vec<Option<Online>>,
+    pub services: Vec<ServiceKey>,
+    /// What the probe asked, and the answer it got.
+    pub probed: Vec<(Op, Read)>,
+    /// What it has still to ask; the first is on its way, on stream `probing`.
+    pub probes: VecDeque<Op>,
+    probing: Option<u32>,
+    probe: Option<usize>,
+    pub trace: Vec<String>,
+    verbose: bool,
+    healed: bool,
+    silent: bool,
+    ports: u16,
+    connected: u64,
+    calls: u64,
+    stalls: u64,
+    blocked: u64,
+}
+
+impl World {
+    pub fn new(seed: u64, bug: Option<PlantedBug>, verbose: bool) -> Self {
+        let mut random = Random::new(seed);
+        let mut faults = Faults::draw(&mut random);
+        faults.settings.planted = bug;
+        let map = Map { cores: faults.cores };
+        let server = |core| {
+            let core = Core(core);
+            Server::new(core, Shard::new(core, map, faults.settings.clone(), seed))
+        };
+        Self {
+            servers: (0..faults.cores).map(server).collect(),
+            net: Net::new(map, faults.settings.lanes),
+            clients: (0..faults.clients).map(|_| None).collect(),
+            services: workload::services(faults.services),
+            clock: Clock::default(),
+            random,
+            faults,
+            probed: Vec::new(),
+            probes: VecDeque::new(),
+            probing: None,
+            probe: None,
+            trace: Vec::new(),
+            verbose,
+            healed: false,
+            silent: false,
+            ports: 0,
+            connected: 0,
+            calls: 0,
+            stalls: 0,
+            blocked: 0,
+        }
+    }
+
+    /// Unrest, healing, rest, judgement.
+    pub fn run(&mut self) -> Result<(), String> {
+        self.note(|world| format!("{:?}", world.faults));
+        let start_ms = self.random.below(200);
+        for core in 0..self.faults.cores {
+            self.clock.at(start_ms, Event::Arrive(Core(core), Input::Started));
+        }
+        for client in 0..self.clients.len() {
+            let first_ms = self.random.below(500);
+            self.clock.at(first_ms, Event::Act(client));
+        }
+        self.run_until(self.faults.unrest_ms)?;
+        self.heal();
+        let mut until = self.clock.now_ms.max(REST_MS) + 10_000;
+        loop {
+            self.run_until(until)?;
+            match oracle::unrest(self) {
+                None => break,
+                Some(text) if until > REST_MS_MAX => {
+                    return Err(format!("does not come to rest: {text}"));
+                }
+                Some(_) => until += 5_000,
+            }
+        }
+        self.send_probes();
+        self.run_until(until + 5_000)?;
+        // Nobody asks any more, so that every call has its answer; too short a silence to be asked about.
+        self.silent = true;
+        self.run_until(until + 5_500)?;
+        oracle::judge(self)
+    }
+
+    /// What happened, for whoever wants to know whether it was enough.
+    pub fn summary(&self) -> Summary {
+        let mut summary = Summary {
+            calls: self.calls,
+            crossings: self.net.carried,
+            stalls: self.stalls,
+            blocked_changes: self.blocked,
+            ..Summary::default()
+        };
+        for server in &self.servers {
+            let home = server.shard.counts().home;
+            summary.pushes += home.pushes;
+            summary.fuzzy_pushes += home.fuzzy_pushes;
+            summary.failed_pushes += home.pushes_failed;
+            summary.coalesced += home.pushes_coalesced;
+            summary.detections += home.detections;
+            summary.refused += home.refusals.lane_full;
+            summary.closes += home.closes.ejected + home.closes.never_set_up;
+            summary.closes += home.closes.too_slow + home.closes.starting;
+        }
+        summary
+    }
+
+    fn run_until(&mut self, until_ms: u64) -> Result<(), String> {
+        while let Some(event) = self.clock.next(until_ms) {
+            self.happen(event)?;
+        }
+        Ok(())
+    }
+
+    fn happen(&mut self, event: Event) -> Result<(), String> {
+        match event {
+            Event::Turn(core) => {
+                let server = &mut self.servers[usize::from(core.0)];
+                if server.turn_ms == Some(self.clock.now_ms) {
+                    server.turn_ms = None;
+                    return self.turn(core);
+                }
+                Ok(())
+            }
+            Event::Arrive(core, input) => {
+                self.servers[usize::from(core.0)].inbox.push_back(input);
+                self.wake(core, self.clock.now_ms);
+                Ok(())
+            }
+            Event::Act(client) => {
+                self.act(client);
+                Ok(())
+            }
+            Event::Health(client, conn) => {
+                self.show_life(client, conn);
+                Ok(())
+            }
+            Event::Thaw(client, conn) => {
+                if let Some(online) = self.online(client, conn) {
+                    online.frozen = false;
+                }
+                self.read_on(client)
+            }
+            Event::Deliver(client, conn, wire) => self.deliver(client, conn, wire),
+            Event::Late(conn, stream, read) => {
+                self.send_to_client(conn, Wire::Reply(stream, *read));
+                Ok(())
+            }
+        }
+    }
+
+    /// Adds a line to the trace of a replay.
+    fn note(&mut self, line: impl FnOnce(&Self) -> String) {
+        if self.verbose {
+            let line = format!("{:>7} {}", self.clock.now_ms, line(self));
+            self.trace.push(line);
+        }
+    }
+
+    /// Lets a core have a turn at that time, or earlier if that was planned.
+    fn wake(&mut self, core: Core, at_ms: u64) {
+        let server = &mut self.servers[usize::from(core.0)];
+        let at_ms = at_ms.max(server.stalled_until_ms).max(self.clock.now_ms);
+        if server.turn_ms.is_none_or(|planned| at_ms < planned) {
+            server.turn_ms = Some(at_ms);
+            self.clock.at(at_ms, Event::Turn(core));
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now { tick_ms: self.clock.now_ms, unix_ms: EPOCH_MS + self.clock.now_ms }
+    }
+
+    /// One turn of one core, as the pump does it.
+    fn turn(&mut self, core: Core) -> Result<(), String> {
+        let at = usize::from(core.0);
+        let now = self.now();
+        let gap_ms = std::mem::take(&mut self.servers[at].gap_ms);
+        if gap_ms > 1_000 {
+            self.servers[at].shard.stalled(gap_ms);
+        }
+        let mut effects = Effects::default();
+        for _ in 0..self.random.between(1, self.faults.turn_inputs_max) {
+            if !self.take_one(core, &mut effects) {
+                break;
+            }
+            self.carry_out(core, &mut effects)?;
+        }
+        if self.servers[at].shard.next_wake().is_some_and(|wake_ms| wake_ms <= now.tick_ms) {
+            self.servers[at].shard.tick(now, &mut effects);
+            self.carry_out(core, &mut effects)?;
+        }
+        let from = self.servers[at].place;
+        let place = |core| Place { node: 0, core: Core(core) };
+        let changes: Vec<_> = (0..self.faults.cores)
+            .map(|to| if to == core.0 { 0 } else { self.net.room_for_changes(from, place(to)) })
+            .collect();
+        self.blocked += u64::from(changes.iter().enumerate().any(|(to, n)| to != at && *n == 0));
+        let room = Room { changes: &changes, pushes: self.faults.turn_pushes };
+        self.servers[at].shard.drain(now, room, &mut effects);
+        self.carry_out(core, &mut effects)?;
+        self.plan(core);
+        Ok(())
+    }
+
+    /// When the core's next turn is.
+    fn plan(&mut self, core: Core) {
+        let now_ms = self.clock.now_ms;
+        let server = &mut self.servers[usize::from(core.0)];
+        if self.random.below(10_000) < self.faults.stall_per_myriad {
+            let gap_ms = self.random.between(1, self.faults.stall_ms_max);
+            server.stalled_until_ms = now_ms + gap_ms;
+            server.gap_ms = gap_ms;
+            self.stalls += 1;
+        }
+        let busy = !server.inbox.is_empty() || server.shard.has_work();
+        let next =
+            [busy.then_some(now_ms), server.shard.next_wake(), self.net.next_ms(server.place)];
+        if let Some(next_ms) = next.into_iter().flatten().min() {
+            self.wake(core, next_ms.max(now_ms + 1));
+        }
+    }
+
+    /// Hands the shard one message, from outside or from another core.
+    fn take_one(&mut self, core: Core, effects: &mut Effects) -> bool {
+        let now = self.now();
+        let at = usize::from(core.0);
+        let outside_first = self.random.percent(50);
+        if outside_first && self.take_input(core, effects) {
+            return true;
+        }
+        let place = self.servers[at].place;
+        let Some((from, parcel)) = self.net.take(place, now.tick_ms, &mut self.random) else {
+            return !outside_first && self.take_input(core, effects);
+        };
+        self.note(|_| format!("{core:?} takes {parcel:?}"));
+        let message = match parcel {
+            Parcel::Ask(ask) => Message::Ask { from: from.core, ask },
+            Parcel::Tell(tell) => Message::Tell { from: from.core, tell },
+        };
+        self.servers[at].shard.handle(now, message, effects);
+        true
+    }
+
+    fn take_input(&mut self, core: Core, effects: &mut Effects) -> bool {
+        let now = self.now();
+        let server = &mut self.servers[usize::from(core.0)];
+        let Some(input) = server.inbox.pop_front() else { return false };
+        if input.conn().is_some_and(|conn| server.client_of(conn).is_none()) {
+            return true;
+        }
+        server.shard.handle(now, input.message(), effects);
+        if let Input::Disconnected { conn } = input {
+            server.forget(conn);
+        }
+        self.note(|_| format!("{core:?} takes {input:?}"));
+        true
+    }
+
+    fn carry_out(&mut self, core: Core, effects: &mut Effects) -> Result<(), String> {
+        for effect in effects.list.drain(..) {
+            match effect {
+                Effect::Ask { to, ask } => self.cross(core, to.0, Parcel::Ask(ask))?,
+                Effect::Tell { to, tell } => self.cross(core, to.0, Parcel::Tell(tell))?,
+                Effect::Reply { conn, stream, body, delay_ms } => {
+                    self.client_of(conn, &body)?;
+                    let read = Box::new(Read::of(&body));
+                    if delay_ms == 0 {
+                        self.send_to_client(conn, Wire::Reply(stream, *read));
+                    } else {
+                        let at_ms = self.clock.now_ms + u64::from(delay_ms);
+                        self.clock.at(at_ms, Event::Late(conn, stream, read));
+                    }
+                }
+                Effect::Push { conn, body } => {
+                    self.client_of(conn, &body)?;
+                    self.send_to_client(conn, Wire::Push(Read::of(&body)));
+                }
+                Effect::Close { conn, reason } => {
+                    self.note(|_| format!("{core:?} closes {conn:?}: {reason:?}"));
+                    self.send_to_client(conn, Wire::Lost);
+                    let gone_ms = self.clock.now_ms + self.random.below(50);
+                    self.clock.at(gone_ms, Event::Arrive(core, Input::Disconnected { conn }));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn cross(&mut self, from: Core, to: Core, parcel: Parcel) -> Result<(), String> {
+        let arrives_ms = self.clock.now_ms + self.random.between(0, self.faults.lane_ms_max);
+        let place = |core| Place { node: 0, core };
+        let arrives_ms = self.net.send(place(from), place(to), parcel, arrives_ms)?;
+        self.wake(to, arrives_ms);
+        Ok(())
+    }
+
+    fn client_of(&self, conn: ConnKey, body: &Body) -> Result<usize, String> {
+        let server = &self.servers[usize::from(conn.home.0.0)];
+        let client = server.client_of(conn);
+        client.ok_or_else(|| format!("{} for {conn:?}, which is gone", body.kind))
+    }
+}
+
+/// The clients' half.
+impl World {
+    fn online(&mut self, client: usize, conn: ConnKey) -> Option<&mut Online> {
+        self.clients[client].as_mut().filter(|online| online.conn == conn)
+    }
+
+    fn act(&mut self, client: usize) {
+        if self.healed {
+            return;
+        }
+        let pause_ms = self.random.between(1, self.faults.pause_ms_max);
+        self.clock.at(self.clock.now_ms + pause_ms, Event::Act(client));
+        match &self.clients[client] {
+            None => self.connect(client),
+            Some(online) if online.frozen => {}
+            Some(online) if !online.set_up => {
+                if self.random.percent(80) {
+                    self.set_up(client);
+                }
+            }
+            Some(online) => {
+                let (number, ports) = (client as u64, &mut self.ports);
+                match workload::next(online, number, ports, &self.services, &mut self.random) {
+                    Act::Call(op) => self.call(client, op),
+                    act => self.behave(client, act),
+                }
+            }
+        }
+    }
+
+    fn behave(&mut self, client: usize, act: Act) {
+        self.note(|_| format!("client {client}: {act:?}"));
+        let Some(online) = &mut self.clients[client] else { return };
+        let (conn, core) = (online.conn, online.core);
+        match act {
+            Act::Call(_) => {}
+            Act::Reading(reads) => {
+                online.reads = reads;
+                if reads {
+                    self.clock.at(self.clock.now_ms, Event::Thaw(client, conn));
+                }
+            }
+            Act::Freeze(ms) => {
+                online.frozen = true;
+                self.clock.at(self.clock.now_ms + ms, Event::Thaw(client, conn));
+            }
+            Act::Leave { politely } => {
+                let input = Input::Disconnected { conn };
+                if politely {
+                    self.send_to_server(client, input);
+                } else {
+                    self.clock.at(self.clock.now_ms, Event::Arrive(core, input));
+                }
+                self.clients[client] = None;
+            }
+        }
+    }
+
+    fn connect(&mut self, client: usize) {
+        let core = Core(self.random.below(u64::from(self.faults.cores)) as u16);
+        self.connected += 1;
+        let id_ms = EPOCH_MS + self.connected;
+        let conn = self.servers[usize::from(core.0)].accept(client);
+        self.note(|_| format!("client {client} connects as {conn:?}"));
+        self.clients[client] = Some(Online::new(conn, core, self.clock.now_ms));
+        self.clock.at(self.clock.now_ms, Event::Arrive(core, Input::Connected { conn, id_ms }));
+    }
+
+    fn set_up(&mut self, client: usize) {
+        let abilities = self.random.percent(50);
+        let Some(online) = &mut self.clients[client] else { return };
+        online.set_up = true;
+        let conn = online.conn;
+        self.send_to_server(client, Input::Setup { conn, abilities });
+        self.clock.at(self.clock.now_ms + self.life_ms(), Event::Health(client, conn));
+    }
+
+    /// How often clients show life: often enough for any way and stall.
+    fn life_ms(&self) -> u64 {
+        u64::from(self.faults.settings.idle_ms) / 4
+    }
+
+    fn show_life(&mut self, client: usize, conn: ConnKey) {
+        if self.silent || self.online(client, conn).is_none() {
+            return;
+        }
+        self.clock.at(self.clock.now_ms + self.life_ms(), Event::Health(client, conn));
+        if self.online(client, conn).is_some_and(|online| !online.frozen) {
+            self.call(client, Op::Health);
+        }
+    }
+
+    pub fn call(&mut self, client: usize, op: Op) {
+        self.note(|_| format!("client {client}: {op:?}"));
+        let Some(online) = &mut self.clients[client] else { return };
+        online.stream += 1;
+        let (conn, stream) = (online.conn, online.stream);
+        online.calls.insert(stream, op.clone());
+        self.calls += 1;
+        self.send_to_server(client, Input::Call { conn, stream, op });
+    }
+
+    /// A connection keeps the order of what it carries.
+    fn send_to_server(&mut self, client: usize, input: Input) {
+        let arrives_ms = self.clock.now_ms + self.random.between(0, self.faults.wire_ms_max);
+        let Some(online) = &mut self.clients[client] else { return };
+        online.to_server_ms = online.to_server_ms.max(arrives_ms);
+        self.clock.at(online.to_server_ms, Event::Arrive(online.core, input));
+    }
+
+    fn send_to_client(&mut self, conn: ConnKey, wire: Wire) {
+        let server = &self.servers[usize::from(conn.home.0.0)];
+        let Some(client) = server.client_of(conn) else { return };
+        let arrives_ms = self.clock.now_ms + self.random.between(0, self.faults.wire_ms_max);
+        let Some(online) = self.online(client, conn) else { return };
+        online.to_client_ms = online.to_client_ms.max(arrives_ms);
+        let at_ms = online.to_client_ms;
+        self.clock.at(at_ms, Event::Deliver(client, conn, wire));
+    }
+
+    fn deliver(&mut self, client: usize, conn: ConnKey, wire: Wire) -> Result<(), String> {
+        let unread_max = self.faults.unread_max;
+        let Some(online) = self.online(client, conn) else { return Ok(()) };
+        if matches!(wire, Wire::Lost) {
+            self.clients[client] = None;
+            return Ok(());
+        }
+        if online.reads && !online.frozen && online.unread.is_empty() {
+            return self.read(client, &wire);
+        }
+        online.unread.push_back(wire);
+        if online.unread.len() > unread_max && !online.congested {
+            online.congested = true;
+            self.tell_congestion(client, true);
+        }
+        Ok(())
+    }
+
+    fn tell_congestion(&mut self, client: usize, congested: bool) {
+        let Some(online) = &self.clients[client] else { return };
+        let (conn, core) = (online.conn, online.core);
+        let input = Input::Congested { conn, congested };
+        self.clock.at(self.clock.now_ms, Event::Arrive(core, input));
+    }
+
+    /// A client reads what has waited.
+    fn read_on(&mut self, client: usize) -> Result<(), String> {
+        while let Some(online) = &mut self.clients[client]
+            && online.reads
+            && !online.frozen
+        {
+            let Some(wire) = online.unread.pop_front() else {
+                if std::mem::replace(&mut online.congested, false) {
+                    self.tell_congestion(client, false);
+                }
+                return Ok(());
+            };
+            self.read(client, &wire)?;
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, client: usize, wire: &Wire) -> Result<(), String> {
+        self.note(|_| match wire {
+            Wire::Reply(stream, read) => {
+                format!("client {client} reads on {stream}: {}", read.json)
+            }
+            Wire::Push(read) => format!("client {client} reads {}: {}", read.kind, read.json),
+            Wire::Lost => format!("client {client} is cut off"),
+        });
+        let Some(online) = &mut self.clients[client] else { return Ok(()) };
+        let conn = online.conn;
+        let reaction = online.read(wire, &self.services);
+        match reaction.map_err(|text| format!("client {client} ({conn:?}): {text}"))? {
+            Reaction::Nothing => {}
+            Reaction::Answered(stream) => {
+                if let Wire::Reply(_, read) = wire
+                    && self.probe == Some(client)
+                {
+                    self.probe_answered(stream, read);
+                }
+            }
+            Reaction::Alive(request_id) => {
+                self.send_to_server(client, Input::Ack { conn, request_id, accepted: true });
+            }
+            Reaction::Ack(request_id) => self.acknowledge(client, conn, request_id),
+        }
+        Ok(())
+    }
+
+    fn acknowledge(&mut self, client: usize, conn: ConnKey, request_id: u64) {
+        if self.random.percent(self.faults.mute) {
+            return;
+        }
+        let accepted = !self.random.percent(self.faults.nack);
+        let delay_ms = self.random.between(0, self.faults.ack_ms_max);
+        let Some(online) = &self.clients[client] else { return };
+        let at_ms = self.clock.now_ms + delay_ms;
+        let input = Input::Ack { conn, request_id, accepted };
+        self.clock.at(at_ms, Event::Arrive(online.core, input));
+    }
+
+    /// Everybody behaves from here on; one more client comes, to look.
+    fn heal(&mut self) {
+        self.note(|_| "heals".to_owned());
+        self.healed = true;
+        self.faults.heal();
+        for client in 0..self.clients.len() {
+            if let Some(online) = &mut self.clients[client] {
+                online.reads = true;
+                online.frozen = false;
+                let conn = online.conn;
+                self.clock.at(self.clock.now_ms, Event::Thaw(client, conn));
+                if !online.set_up {
+                    self.set_up(client);
+                }
+            }
+        }
+        self.clients.push(None);
+        let probe = self.clients.len() - 1;
+        self.probe = Some(probe);
+        self.connect(probe);
+        self.set_up(probe);
+    }
+
+    /// Has the probe ask for everything there is, one after the other.
+    fn send_probes(&mut self) {
+        let queries = self.services.iter().map(|service| Op::Query(service.clone(), ""));
+        let lists = workload::SPACES.map(|(namespace, group)| Op::List(namespace, group));
+        self.probes = queries.chain(lists).collect();
+        self.probe_next();
+    }
+
+    fn probe_next(&mut self) {
+        if let (Some(op), Some(probe)) = (self.probes.front().cloned(), self.probe) {
+            self.call(probe, op);
+            self.probing = self.clients[probe].as_ref().map(|online| online.stream);
+        }
+    }
+
+    /// What the probe asked is answered; if it was refused, it asks again.
+    fn probe_answered(&mut self, stream: u32, read: &Read) {
+        if self.probing == Some(stream) {
+            if read.success()
+                && let Some(op) = self.probes.pop_front()
+            {
+                self.probed.push((op, read.clone()));
+            }
+            self.probe_next();
+        }
+    }
+}
