@@ -114,6 +114,8 @@ enum Change {
     Repeat(usize, usize),
     Cut(usize),
     Insert(usize, usize),
+    /// Turns one bracket, comma or colon into another.
+    Mark(usize, usize),
     /// Replaces everything from a place on by the end of another message.
     Cross(usize, usize, usize),
 }
@@ -127,6 +129,7 @@ fn change() -> impl Strategy<Value = Change> {
         2 => (at(), 1..200usize).prop_map(|(place, length)| Repeat(place, length)),
         1 => at().prop_map(Cut),
         4 => (at(), at()).prop_map(|(place, token)| Insert(place, token)),
+        3 => (at(), at()).prop_map(|(place, mark)| Mark(place, mark)),
         1 => (at(), at(), at()).prop_map(|(place, other, from)| Cross(place, other, from)),
     ]
 }
@@ -150,6 +153,13 @@ fn apply(bytes: &mut Vec<u8>, change: &Change, corpus: &[Vec<u8>], tokens: &[&st
             let token = tokens[token % tokens.len()].bytes();
             let place = within(place);
             bytes.splice(place..place, token);
+        }
+        Change::Mark(place, mark) => {
+            const MARKS: &[u8] = b"{}[],:";
+            let marks: Vec<_> = (0..length).filter(|at| MARKS.contains(&bytes[*at])).collect();
+            if !marks.is_empty() {
+                bytes[marks[place % marks.len()]] = MARKS[mark % MARKS.len()];
+            }
         }
         Change::Cross(place, other, from) => {
             let other = &corpus[other % corpus.len()];
