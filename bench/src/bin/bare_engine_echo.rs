@@ -45,13 +45,13 @@ impl Handler for Echo {
     }
 
     fn received(&mut self, sends: &mut Sends, socket: Socket, bytes: &[u8]) {
-        let mut answers = 1;
-        if self.task.request_bytes > 0 {
-            let partial = &mut self.partial[socket.slot as usize];
-            *partial += bytes.len();
-            answers = *partial / self.task.request_bytes;
-            *partial %= self.task.request_bytes;
-        }
+        let partial = &mut self.partial[socket.slot as usize];
+        *partial += bytes.len();
+        // A request of no bytes stands for one chunk, whatever its size.
+        let request_bytes =
+            if self.task.request_bytes > 0 { self.task.request_bytes } else { *partial };
+        let answers = *partial / request_bytes;
+        *partial %= request_bytes;
         self.answers += answers as u64;
         for _ in 0..answers {
             sends.send(socket, &self.task.answer);
