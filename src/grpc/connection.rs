@@ -25,7 +25,8 @@ pub trait Service {
     fn message(&mut self, stream: u32, method: Method, message: &[u8]);
     /// The client will send no more on a bidirectional stream; finish it.
     fn half_closed(&mut self, stream: u32, method: Method);
-    /// A call is gone without an answer: cancelled, broken, or out of time. Drop what works on it.
+    /// A call is gone without an answer: cancelled, broken, or out of time. Drop what works on it. May
+    /// name a call of which no message has come yet.
     fn reset(&mut self, stream: u32, method: Method);
 }
 
@@ -213,8 +214,8 @@ impl Connection {
         self.http2.held_bytes()
     }
 
-    /// The bytes given to the socket that it has not sent yet. When they become fewer, held output
-    /// follows in `out`.
+    /// The bytes given to the socket that it has not sent yet. Held output follows in `out` as far as
+    /// there is room again, so call it after each hand-over of `out` while [`Self::pending_bytes`] > 0.
     pub fn set_backlog(&mut self, bytes: usize, codec: &mut Codec, out: &mut Vec<u8>) {
         self.http2.set_backlog(bytes, &mut codec.http2, out);
     }

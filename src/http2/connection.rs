@@ -45,7 +45,7 @@ impl Core {
     /// A core whose good answers begin with the fields `head` and end with the fields `done`.
     pub fn new(limits: Limits, head: &[(&str, &str)], done: &[(&str, &str)]) -> Self {
         Self {
-            limits,
+            limits: limits.within_bounds(),
             counters: Counters::default(),
             atoms: Atoms::new(limits.atom_bytes_max),
             head: Head::default(),

@@ -21,7 +21,7 @@ impl SendWindow {
     #[must_use]
     pub fn add(&mut self, bytes: i64) -> bool {
         let sum = i64::from(self.0) + bytes;
-        if sum > WINDOW_BYTES_MAX || sum < -WINDOW_BYTES_MAX {
+        if !(-WINDOW_BYTES_MAX..=WINDOW_BYTES_MAX).contains(&sum) {
             return false;
         }
         self.0 = sum as i32;

@@ -72,6 +72,28 @@ pub struct Limits {
     pub keep_alive_answer_ms: u32,
 }
 
+/// Most streams a connection can count.
+const STREAMS_CEILING: u32 = 65_535;
+/// Longest time told apart from the past on a 32-bit clock of milliseconds: 12 days.
+const TIME_MS_CEILING: u32 = 1 << 30;
+
+impl Limits {
+    /// These limits, with values beyond what a connection record can hold lowered.
+    pub fn within_bounds(self) -> Self {
+        Self {
+            streams_max: self.streams_max.min(STREAMS_CEILING),
+            held_ms: self.held_ms.min(TIME_MS_CEILING),
+            preface_ms: self.preface_ms.min(TIME_MS_CEILING / 2),
+            frame_ms: self.frame_ms.min(TIME_MS_CEILING),
+            settings_ack_ms: self.settings_ack_ms.min(TIME_MS_CEILING / 2),
+            keep_alive_ms: self.keep_alive_ms.min(TIME_MS_CEILING),
+            keep_alive_answer_ms: self.keep_alive_answer_ms.min(TIME_MS_CEILING / 2),
+            held_bytes_max: self.held_bytes_max.min(1 << 31),
+            ..self
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

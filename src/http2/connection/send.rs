@@ -237,7 +237,8 @@ impl<C: Default> Connection<C> {
         true
     }
 
-    /// The socket's unsent bytes as of now. When they become fewer, held output goes on.
+    /// The socket's unsent bytes as of now. Held output goes on as far as there is room again, so call it
+    /// after each hand-over of `out` while something is held.
     pub fn set_backlog(&mut self, bytes: usize, core: &mut Core, out: &mut Vec<u8>) {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         let fewer = bytes < self.backlog;
@@ -245,7 +246,7 @@ impl<C: Default> Connection<C> {
         if fewer {
             self.stuck_ms = core.now_ms;
         }
-        if fewer && self.held_bytes > 0 {
+        if self.held_bytes > 0 {
             self.flush_held(core, out);
         }
         self.note_stuck(core.now_ms);
