@@ -1,7 +1,7 @@
 //! Budgets for frames that cost us work and the sender nothing.
 //!
-//! One token bucket per class, refilled by time and by useful work: honest clients send such frames in
-//! proportion to calls, attackers instead of calls. Sixteen bytes a connection.
+//! One token bucket per class, refilled by time and by useful work: honest clients send such frames
+//! in proportion to calls, attackers instead of calls. Sixteen bytes a connection.
 
 use super::error::Reason;
 
@@ -28,8 +28,9 @@ struct Budget {
     reason: Reason,
 }
 
-/// Budgets, by [`Class`]. A BDP estimator pings once a round trip while data flows; a client may credit every
-/// frame twice; a client that gives up cancels what it had open, which is at most the stream limit.
+/// Budgets, by [`Class`]. A BDP estimator pings once a round trip while data flows; a client may
+/// credit every frame twice; a client that gives up cancels what it had open, which is at most the
+/// stream limit.
 const BUDGETS: [Budget; 5] = [
     Budget { burst: 1_000, per_second: 100, per_answer: 2, reason: Reason::ControlFlood },
     Budget { burst: 10_000, per_second: 1_000, per_answer: 8, reason: Reason::IdleFrameFlood },

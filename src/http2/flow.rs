@@ -35,8 +35,8 @@ impl SendWindow {
     }
 }
 
-/// What came since we last gave credit. Everything received is consumed at once, so this is all there is
-/// to know: bodies are bounded by the layer above, not by withheld credit.
+/// What came since we last gave credit. Everything received is consumed at once, so this is all
+/// there is to know: bodies are bounded by the layer above, not by withheld credit.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct ReceiveWindow(u32);
 

@@ -4,7 +4,8 @@ use super::frame::FRAME_BYTES_MAX;
 
 /// Stream window we grant, as the reference does: half of it is credited back at a time.
 pub const STREAM_WINDOW_BYTES: u32 = 1 << 20;
-/// Connection window we grant. As the reference; bodies are bounded by the layer above, not by this.
+/// Connection window we grant. As the reference; bodies are bounded by the layer above, not by
+/// this.
 pub const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
 /// The window both ends start with (RFC 9113, 6.9.2).
 pub const WINDOW_BYTES_INITIAL: u32 = 65_535;
@@ -22,14 +23,16 @@ pub const HEADER_BOMB_BYTES: usize = 256 * 1024;
 pub const HEADER_BLOCK_BYTES_MAX: usize = 16_384;
 /// Pieces of one header block. A client that fills its frames needs two.
 pub const HEADER_BLOCK_FRAMES_MAX: u16 = 64;
-/// Text of clients' header fields kept on a core. Known fields cost nothing more, and 64 MiB are 6,000
-/// connections that fill their tables with the shortest texts of their own. Above: such a connection is ended.
+/// Text of clients' header fields kept on a core. Known fields cost nothing more, and 64 MiB are
+/// 6,000 connections that fill their tables with the shortest texts of their own. Above: such a
+/// connection is ended.
 pub const ATOM_BYTES_MAX: usize = 64 << 20;
 /// Output written ahead of the socket. Above, DATA is held back as shared slices.
 pub const OUT_BYTES_MAX: usize = 256 * 1024;
 /// What frames outside flow control may add to that. Above: the connection is ended.
 pub const OUT_CONTROL_BYTES_MAX: usize = 64 * 1024;
-/// Output held back by windows or a slow socket. Above: the connection is ended. Above the largest message.
+/// Output held back by windows or a slow socket. Above: the connection is ended. Above the largest
+/// message.
 pub const HELD_BYTES_MAX: usize = 16 << 20;
 /// Time for preface and first SETTINGS.
 pub const PREFACE_MS: u32 = 5_000;

@@ -70,7 +70,8 @@ impl<C: Default> Connection<C> {
         Ok(())
     }
 
-    /// Acknowledgements are outside flow control, so a peer that does not read must not ask for more.
+    /// Acknowledgements are outside flow control, so a peer that does not read must not ask for
+    /// more.
     fn check_acknowledgement(&self, out: &[u8]) -> Result<(), Reason> {
         let waiting = self.backlog as usize + out.len();
         let bound = limits::OUT_BYTES_MAX + limits::OUT_CONTROL_BYTES_MAX;

@@ -4,9 +4,11 @@ use bytes::{Buf, Bytes};
 
 use super::*;
 use crate::http2::hpack::Block;
+use crate::http2::hpack::encode::Presets;
 use crate::http2::stream::{END_QUEUED, End, HEAD_SENT, Held, HeldEnd, LOCAL_CLOSED};
 
-/// The bytes of a message, concatenated. Only `shared` may be large: it is never copied while it waits.
+/// The bytes of a message, concatenated. Only `shared` may be large: it is never copied while it
+/// waits.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Body<'a> {
     /// The length prefix.
@@ -237,8 +239,8 @@ impl<C: Default> Connection<C> {
         true
     }
 
-    /// The socket's unsent bytes as of now. Held output goes on as far as there is room again, so call it
-    /// after each hand-over of `out` while something is held.
+    /// The socket's unsent bytes as of now. Held output goes on as far as there is room again, so
+    /// call it after each hand-over of `out` while something is held.
     pub fn set_backlog(&mut self, bytes: usize, core: &mut Core, out: &mut Vec<u8>) {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         let fewer = bytes < self.backlog;

@@ -1,9 +1,11 @@
-//! The fields of one request, as the decoder leaves them, and the rules they must obey (RFC 9113, 8).
+//! The fields of one request, as the decoder leaves them, and the rules they must obey (RFC 9113,
+//! 8).
 
 use super::atoms::{AtomId, Atoms};
 use super::static_table;
 
-/// What a field is, as far as HTTP/2 itself must know. Kept with each atom, so it is found out once.
+/// What a field is, as far as HTTP/2 itself must know. Kept with each atom, so it is found out
+/// once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldKind {
     /// `:method`
@@ -22,8 +24,8 @@ pub enum FieldKind {
     Malformed,
 }
 
-/// What a field is: unknown pseudo-fields, connection-specific fields, upper case, control characters,
-/// and `te` other than `trailers` are malformed (RFC 9113, 8.2 and 8.3).
+/// What a field is: unknown pseudo-fields, connection-specific fields, upper case, control
+/// characters, and `te` other than `trailers` are malformed (RFC 9113, 8.2 and 8.3).
 pub fn classify(name: &[u8], value: &[u8]) -> FieldKind {
     if !value_is_valid(value) {
         return FieldKind::Malformed;
