@@ -132,6 +132,18 @@ fn ping_and_settings_floods() {
 }
 
 #[test]
+fn a_ping_for_each_push_is_no_abuse() {
+    // What the bandwidth estimator of grpc-go does on a busy stream.
+    let mut wire = Wire::new();
+    wire.send([call(1, "/bidi"), window_update(0, 1 << 30), window_update(1, 1 << 30)].concat());
+    for _ in 0..20_000 {
+        wire.push(1, b"x");
+        wire.send(frame(PING, 0, 0, &[7; 8]));
+        wire.out.clear();
+    }
+}
+
+#[test]
 fn a_peer_that_reads_nothing_gets_no_more_acknowledgements() {
     let mut wire = Wire::new();
     let mut reason = None;

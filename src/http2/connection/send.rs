@@ -76,6 +76,7 @@ impl<C: Default> Connection<C> {
             return self.hold(position, body, end, core, out);
         }
         if bytes > 0 || matches!(end, End::Stream) {
+            self.meter.sent();
             stream.send.take(bytes);
             self.send.take(bytes);
             let flags = if matches!(end, End::Stream) { frame::END_STREAM } else { 0 };
@@ -125,7 +126,6 @@ impl<C: Default> Connection<C> {
 
     /// Our side has ended; a stream that has ended on both sides is forgotten.
     fn end_local(&mut self, position: usize) {
-        self.meter.answered();
         let stream = self.streams.at_mut(position);
         stream.flags |= LOCAL_CLOSED;
         if stream.is_over() {
@@ -206,6 +206,7 @@ impl<C: Default> Connection<C> {
         if bytes == 0 && held.bytes > 0 {
             return false;
         }
+        self.meter.sent();
         stream.send.take(bytes);
         self.send.take(bytes);
         held.bytes -= bytes;
