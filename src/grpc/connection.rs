@@ -201,7 +201,7 @@ impl Connection {
         codec: &mut Codec,
         out: &mut Vec<u8>,
     ) -> Option<Method> {
-        let mut call = self.http2.reset(stream, code, out)?;
+        let mut call = self.http2.reset(stream, code, &mut codec.http2, out)?;
         self.drop_gather(&mut call, codec);
         if call.stage == Stage::Reading && call.method.kind == Kind::Bidi {
             self.bidi_open -= 1;

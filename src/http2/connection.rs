@@ -188,6 +188,7 @@ impl<C: Default> Connection<C> {
         self.table.release(&mut core.atoms);
         self.partial = None;
         self.unfinished = 0;
+        core.held_bytes -= std::mem::take(&mut self.held_bytes) as usize;
         self.streams.take_all().into_iter().map(|stream| (stream.id, stream.call))
     }
 
@@ -343,25 +344,26 @@ impl<C: Default> Connection<C> {
     ) -> Result<Option<Event<'static, C>>, Reason> {
         frame::write_reset(out, id, code);
         core.counters.streams_reset_by_us += 1;
-        let call = self.remove(id, true);
+        let call = self.remove(id, true, core);
         self.meter.spend(Class::Provoked, core.now_ms)?;
         Ok(call.map(|call| Event::Reset { stream: id, call }))
     }
 
     /// Forgets a stream whatever its state, and remembers that it was.
-    fn remove(&mut self, id: u32, by_us: bool) -> Option<C> {
+    fn remove(&mut self, id: u32, by_us: bool, core: &mut Core) -> Option<C> {
         self.departed.note(id, by_us);
         let position = self.streams.position(id)?;
-        Some(self.remove_at(position).call)
+        Some(self.remove_at(position, core).call)
     }
 
-    fn remove_at(&mut self, position: usize) -> Stream<C> {
+    fn remove_at(&mut self, position: usize, core: &mut Core) -> Stream<C> {
         let stream = self.streams.remove(position);
         if !stream.is(super::stream::REMOTE_CLOSED) {
             self.unfinished -= 1;
         }
         if let Some(held) = &stream.held {
             self.held_bytes -= held.bytes as u32;
+            core.held_bytes -= held.bytes;
         }
         stream
     }

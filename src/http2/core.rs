@@ -17,6 +17,8 @@ pub struct Core {
     pub head: Head,
     /// Now, in milliseconds of the caller's clock; only differences count. Set before each call.
     pub now_ms: u32,
+    /// Response bytes held back on all connections.
+    pub(super) held_bytes: usize,
     pub(super) strings: Strings,
     pub(super) presets: Presets,
 }
@@ -30,8 +32,13 @@ impl Core {
             atoms: Atoms::new(limits.atom_bytes_max),
             head: Head::default(),
             now_ms: 0,
+            held_bytes: 0,
             strings: Strings::default(),
             presets: Presets::new(head, done),
         }
+    }
+    /// Response bytes held back on all connections of the core.
+    pub fn held_bytes(&self) -> usize {
+        self.held_bytes
     }
 }

@@ -34,6 +34,8 @@ pub const OUT_CONTROL_BYTES_MAX: usize = 64 * 1024;
 /// Output held back by windows or a slow socket. Above: the connection is ended. Above the largest
 /// message.
 pub const HELD_BYTES_MAX: usize = 16 << 20;
+/// Output held back on a core. Above: the connection that would hold more is ended.
+pub const CORE_HELD_BYTES_MAX: usize = 512 << 20;
 /// Time for preface and first SETTINGS.
 pub const PREFACE_MS: u32 = 5_000;
 /// Time for a frame or header block to become complete; at 16 KiB a frame that is 1.6 KB/s.
@@ -61,6 +63,8 @@ pub struct Limits {
     pub atom_bytes_max: usize,
     /// See [`HELD_BYTES_MAX`].
     pub held_bytes_max: usize,
+    /// See [`CORE_HELD_BYTES_MAX`].
+    pub core_held_bytes_max: usize,
     /// See [`HELD_MS`].
     pub held_ms: u32,
     /// See [`PREFACE_MS`].
@@ -103,6 +107,7 @@ impl Default for Limits {
             streams_max: STREAMS_MAX,
             atom_bytes_max: ATOM_BYTES_MAX,
             held_bytes_max: HELD_BYTES_MAX,
+            core_held_bytes_max: CORE_HELD_BYTES_MAX,
             held_ms: HELD_MS,
             preface_ms: PREFACE_MS,
             frame_ms: FRAME_MS,

@@ -147,7 +147,7 @@ impl<C: Default> Connection<C> {
         }
         let over = stream.is_over();
         if over {
-            self.remove(id, false);
+            self.remove(id, false, core);
             return Ok(None);
         }
         Ok(Some(Event::Data { stream: id, bytes: piece, end }))
