@@ -1,1 +1,3 @@
 //! Small measurements of single parts, each with its budget.
+
+pub mod alloc;

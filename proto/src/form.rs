@@ -2,7 +2,8 @@
 
 use crate::scan::{ParseError, Scan};
 
-/// A struct read member by member. Its `Default` holds Jackson's initial values, kept by absent members.
+/// A struct read member by member. Its `Default` holds Jackson's initial values, kept by absent
+/// members.
 pub(crate) trait Form<'a>: Default {
     /// Reads or passes over the value of one member.
     fn member(&mut self, name: &str, scan: &mut Scan<'a>) -> Result<(), ParseError>;
@@ -38,7 +39,7 @@ macro_rules! form {
             ) -> Result<(), $crate::scan::ParseError> {
                 match name {
                     $($wire => {
-                        self.$field = $crate::text::Value::read(scan)
+                        self.$field = $crate::value::Value::read(scan)
                             .map_err(|error| error.within($wire))?;
                     })*
                     _ => scan.skip()?,

@@ -2,8 +2,9 @@
 //!
 //! * [`payload`]: the protobuf envelope, read without copying, written around shared JSON.
 //! * [`request`]: a type name and a JSON body become one [`request::Request`], or a refusal.
-//! * [`naming`], [`link`]: the JSON shapes of one Nacos module each (`link` is the connection itself).
-//! * [`text`]: the leniency Jackson grants and real clients rely on.
+//! * [`naming`], [`link`]: the JSON shapes of one Nacos module each (`link` is the connection
+//!   itself).
+//! * [`text`]: what requests hold, read with the leniency Jackson grants and clients rely on.
 //! * [`json`]: text, numbers and doubles written as the reference writes them.
 //! * [`code`]: every wire error code, once.
 //! * [`client`]: the other side's structs, owned and by serde, for load generators and tests.
@@ -12,6 +13,7 @@
 
 pub mod client;
 pub mod code;
+mod fields;
 mod form;
 pub mod json;
 pub mod link;
@@ -20,3 +22,4 @@ pub mod payload;
 pub mod request;
 mod scan;
 pub mod text;
+mod value;

@@ -46,7 +46,8 @@ impl Default for Ack<'_> {
 }
 
 impl<'a> ConnectionSetupRequest<'a> {
-    /// Reads the body of a setup; `None` for JSON null. Refused bodies are dropped by the stream, not answered.
+    /// Reads the body of a setup; `None` for JSON null. Refused bodies are dropped by the stream,
+    /// not answered.
     pub fn parse(body: &'a [u8]) -> Result<Option<Self>, ParseError> {
         form::parse(body)
     }

@@ -2,7 +2,8 @@
 
 use crate::form::{self, form};
 use crate::scan::{ParseError, Scan};
-use crate::text::{Pairs, Text, Value, read_list};
+use crate::text::{Pairs, Text};
+use crate::value::{Value, read_list};
 
 /// One instance as a client describes it. Absent members hold Jackson's initial values.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,11 +1,13 @@
-//! The protobuf envelope (`grpc-protocol.md` 1.1): read without copying, written around shared JSON.
+//! The protobuf envelope (`grpc-protocol.md` 1.1): read without copying, written around shared
+//! JSON.
 //!
 //! [`PayloadView`] is for servers: it borrows, checks everything once and allocates nothing.
 //! [`Payload`] is the same schema by prost, for clients and as the oracle of the tests.
 //!
-//! Differences between the two, on input no encoder makes: a known field with a wrong wire type is passed over
-//! by the view as an unknown field, as Java does, and refused by prost.
+//! Differences between the two, on input no encoder makes: a known field with a wrong wire type is
+//! passed over by the view as an unknown field, as Java does, and refused by prost.
 
+use crate::fields::Fields;
 use std::fmt;
 
 /// `Payload` by prost: owned, for whoever sends requests.
@@ -40,12 +42,9 @@ pub struct Any {
     pub value: Vec<u8>,
 }
 
-/// Headers of one payload. Real clients send at most ten; beyond this the payload is refused, so that a look-up
-/// stays a short walk.
+/// Headers of one payload. Real clients send at most ten; beyond this the payload is refused, so
+/// that a look-up stays a short walk.
 pub const HEADERS_MAX: usize = 256;
-
-/// Deepest nesting of protobuf groups that is passed over: the bound of Java and prost.
-const GROUPS_MAX: u32 = 100;
 
 /// Why bytes are no payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,14 +91,15 @@ pub struct PayloadView<'a> {
 }
 
 impl<'a> PayloadView<'a> {
-    /// Reads one payload. Unknown fields are passed over, of repeated scalars the last counts, repeated messages
-    /// are merged, `Any.type_url` is checked and dropped. Never panics, never allocates.
+    /// Reads one payload. Unknown fields are passed over, of repeated scalars the last counts,
+    /// repeated messages are merged, `Any.type_url` is checked and dropped. Never panics, never
+    /// allocates.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, PayloadError> {
         let mut view = Self { kind: "", client_ip: "", body: &[], bytes: &[] };
         let mut headers = 0;
         let mut fields = Fields(bytes);
-        while let Some((number, value)) = fields.next()? {
-            match (number, value) {
+        while let Some(field) = fields.next()? {
+            match (field.number, field.bytes) {
                 (2, Some(metadata)) => headers += view.metadata(metadata)?,
                 (3, Some(any)) => view.any(any)?,
                 _ => {}
@@ -131,8 +131,8 @@ impl<'a> PayloadView<'a> {
     fn metadata(&mut self, bytes: &'a [u8]) -> Result<usize, PayloadError> {
         let mut headers = 0;
         let mut fields = Fields(bytes);
-        while let Some((number, value)) = fields.next()? {
-            match (number, value) {
+        while let Some(field) = fields.next()? {
+            match (field.number, field.bytes) {
                 (3, Some(kind)) => self.kind = text(kind, "type")?,
                 (8, Some(ip)) => self.client_ip = text(ip, "clientIp")?,
                 (7, Some(entry)) => {
@@ -147,8 +147,8 @@ impl<'a> PayloadView<'a> {
 
     fn any(&mut self, bytes: &'a [u8]) -> Result<(), PayloadError> {
         let mut fields = Fields(bytes);
-        while let Some((number, value)) = fields.next()? {
-            match (number, value) {
+        while let Some(field) = fields.next()? {
+            match (field.number, field.bytes) {
                 (1, Some(url)) => drop(text(url, "type_url")?),
                 (2, Some(value)) => self.body = value,
                 _ => {}
@@ -182,13 +182,13 @@ impl<'a> Iterator for Headers<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         // Errors cannot come: the same bytes were walked by `decode`.
         loop {
-            while let Some((number, value)) = self.metadata.next().ok()? {
-                if let (7, Some(entry)) = (number, value) {
+            while let Some(field) = self.metadata.next().ok()? {
+                if let (7, Some(entry)) = (field.number, field.bytes) {
                     return header(entry).ok();
                 }
             }
-            let (number, value) = self.payload.next().ok()??;
-            if let (2, Some(metadata)) = (number, value) {
+            let field = self.payload.next().ok()??;
+            if let (2, Some(metadata)) = (field.number, field.bytes) {
                 self.metadata = Fields(metadata);
             }
         }
@@ -199,8 +199,8 @@ impl<'a> Iterator for Headers<'a> {
 fn header(bytes: &[u8]) -> Result<(&str, &str), PayloadError> {
     let mut entry = ("", "");
     let mut fields = Fields(bytes);
-    while let Some((number, value)) = fields.next()? {
-        match (number, value) {
+    while let Some(field) = fields.next()? {
+        match (field.number, field.bytes) {
             (1, Some(key)) => entry.0 = text(key, "header name")?,
             (2, Some(value)) => entry.1 = text(value, "header value")?,
             _ => {}
@@ -213,106 +213,16 @@ fn text<'a>(bytes: &'a [u8], member: &'static str) -> Result<&'a str, PayloadErr
     std::str::from_utf8(bytes).map_err(|_| PayloadError::NotUtf8(member))
 }
 
-/// What is left of a protobuf message.
-#[derive(Debug, Clone)]
-struct Fields<'a>(&'a [u8]);
-
-impl<'a> Fields<'a> {
-    /// The next field: its number, and its bytes if it is length-delimited. Others are passed over with `None`.
-    #[inline]
-    fn next(&mut self) -> Result<Option<(u32, Option<&'a [u8]>)>, PayloadError> {
-        if self.0.is_empty() {
-            return Ok(None);
-        }
-        let (number, wire_type) = self.tag()?;
-        if wire_type == 2 {
-            return Ok(Some((number, Some(self.delimited()?))));
-        }
-        self.skip(number, wire_type, GROUPS_MAX)?;
-        Ok(Some((number, None)))
-    }
-
-    fn tag(&mut self) -> Result<(u32, u8), PayloadError> {
-        let tag = u32::try_from(self.varint()?).map_err(|_| PayloadError::Malformed)?;
-        if tag < 8 {
-            return Err(PayloadError::Malformed);
-        }
-        Ok((tag >> 3, (tag & 7) as u8))
-    }
-
-    #[inline]
-    fn varint(&mut self) -> Result<u64, PayloadError> {
-        if let [byte @ 0..0x80, rest @ ..] = self.0 {
-            self.0 = rest;
-            return Ok(u64::from(*byte));
-        }
-        self.long_varint()
-    }
-
-    fn long_varint(&mut self) -> Result<u64, PayloadError> {
-        let mut value = 0;
-        for (index, byte) in self.0.iter().enumerate().take(10) {
-            // The tenth byte has room for one bit.
-            if index == 9 && *byte > 1 {
-                return Err(PayloadError::Malformed);
-            }
-            value |= u64::from(byte & 0x7f) << (7 * index);
-            if *byte < 0x80 {
-                self.0 = &self.0[index + 1..];
-                return Ok(value);
-            }
-        }
-        Err(if self.0.len() < 10 { PayloadError::CutShort } else { PayloadError::Malformed })
-    }
-
-    #[inline]
-    fn delimited(&mut self) -> Result<&'a [u8], PayloadError> {
-        let length = usize::try_from(self.varint()?).map_err(|_| PayloadError::CutShort)?;
-        self.take(length)
-    }
-
-    #[inline]
-    fn take(&mut self, length: usize) -> Result<&'a [u8], PayloadError> {
-        let (taken, rest) = self.0.split_at_checked(length).ok_or(PayloadError::CutShort)?;
-        self.0 = rest;
-        Ok(taken)
-    }
-
-    /// Passes over the value of a field whose tag was read. Recurses at most `depth` times.
-    fn skip(&mut self, number: u32, wire_type: u8, depth: u32) -> Result<(), PayloadError> {
-        match wire_type {
-            0 => self.varint().map(drop),
-            1 => self.take(8).map(drop),
-            2 => self.delimited().map(drop),
-            3 => self.skip_group(number, depth),
-            5 => self.take(4).map(drop),
-            _ => Err(PayloadError::Malformed),
-        }
-    }
-
-    fn skip_group(&mut self, number: u32, depth: u32) -> Result<(), PayloadError> {
-        let depth = depth.checked_sub(1).ok_or(PayloadError::TooDeep)?;
-        loop {
-            if self.0.is_empty() {
-                return Err(PayloadError::CutShort);
-            }
-            match self.tag()? {
-                (end, 4) if end == number => return Ok(()),
-                (_, 4) => return Err(PayloadError::Malformed),
-                (inner, wire_type) => self.skip(inner, wire_type, depth)?,
-            }
-        }
-    }
-}
-
-/// Bytes that [`encode_head`] writes for the same arguments. `head_len(…) + body_len` is the whole message.
+/// Bytes that [`encode_head`] writes for the same arguments. `head_len(…) + body_len` is the whole
+/// message.
 pub fn head_len(kind: &str, client_ip: &str, body_len: usize) -> usize {
     let metadata = text_len(kind) + text_len(client_ip);
     1 + varint_len(metadata) + metadata + 1 + varint_len(any_len(body_len)) + any_head(body_len)
 }
 
-/// Writes everything of a payload that comes before its JSON. The JSON is the end of the message, so the head
-/// and the pieces of the JSON, `body_len` bytes together, are the message. No headers: servers send none.
+/// Writes everything of a payload that comes before its JSON. The JSON is the end of the message,
+/// so the head and the pieces of the JSON, `body_len` bytes together, are the message. No headers:
+/// servers send none.
 pub fn encode_head(kind: &str, client_ip: &str, body_len: usize, out: &mut Vec<u8>) {
     out.push(METADATA);
     write_varint(text_len(kind) + text_len(client_ip), out);
@@ -365,4 +275,71 @@ fn write_varint(mut value: usize, out: &mut Vec<u8>) {
         value >>= 7;
     }
     out.push(value as u8);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+        [&[number << 3 | 2, u8::try_from(bytes.len()).unwrap()], bytes].concat()
+    }
+
+    fn entry(key: &str, value: &str) -> Vec<u8> {
+        field(7, &[field(1, key.as_bytes()), field(2, value.as_bytes())].concat())
+    }
+
+    #[test]
+    fn nothing_is_an_empty_payload() {
+        let view = PayloadView::decode(b"").unwrap();
+        assert_eq!((view.kind, view.client_ip, view.body), ("", "", &b""[..]));
+        assert_eq!(view.header("app"), None);
+    }
+
+    #[test]
+    fn headers_ignore_case_and_the_last_counts() {
+        let entries = [entry("app", "a"), entry("Tag", "t"), entry("APP", "b"), field(7, b"")];
+        let bytes = [field(2, &entries.concat()), field(2, &entry("tag", "u"))].concat();
+        let view = PayloadView::decode(&bytes).unwrap();
+        assert_eq!(view.header("App"), Some("b"));
+        assert_eq!(view.header("tag"), Some("u"));
+        assert_eq!(view.header(""), Some(""));
+        assert_eq!(view.header("other"), None);
+        let all = [("app", "a"), ("Tag", "t"), ("APP", "b"), ("", ""), ("tag", "u")];
+        assert_eq!(view.headers().collect::<Vec<_>>(), all);
+    }
+
+    #[test]
+    fn later_scalars_win_and_unknown_fields_do_not_matter() {
+        let metadata = [field(3, b"Old"), field(9, b"?"), field(3, b"New"), field(8, b"::1")];
+        let any = [field(2, b"{}"), field(1, b"type"), field(4, b"\xff"), field(2, b"[]")];
+        let parts = [field(1, b"\xff"), field(2, &metadata.concat()), field(3, &any.concat())];
+        let bytes = parts.concat();
+        let view = PayloadView::decode(&bytes).unwrap();
+        assert_eq!((view.kind, view.client_ip, view.body), ("New", "::1", &b"[]"[..]));
+    }
+
+    #[test]
+    fn text_that_is_no_utf8_is_named() {
+        let header = |name: &[u8], value: &[u8]| {
+            field(2, &field(7, &[field(1, name), field(2, value)].concat()))
+        };
+        for (bytes, member) in [
+            (field(2, &field(3, b"\xff")), "type"),
+            (field(2, &field(8, b"\xc3")), "clientIp"),
+            (header(b"\xff", b""), "header name"),
+            (header(b"a", b"\xff"), "header value"),
+            (field(3, &field(1, b"\xff")), "type_url"),
+        ] {
+            assert_eq!(PayloadView::decode(&bytes), Err(PayloadError::NotUtf8(member)));
+        }
+    }
+
+    #[test]
+    fn an_empty_body_is_an_empty_any() {
+        let mut bytes = vec![];
+        encode_head("T", "", 0, &mut bytes);
+        assert_eq!(bytes, [field(2, &field(3, b"T")), field(3, b"")].concat());
+        assert_eq!(head_len("T", "", 0), bytes.len());
+    }
 }

@@ -27,8 +27,8 @@ pub enum Kind {
     /// Any response type: an answer to a push when it comes on the stream, 302 when unary.
     Response,
     /// Known to the reference, served by a module this build lacks (config, lock, AI, persistent
-    /// instances), legacy (`PushAckRequest`), or a type only servers send (`SetupAckRequest`, pushes): 302 when
-    /// unary, dropped on the stream.
+    /// instances), legacy (`PushAckRequest`), or a type only servers send (`SetupAckRequest`,
+    /// pushes): 302 when unary, dropped on the stream.
     NoHandler,
     /// Unknown name or none: 302 when unary, dropped on the stream.
     Unknown,
@@ -52,8 +52,8 @@ impl Kind {
         Kind::Unknown,
     ];
 
-    /// Looks a type name up. Case counts, as in the reference. The names of this build's own requests come first;
-    /// they cost a few comparisons of equal lengths.
+    /// Looks a type name up. Case counts, as in the reference. The names of this build's own
+    /// requests come first; they cost a few comparisons of equal lengths.
     pub fn of(type_name: &str) -> Kind {
         match type_name {
             "HealthCheckRequest" => Kind::HealthCheck,
@@ -67,6 +67,25 @@ impl Kind {
             "ServiceListRequest" => Kind::ServiceList,
             "NamingFuzzyWatchRequest" => Kind::NamingFuzzyWatch,
             _ => rare(type_name),
+        }
+    }
+
+    /// Whether [`Request::parse`] reads bodies of this kind: the unary types with a handler here.
+    pub const fn has_request(self) -> bool {
+        match self {
+            Kind::HealthCheck
+            | Kind::Instance
+            | Kind::BatchInstance
+            | Kind::ServiceQuery
+            | Kind::SubscribeService
+            | Kind::ServiceList
+            | Kind::NamingFuzzyWatch => true,
+            Kind::ServerCheck
+            | Kind::ConnectionSetup
+            | Kind::ClusterOnly
+            | Kind::Response
+            | Kind::NoHandler
+            | Kind::Unknown => false,
         }
     }
 
@@ -94,7 +113,8 @@ impl Kind {
         }
     }
 
-    /// The type of the answer, also of a failing one: SDKs cast to it. `ErrorResponse` for kinds that are only refused.
+    /// The type of the answer, also of a failing one: SDKs cast to it. `ErrorResponse` for kinds
+    /// that are only refused.
     pub const fn response_kind(self) -> &'static str {
         match self {
             Kind::ServerCheck => "ServerCheckResponse",
@@ -194,8 +214,9 @@ pub enum Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// Reads the body of a request that has a handler. `Ok(None)` is JSON `null` (row 6), an error's text is the
-    /// answer of row 5. Kinds without a handler are an error too: rows 0 to 3 come before any parsing.
+    /// Reads the body of a request that has a handler. `Ok(None)` is JSON `null` (row 6), an
+    /// error's text is the answer of row 5. Kinds without a handler are an error too: rows 0 to 3
+    /// come before any parsing.
     pub fn parse(kind: Kind, body: &'a [u8]) -> Result<Option<Request<'a>>, ParseError> {
         fn one<'a, F: Form<'a>>(
             body: &'a [u8],
@@ -241,5 +262,150 @@ struct Bare;
 impl<'a> Form<'a> for Bare {
     fn member(&mut self, _name: &str, scan: &mut Scan<'a>) -> Result<(), ParseError> {
         scan.skip()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_find_their_kinds() {
+        for kind in Kind::ALL {
+            assert_eq!(Kind::ALL[kind.index()], kind);
+            if kind.name().ends_with("Request") {
+                assert_eq!(Kind::of(kind.name()), kind);
+            }
+            assert_eq!(
+                Kind::of(kind.response_kind()),
+                Kind::Response,
+                "{} is a response",
+                kind.response_kind()
+            );
+        }
+        for (name, kind) in [
+            ("", Kind::Unknown),
+            ("healthcheckrequest", Kind::Unknown),
+            ("HealthCheckRequest ", Kind::Unknown),
+            ("com.alibaba.nacos.api.remote.request.HealthCheckRequest", Kind::Unknown),
+            ("DistroDataRequest", Kind::ClusterOnly),
+            ("ConfigChangeClusterSyncRequest", Kind::ClusterOnly),
+            ("PersistentInstanceRequest", Kind::NoHandler),
+            ("PushAckRequest", Kind::NoHandler),
+            ("SetupAckRequest", Kind::NoHandler),
+            ("NotifySubscriberRequest", Kind::NoHandler),
+            ("ConfigQueryRequest", Kind::NoHandler),
+            ("LockOperationRequest", Kind::NoHandler),
+            ("McpServerEndpointRequest", Kind::NoHandler),
+            ("ErrorResponse", Kind::Response),
+            ("NamingFuzzyWatchChangeNotifyResponse", Kind::Response),
+        ] {
+            assert_eq!(Kind::of(name), kind, "{name}");
+        }
+    }
+
+    /// What every request does with bodies that are no object.
+    #[test]
+    fn bodies_that_are_no_object() {
+        for kind in Kind::ALL {
+            let parse = |body: &'static str| Request::parse(kind, body.as_bytes());
+            if !kind.has_request() {
+                assert!(parse("{}").is_err(), "{kind:?}");
+                continue;
+            }
+            assert_eq!(parse("{}").unwrap().unwrap().kind(), kind);
+            assert_eq!(parse(" null "), Ok(None), "{kind:?}");
+            assert_eq!(parse("").unwrap_err().to_string(), "the body is empty, byte 0");
+            for body in ["[]", "1", "\"{}\"", "true", "{", "{]", "nul", "{\"a\":}", "\u{0}"] {
+                assert!(parse(body).is_err(), "{kind:?} {body}");
+            }
+        }
+    }
+
+    #[test]
+    fn members_nobody_knows_do_not_matter_but_must_be_json() {
+        let parse = |body: &'static str| Request::parse(Kind::HealthCheck, body.as_bytes());
+        let body =
+            r#"{"headers":{"a":"b"},"requestId":"1","module":"internal","x":[{"y":[null]}]}"#;
+        assert_eq!(parse(body), Ok(Some(Request::HealthCheck)));
+        assert!(parse(r#"{"x":[{"y":[nil]}]}"#).is_err());
+    }
+
+    #[test]
+    fn absent_members_keep_javas_initial_values() {
+        let body = br#"{"instance":{}}"#;
+        let Ok(Some(Request::Instance(request))) = Request::parse(Kind::Instance, body) else {
+            panic!("not read")
+        };
+        let instance = request.instance.unwrap();
+        assert_eq!((instance.port, instance.weight), (0, 1.0));
+        assert!(instance.healthy && instance.enabled && instance.ephemeral);
+        assert_eq!((request.namespace, request.operation), (None, None));
+    }
+
+    #[test]
+    fn explicit_nulls_replace_initial_values() {
+        let body = br#"{"namespace":null,"instance":{"port":null,"weight":null,"healthy":null,
+            "enabled":null,"ephemeral":null,"metadata":null,"ip":null,"clusterName":null}}"#;
+        let Ok(Some(Request::Instance(request))) = Request::parse(Kind::Instance, body) else {
+            panic!("not read")
+        };
+        let instance = request.instance.unwrap();
+        assert_eq!((instance.port, instance.weight), (0, 0.0));
+        assert!(!instance.healthy && !instance.enabled && !instance.ephemeral);
+        assert!(instance.metadata.is_empty());
+        assert_eq!((instance.ip, instance.cluster_name), (None, None));
+    }
+
+    #[test]
+    fn of_a_member_that_comes_twice_the_last_counts() {
+        let body = br#"{"serviceName":"a","instance":{"ip":"x","port":1},"serviceName":"b",
+            "instance":{"port":2,"port":3}}"#;
+        let Ok(Some(Request::Instance(request))) = Request::parse(Kind::Instance, body) else {
+            panic!("not read")
+        };
+        assert_eq!(request.service_name.as_deref(), Some("b"));
+        let instance = request.instance.unwrap();
+        assert_eq!((instance.ip, instance.port), (None, 3));
+    }
+
+    #[test]
+    fn refusals_name_the_member() {
+        for (kind, body, text) in [
+            (
+                Kind::Instance,
+                r#"{"instance":{"port":"http"}}"#,
+                "a whole number was expected in 'port', byte 26",
+            ),
+            (Kind::Instance, r#"{"instance":[]}"#, "an object was expected in 'instance', byte 12"),
+            (
+                Kind::BatchInstance,
+                r#"{"instances":[{},null]}"#,
+                "null stands where an instance is expected in 'instances', byte 21",
+            ),
+            (
+                Kind::ServiceQuery,
+                r#"{"serviceName":{}}"#,
+                "an object stands where none is expected in 'serviceName', byte 15",
+            ),
+            (
+                Kind::SubscribeService,
+                r#"{"subscribe":"on"}"#,
+                "true or false was expected in 'subscribe', byte 17",
+            ),
+            (
+                Kind::ServiceList,
+                r#"{"pageNo":3000000000}"#,
+                "a number outside of -2147483648..2147483647 in 'pageNo', byte 20",
+            ),
+            (
+                Kind::NamingFuzzyWatch,
+                r#"{"receivedGroupKeys":{}}"#,
+                "an array was expected in 'receivedGroupKeys', byte 21",
+            ),
+        ] {
+            let error = Request::parse(kind, body.as_bytes()).unwrap_err();
+            assert_eq!(error.to_string(), text, "{body}");
+        }
     }
 }

@@ -1,12 +1,13 @@
-//! Reads JSON the way Jackson reads it for the reference: one pass, no tree, text borrowed from the body,
-//! and no recursion, so nesting costs a bit and not a stack frame.
+//! Reads JSON the way Jackson reads it for the reference: one pass, no tree, text borrowed from the
+//! body, and no recursion, so nesting costs a bit and not a stack frame.
 //!
-//! Why not a serde derive: it refuses duplicate keys (Jackson: the last wins), has lost the spelling of a number
-//! by the time somebody wants it as text (`"ip":1.50`), and copies what it must buffer.
-//! The oracle of the tests is serde_json, so the two cannot share a mistake.
+//! Why not a serde derive: it refuses duplicate keys (Jackson: the last wins), has lost the
+//! spelling of a number by the time somebody wants it as text (`"ip":1.50`), and copies what it
+//! must buffer. The oracle of the tests is serde_json, so the two cannot share a mistake.
 //!
 //! Not checked: what follows the first value. Jackson stops there too.
 
+use crate::json::plain_end;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -125,8 +126,8 @@ impl<'a> Scan<'a> {
         Ok(true)
     }
 
-    /// Reads `{…}` and hands out each key with the scan standing at its value, which must be consumed.
-    /// A key may come twice.
+    /// Reads `{…}` and hands out each key with the scan standing at its value, which must be
+    /// consumed. A key may come twice.
     pub(crate) fn object<F>(&mut self, mut member: F) -> Result<(), ParseError>
     where
         F: FnMut(&mut Self, Cow<'a, str>) -> Result<(), ParseError>,
@@ -220,8 +221,8 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// After a value: closes every level that ends here. True when the outermost value is complete, false when
-    /// the scan stands at the next value.
+    /// After a value: closes every level that ends here. True when the outermost value is complete,
+    /// false when the scan stands at the next value.
     fn close(&mut self, nesting: &mut Nesting) -> Result<bool, ParseError> {
         while let Some(in_object) = nesting.top() {
             match (self.peek()?, in_object) {
@@ -360,7 +361,8 @@ impl<'a> Scan<'a> {
     fn unicode(&mut self) -> Result<char, ParseError> {
         let first = self.hex(self.at)?;
         let Some(character) = char::from_u32(first) else {
-            // Java keeps half a surrogate pair in memory and fails when it has to write it; we refuse at the door.
+            // Java keeps half a surrogate pair in memory and fails when it has to write it; we
+            // refuse at the door.
             let lone = self.error("half a surrogate pair in a string");
             let second = self.hex(self.at + 6).map_err(|_| lone)?;
             if first >= 0xdc00 || !(0xdc00..0xe000).contains(&second) {
@@ -385,29 +387,6 @@ impl<'a> Scan<'a> {
 
 fn digits(bytes: &[u8], mut at: usize) -> usize {
     while bytes.get(at).is_some_and(u8::is_ascii_digit) {
-        at += 1;
-    }
-    at
-}
-
-/// Index of the first quote, backslash or control character from `at` on, or the length. Eight bytes a step.
-fn plain_end(bytes: &[u8], mut at: usize) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
-    // A byte is zero exactly where the lowest marked bit of this says so; higher marks may be carries.
-    let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
-    while let Some(Ok(eight)) = bytes.get(at..at + 8).map(<[u8; 8]>::try_from) {
-        let word = u64::from_le_bytes(eight);
-        let quote = zero(word ^ (ONES * u64::from(b'"')));
-        let backslash = zero(word ^ (ONES * u64::from(b'\\')));
-        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
-        let found = quote | backslash | control;
-        if found != 0 {
-            return at + (found.trailing_zeros() / 8) as usize;
-        }
-        at += 8;
-    }
-    while bytes.get(at).is_some_and(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)) {
         at += 1;
     }
     at
@@ -440,5 +419,140 @@ impl Nesting {
 
     fn close(&mut self) {
         self.depth -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is wrong with a body and where, or nothing.
+    fn fault(json: &str) -> Option<(&'static str, usize)> {
+        skip(json.as_bytes()).err().map(|error| (error.what(), error.at()))
+    }
+
+    fn skip(json: &[u8]) -> Result<(), ParseError> {
+        Scan::new(json)?.skip()
+    }
+
+    fn text(json: &str) -> Result<String, &'static str> {
+        let mut scan = Scan::new(json.as_bytes()).unwrap();
+        match scan.scalar().map_err(|error| error.what())? {
+            Scalar::Text(text) => Ok(text.into_owned()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn well_formed_values_are_passed_over() {
+        for json in [
+            "null",
+            " \t\r\n{ \"a\" : [ 1 , { } , [ ] ] , \"b\" : { \"c\" : null } } ",
+            "[[[]],{\"a\":{\"b\":[{}]}}]",
+            "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\\ud83d\\ude00\"",
+            "-0.0e-0",
+            "10E+5",
+            "\u{feff}{}",
+            // What follows the first value is nobody's business.
+            "{}}",
+            "{}garbage",
+        ] {
+            assert_eq!(fault(json), None, "{json}");
+        }
+    }
+
+    #[test]
+    fn malformed_values_are_refused_with_their_place() {
+        let value = "a JSON value was expected";
+        let number = "a malformed number";
+        for (json, what, at) in [
+            ("", CUT_SHORT, 0),
+            ("  ", CUT_SHORT, 2),
+            ("{", CUT_SHORT, 1),
+            ("{\"a\"", CUT_SHORT, 4),
+            ("{\"a\":", CUT_SHORT, 5),
+            ("{\"a\":1", CUT_SHORT, 6),
+            ("[1,", CUT_SHORT, 3),
+            ("\"a", CUT_SHORT, 2),
+            ("\"a\\", CUT_SHORT, 2),
+            ("\"\\n", CUT_SHORT, 3),
+            ("{\"a\":1,}", "a member name in quotes was expected", 7),
+            ("{,}", "a member name in quotes was expected", 1),
+            ("{a:1}", "a member name in quotes was expected", 1),
+            ("{\"a\" 1}", "':' was expected", 5),
+            ("{\"a\":1]", "',' or a closing bracket was expected", 6),
+            ("[1}", "',' or a closing bracket was expected", 2),
+            ("[1 2]", "',' or a closing bracket was expected", 3),
+            ("[1,]", value, 3),
+            ("[,1]", value, 1),
+            ("nul", value, 0),
+            ("nulll", value, 0),
+            ("True", value, 0),
+            ("NaN", value, 0),
+            ("'a'", value, 0),
+            ("// a", value, 0),
+            ("-", number, 0),
+            ("01", number, 0),
+            ("-01", number, 0),
+            ("1.", number, 0),
+            ("[.5]", value, 1),
+            ("1e", number, 0),
+            ("1e+", number, 0),
+            ("+1", value, 0),
+            ("\"\u{1}\"", "an unescaped control character in a string", 1),
+            ("\"12345678\n\"", "an unescaped control character in a string", 9),
+            ("\"\\n\n\"", "an unescaped control character in a string", 3),
+            ("\"\\x41\"", "an unknown escape in a string", 1),
+            ("\"\\u12g4\"", "a malformed unicode escape in a string", 1),
+            ("\"\\u+123\"", "a malformed unicode escape in a string", 1),
+            ("\"\\ud800\"", "half a surrogate pair in a string", 1),
+            ("\"\\ud800\\u0041\"", "half a surrogate pair in a string", 1),
+            ("\"\\ude00\\ud83d\"", "half a surrogate pair in a string", 1),
+        ] {
+            assert_eq!(fault(json), Some((what, at)), "{json}");
+        }
+        let error = skip(b"{\"a\":\"\xff\"}").unwrap_err();
+        assert_eq!((error.what(), error.at()), ("the JSON text is not UTF-8", 6));
+    }
+
+    #[test]
+    fn nesting_is_bounded_and_costs_no_stack() {
+        let arrays = |depth: u32| "[".repeat(depth as usize) + &"]".repeat(depth as usize);
+        let objects =
+            |depth: u32| "{\"a\":".repeat(depth as usize) + "1" + &"}".repeat(depth as usize);
+        assert_eq!(fault(&arrays(NESTING_MAX)), None);
+        assert_eq!(fault(&objects(NESTING_MAX)), None);
+        let what = "the JSON text is nested too deeply";
+        assert_eq!(fault(&arrays(NESTING_MAX + 1)), Some((what, NESTING_MAX as usize)));
+        assert_eq!(fault(&objects(NESTING_MAX + 1)), Some((what, 5 * NESTING_MAX as usize)));
+        assert_eq!(fault(&"[".repeat(1 << 20)), Some((what, NESTING_MAX as usize)));
+    }
+
+    #[test]
+    fn numbers_are_bounded() {
+        assert_eq!(fault(&"1".repeat(NUMBER_BYTES_MAX)), None);
+        let error = Some(("a number of too many digits", 0));
+        assert_eq!(fault(&"1".repeat(NUMBER_BYTES_MAX + 1)), error);
+    }
+
+    #[test]
+    fn escapes_become_their_characters() {
+        assert_eq!(
+            text(r#""a\"\\\/\b\f\n\r\t\u00e9\u00E9\ud83d\ude00\u0000z""#).as_deref(),
+            Ok("a\"\\/\u{8}\u{c}\n\r\téé\u{1F600}\u{0}z")
+        );
+        // On every place of the eight-byte step.
+        for before in 0..20 {
+            let plain = "é".repeat(before / 2) + &"x".repeat(before % 2);
+            assert_eq!(text(&format!("\"{plain}\\u0041{plain}\"")), Ok(format!("{plain}A{plain}")));
+        }
+    }
+
+    #[test]
+    fn errors_say_what_and_where() {
+        let error = ParseError::new("a whole number was expected", 17);
+        assert_eq!(error.to_string(), "a whole number was expected, byte 17");
+        let error = error.within("port").within("instance");
+        assert_eq!(error.to_string(), "a whole number was expected in 'port', byte 17");
     }
 }

@@ -10,6 +10,15 @@ pub struct Body {
     /// `Metadata.type`.
     pub kind: &'static str,
     pub json: Json,
+    /// The JSON's `errorCode`, for the metrics; 0 is a success.
+    pub error_code: i32,
+}
+
+impl Body {
+    /// A message that is no failure.
+    pub const fn new(kind: &'static str, json: Json) -> Self {
+        Self { kind, json, error_code: 0 }
+    }
 }
 
 /// JSON in at most three pieces, so that what is encoded once is never copied to be wrapped.

@@ -53,27 +53,36 @@ pub const PROFILE_BYTES_MAX: usize = 4_096;
 pub const CLIENT_IP_BYTES_MAX: usize = 128;
 
 const _: () = assert!(FAN_SLICE <= PUSHES_PER_TURN_MAX, "a turn reaches several services");
-/// Bytes of one service's list. A client receives at most 10 MiB in a message, so a list near this has no
-/// reader; instances beyond it are left out of views, though still published.
+/// Bytes of one service's list. A client receives at most 10 MiB in a message, so a list near this
+/// has no reader; instances beyond it are left out of views, though still published.
 pub const VIEW_BYTES_MAX: usize = 1 << 30;
 
-/// Bytes of the `clusters` text of a query or subscription, which is kept with the subscription. Room for a
-/// hundred names of full length; beyond it the request is refused.
+/// Bytes of the `clusters` text of a query or subscription, which is kept with the subscription.
+/// Room for a hundred names of full length; beyond it the request is refused.
 pub const CLUSTERS_BYTES_MAX: usize = 8_192;
 
-/// Bytes of a fuzzy watch pattern: the longest names in three bytes a character, and stars. Longer: refused.
+/// Bytes of a fuzzy watch pattern: the longest names in three bytes a character, and stars. Longer:
+/// refused.
 pub const FUZZY_PATTERN_BYTES_MAX: usize = 4_096;
 
-/// Bytes of a `ServiceListResponse`: what an SDK's gRPC accepts. A page over it is refused, with the advice to
-/// ask for smaller ones.
+/// Bytes of a `ServiceListResponse`: what an SDK's gRPC accepts. A page over it is refused, with
+/// the advice to ask for smaller ones.
 pub const LIST_BYTES_MAX: usize = 10 * 1_024 * 1_024;
 
-/// Changes handed to one home core in a turn, room or not: each may build a service's list, about 1 µs for ten
-/// instances, and a burst of changes must not hold up the requests behind it.
+/// Changes handed to one home core in a turn, room or not: each may build a service's list, about 1
+/// µs for ten instances, and a burst of changes must not hold up the requests behind it.
 pub const CHANGES_PER_TURN_MAX: usize = 1_024;
 
-/// Empty services one tick looks at. A mass departure of 64,000 services is cleaned in 64 ticks, each well
-/// under a millisecond.
+/// Between two lists built of one service for its home cores, one millisecond passes for this many
+/// instances. A list costs about 0.1 µs an instance, so a service of any size takes a few percent
+/// of its core however often it changes; up to this size changes leave at once.
+pub const CHANGE_PACE_INSTANCES: usize = 256;
+
+/// The longest such pause: what the reference waits before each push.
+pub const CHANGE_PACE_MS_MAX: u64 = 500;
+
+/// Empty services one tick looks at. A mass departure of 64,000 services is cleaned in 64 ticks,
+/// each well under a millisecond.
 pub const CLEANED_PER_TICK_MAX: usize = 1_024;
 
 /// How lanes between `cores` cores are cut. Both lanes of a pair are sized from this.

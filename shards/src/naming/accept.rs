@@ -1,8 +1,9 @@
-//! From a parsed request to something an owner can carry out, or to a refusal. Pure functions on the home core.
+//! From a parsed request to something an owner can carry out, or to a refusal. Pure functions on
+//! the home core.
 //!
 //! Order, as in the reference: parameter check (`grpc-protocol.md` 9.3), what must be there, the
-//! operation's name, the handler's own checks (9.5). Expected failures keep the request's own response
-//! type, since SDKs repeat a call answered with `ErrorResponse` (`grpc-protocol.md` 15).
+//! operation's name, the handler's own checks (9.5). Expected failures keep the request's own
+//! response type, since SDKs repeat a call answered with `ErrorResponse` (`grpc-protocol.md` 15).
 
 use crate::effect::Body;
 use crate::key::ServiceKey;
@@ -13,6 +14,7 @@ use crate::naming::fuzzy::Pattern;
 use crate::naming::host::{Beats, FIELD_BYTES_MAX, Host, Ids, Publication};
 use crate::naming::rules::Rules;
 use crate::naming::view::Filter;
+use nacre_proto::code::{Code, RESULT_FAIL};
 use nacre_proto::naming::{
     BatchInstanceRequest, FuzzyWatchRequest, Instance, InstanceRequest, ServiceListRequest,
     ServiceQueryRequest, SubscribeServiceRequest,
@@ -26,10 +28,7 @@ pub const PUBLIC: &str = "public";
 /// The group of requests that name none.
 pub const DEFAULT_GROUP: &str = "DEFAULT_GROUP";
 
-/// `INVALID_PARAM`.
-const INVALID: i32 = 400;
-/// `resultCode` of a failure.
-const FAIL: i32 = 500;
+const INVALID: i32 = Code::InvalidParam.number();
 
 /// Why a request is not carried out.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,7 +47,7 @@ impl Refusal {
     }
 
     fn typed(message: impl Into<Cow<'static, str>>) -> Self {
-        Self { typed: true, result_code: FAIL, error_code: INVALID, message: message.into() }
+        Self { typed: true, result_code: RESULT_FAIL, error_code: INVALID, message: message.into() }
     }
 
     fn param(reason: &str) -> Self {
@@ -123,7 +122,8 @@ pub fn instance(
     }
 }
 
-/// `BatchInstanceRequest`: the service, and the full list that replaces what the connection publishes.
+/// `BatchInstanceRequest`: the service, and the full list that replaces what the connection
+/// publishes.
 pub fn batch(
     request: &BatchInstanceRequest<'_>,
     rules: &Rules,
@@ -188,7 +188,7 @@ pub fn subscribe(
 pub fn list(request: &ServiceListRequest<'_>, rules: &Rules) -> Result<ListOp, Refusal> {
     let name = Name::of(&request.namespace, &request.group_name, &request.service_name);
     check_params(&name.params(), rules)?;
-    name.key()?;
+    name.check_fits()?;
     Ok(ListOp {
         namespace: name.namespace().into(),
         group: name.group().into(),
@@ -211,7 +211,8 @@ pub fn fuzzy(request: &FuzzyWatchRequest<'_>, rules: &Rules) -> Result<FuzzyOp, 
     };
     let pattern = Pattern::parse(text).ok_or_else(|| {
         Refusal::typed(
-            "Param 'groupKeyPattern' is illegal, it should be namespace>>groupPattern>>servicePattern",
+            "Param 'groupKeyPattern' is illegal, \
+             it should be namespace>>groupPattern>>servicePattern",
         )
     })?;
     let namespace: Box<str> = pattern.namespace().into();
@@ -268,18 +269,26 @@ impl<'a> Name<'a> {
         self.group.filter(|text| !is_blank(text)).unwrap_or(DEFAULT_GROUP)
     }
 
-    /// The key; a part too long for one (only with the parameter check off) is refused.
-    fn key(self) -> Result<ServiceKey, Refusal> {
-        let service = self.service.filter(|text| !is_blank(text)).unwrap_or("");
+    fn service(self) -> &'a str {
+        self.service.filter(|text| !is_blank(text)).unwrap_or("")
+    }
+
+    /// Refuses a part too long for a key, which only comes with the parameter check off.
+    fn check_fits(self) -> Result<(), Refusal> {
         let parts = [
             ("namespaceId/tenant", self.namespace()),
             ("group", self.group()),
-            ("serviceName", service),
+            ("serviceName", self.service()),
         ];
         match parts.iter().find(|(_, text)| text.len() > FIELD_BYTES_MAX) {
             Some((name, _)) => Err(Refusal::param(&check::too_long(name, FIELD_BYTES_MAX))),
-            None => Ok(ServiceKey::new(self.namespace(), self.group(), service)),
+            None => Ok(()),
         }
+    }
+
+    fn key(self) -> Result<ServiceKey, Refusal> {
+        self.check_fits()?;
+        Ok(ServiceKey::new(self.namespace(), self.group(), self.service()))
     }
 
     /// The key of a service that will be kept, so it must have a name. The text is the reference's.
@@ -329,7 +338,8 @@ fn check_legal(instance: &Instance<'_>) -> Result<(), Refusal> {
     let beats = Beats::of(&instance.metadata);
     if beats.timeout_ms < beats.interval_ms || beats.delete_ms < beats.interval_ms {
         return Err(Refusal::typed(
-            "Instance 'heart beat interval' must less than 'heart beat timeout' and 'ip delete timeout'.",
+            "Instance 'heart beat interval' must less than 'heart beat timeout' \
+             and 'ip delete timeout'.",
         ));
     }
     let cluster = instance.cluster_name.as_deref().unwrap_or("");

@@ -1,4 +1,5 @@
-//! The JSON of every answer and push of the naming and connection modules (`grpc-protocol.md` 11, 13).
+//! The JSON of every answer and push of the naming and connection modules (`grpc-protocol.md` 11,
+//! 13).
 //!
 //! Key order is free on this wire; keys and their presence are the reference's. Answers carry no
 //! `requestId`, requests to a client carry `headers` (empty) and `module`.
@@ -10,12 +11,13 @@ use crate::message::NameChange;
 use crate::naming::accept::Refusal;
 use crate::naming::write::{self, Digits};
 use bytes::Bytes;
+use nacre_proto::code::{Code, RESULT_FAIL};
 use nacre_proto::request::Kind;
 
 const ERROR_RESPONSE: &str = "ErrorResponse";
 
 const fn fixed(kind: &'static str, json: &'static str) -> Body {
-    Body { kind, json: Json::Static(json) }
+    Body::new(kind, Json::Static(json))
 }
 
 /// `HealthCheckResponse`.
@@ -28,7 +30,7 @@ pub fn server_check(connection_id: &str) -> Body {
     let mut out = br#"{"resultCode":200,"errorCode":0,"connectionId":"#.to_vec();
     write::quoted(&mut out, connection_id);
     out.extend_from_slice(br#","supportAbilityNegotiation":true,"success":true}"#);
-    Body { kind: "ServerCheckResponse", json: Json::Owned(out) }
+    Body::new("ServerCheckResponse", Json::Owned(out))
 }
 
 /// `InstanceResponse` of a registration.
@@ -61,14 +63,14 @@ const BEFORE_INFO: &str = r#"{"resultCode":200,"errorCode":0,"serviceInfo":"#;
 pub fn query(info: Bytes) -> Body {
     let before = Short::of(&[BEFORE_INFO]);
     let json = Json::Shared { before, shared: info, after: r#","success":true}"# };
-    Body { kind: "QueryServiceResponse", json }
+    Body::new("QueryServiceResponse", json)
 }
 
 /// `SubscribeServiceResponse` around a `ServiceInfo` (`View::body`); of an unsubscribe as well.
 pub fn subscribe(info: Bytes) -> Body {
     let before = Short::of(&[BEFORE_INFO]);
     let after = r#","message":"success","success":true}"#;
-    Body { kind: "SubscribeServiceResponse", json: Json::Shared { before, shared: info, after } }
+    Body::new("SubscribeServiceResponse", Json::Shared { before, shared: info, after })
 }
 
 /// `ServiceListResponse`: how many there are, and the plain names of one page.
@@ -86,16 +88,13 @@ pub fn service_list<'a>(count: usize, names: impl Iterator<Item = &'a str>) -> B
         }
     }
     out.extend_from_slice(br#"],"success":true}"#);
-    Body { kind: "ServiceListResponse", json: Json::Owned(out) }
+    Body::new("ServiceListResponse", Json::Owned(out))
 }
 
 /// A page no client could receive.
 fn list_too_long() -> Body {
-    let json = concat!(
-        r#"{"resultCode":500,"errorCode":400,"message":"The page exceeds 10485760 bytes, "#,
-        r#"ask for a smaller pageSize.","count":0,"success":false}"#
-    );
-    fixed("ServiceListResponse", json)
+    let message = format!("The page exceeds {LIST_BYTES_MAX} bytes, ask for a smaller pageSize.");
+    typed_error(Kind::ServiceList, Code::InvalidParam.number(), &message)
 }
 
 /// `NamingFuzzyWatchResponse`, success (watch and cancel).
@@ -105,20 +104,16 @@ pub fn fuzzy() -> Body {
 
 /// `NamingFuzzyWatchResponse`: too many patterns, this one is not watched.
 pub fn fuzzy_patterns_over() -> Body {
-    let json = concat!(
-        r#"{"resultCode":500,"errorCode":50310,"#,
-        r#""message":"fuzzy watch pattern over limit","success":false}"#
-    );
-    fixed("NamingFuzzyWatchResponse", json)
+    fuzzy_over(Code::FuzzyWatchPatternOverLimit)
 }
 
 /// `NamingFuzzyWatchResponse`: watched, but only as many names as the limit allows are told.
 pub fn fuzzy_matches_over() -> Body {
-    let json = concat!(
-        r#"{"resultCode":500,"errorCode":50311,"#,
-        r#""message":"fuzzy watch pattern matched count over limit","success":false}"#
-    );
-    fixed("NamingFuzzyWatchResponse", json)
+    fuzzy_over(Code::FuzzyWatchMatchOverLimit)
+}
+
+fn fuzzy_over(code: Code) -> Body {
+    typed_error(Kind::NamingFuzzyWatch, code.number(), code.text())
 }
 
 /// `NotifySubscriberRequest` around a `ServiceInfo`: no copy, no allocation.
@@ -128,7 +123,7 @@ pub fn notify(request_id: u64, info: Bytes) -> Body {
         Short::of(&[r#"{"requestId":""#, Digits::of(request_id).as_str(), r#"","serviceInfo":"#]);
     let after = r#","headers":{},"module":"naming"}"#;
     let json = Json::Shared { before, shared: info, after };
-    Body { kind: "NotifySubscriberRequest", json }
+    Body::new("NotifySubscriberRequest", json)
 }
 
 /// `SetupAckRequest` with the server's abilities. Carries no id, expects no answer.
@@ -143,14 +138,14 @@ pub fn setup_ack(abilities: &[(&str, bool)]) -> Body {
         write::boolean(&mut out, *on);
     }
     out.extend_from_slice(br#"},"module":"internal"}"#);
-    Body { kind: "SetupAckRequest", json: Json::Owned(out) }
+    Body::new("SetupAckRequest", Json::Owned(out))
 }
 
 /// `ClientDetectionRequest`.
 pub fn client_detection(request_id: u64) -> Body {
     let mut out = to_client(request_id);
     out.extend_from_slice(br#","module":"internal"}"#);
-    Body { kind: "ClientDetectionRequest", json: Json::Owned(out) }
+    Body::new("ClientDetectionRequest", Json::Owned(out))
 }
 
 /// The start of a request to a client, up to its own members.
@@ -187,7 +182,7 @@ pub fn connect_reset(
         }
     }
     out.extend_from_slice(br#","module":"internal"}"#);
-    Body { kind: "ConnectResetRequest", json: Json::Owned(out) }
+    Body::new("ConnectResetRequest", Json::Owned(out))
 }
 
 /// One `NamingFuzzyWatchSyncRequest`.
@@ -254,7 +249,7 @@ pub fn fuzzy_sync(request_id: u64, sync: FuzzySync<'_>) -> Body {
     out.extend_from_slice(b",\"currentBatch\":");
     write::number(&mut out, sync.current_batch as i64);
     out.extend_from_slice(br#","module":"naming"}"#);
-    Body { kind: "NamingFuzzyWatchSyncRequest", json: Json::Owned(out) }
+    Body::new("NamingFuzzyWatchSyncRequest", Json::Owned(out))
 }
 
 /// `NamingFuzzyWatchChangeNotifyRequest`.
@@ -265,17 +260,17 @@ pub fn fuzzy_change(request_id: u64, service: &ServiceKey, change: NameChange) -
     out.extend_from_slice(b",\"changedType\":");
     write::quoted(&mut out, changed_type(change));
     out.extend_from_slice(br#","module":"naming"}"#);
-    Body { kind: "NamingFuzzyWatchChangeNotifyRequest", json: Json::Owned(out) }
+    Body::new("NamingFuzzyWatchChangeNotifyRequest", Json::Owned(out))
 }
 
 /// `ErrorResponse` built from a code and a text: `resultCode` 500 (`grpc-protocol.md` 3.4).
 pub fn error(code: i32, message: &str) -> Body {
-    failure(ERROR_RESPONSE, 500, code, message)
+    failure(ERROR_RESPONSE, RESULT_FAIL, code, message)
 }
 
 /// A failing answer of the request's own type, `resultCode` 500: what filters and the 503 give.
 pub fn typed_error(kind: Kind, code: i32, message: &str) -> Body {
-    failure(response_of(kind), 500, code, message)
+    failure(response_of(kind), RESULT_FAIL, code, message)
 }
 
 /// The failing answer to a request of this kind: typed or `ErrorResponse`.
@@ -311,7 +306,7 @@ fn failure(response: &'static str, result_code: i32, error_code: i32, message: &
         out.extend_from_slice(b",\"count\":0");
     }
     out.extend_from_slice(b",\"success\":false}");
-    Body { kind: response, json: Json::Owned(out) }
+    Body { kind: response, json: Json::Owned(out), error_code }
 }
 
 #[cfg(test)]

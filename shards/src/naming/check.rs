@@ -41,7 +41,7 @@ pub fn params(params: &Params<'_>, metadata_units_max: usize) -> Result<(), Stri
     if params.port.is_some_and(|port| !(0..=PORT_MAX).contains(&port)) {
         return Err(BAD_PORT.to_owned());
     }
-    if params.metadata.is_some_and(|metadata| metadata_units(metadata) > metadata_units_max) {
+    if params.metadata.is_some_and(|metadata| is_heavy(metadata, metadata_units_max)) {
         return Err(too_long("Metadata", metadata_units_max));
     }
     Ok(())
@@ -104,8 +104,8 @@ fn is_ip(text: &str) -> bool {
     !text.chars().any(|char| is_chinese(char) || is_java_space(char))
 }
 
-/// The first character is neither `@` nor a line end; no further one is Chinese, white space or a line
-/// end; and no `@@` starts after the first. So `group@@service` is refused.
+/// The first character is neither `@` nor a line end; no further one is Chinese, white space or a
+/// line end; and no `@@` starts after the first. So `group@@service` is refused.
 fn is_service(text: &str) -> bool {
     let mut chars = text.chars();
     let first = chars.next();
@@ -131,13 +131,17 @@ fn is_line_end(char: char) -> bool {
     matches!(char, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-/// Keys and values together; blank ones count nothing.
-fn metadata_units(metadata: &Pairs<'_>) -> usize {
+/// Whether keys and values together exceed the limit; blank ones count nothing.
+fn is_heavy(metadata: &Pairs<'_>, units_max: usize) -> bool {
+    let bytes: usize = metadata.iter().map(|(key, value)| key.len() + value.len()).sum();
+    if bytes <= units_max {
+        return false;
+    }
     let units = |text: &Text<'_>| match is_blank(text) {
         true => 0,
         false => text.encode_utf16().count(),
     };
-    metadata.0.iter().map(|(key, value)| units(key) + units(value)).sum()
+    metadata.0.iter().map(|(key, value)| units(key) + units(value)).sum::<usize>() > units_max
 }
 
 #[cfg(test)]

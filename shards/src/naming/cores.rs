@@ -90,7 +90,8 @@ mod tests {
                 prop_assert_eq!(cores.contains(core), model.contains(&core));
             }
             prop_assert_eq!(cores.is_empty(), model.is_empty());
-            prop_assert_eq!(cores.iter().collect::<Vec<_>>(), model.into_iter().collect::<Vec<_>>());
+            let expected: Vec<Core> = model.into_iter().collect();
+            prop_assert_eq!(cores.iter().collect::<Vec<_>>(), expected);
         }
     }
 }

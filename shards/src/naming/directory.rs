@@ -1,8 +1,8 @@
 //! The names of whole namespaces, on their directory core: service lists and fuzzy watches.
 //!
-//! Owners say when a name appears or vanishes (`Ask::Named`); the directory holds nothing else, so a list
-//! never asks another core. Which home cores must hear of a change is a set per name until there is
-//! room, latest change first: the reference merges by (client, service) too.
+//! Owners say when a name appears or vanishes (`Ask::Named`); the directory holds nothing else, so
+//! a list never asks another core. Which home cores must hear of a change is a set per name until
+//! there is room, latest change first: the reference merges by (client, service) too.
 
 use crate::effect::{Body, Effect};
 use crate::key::{ConnKey, Core, Home, ServiceKey};
@@ -147,8 +147,8 @@ impl Directory {
         }
     }
 
-    /// Puts a change into one pattern's set. True if the set changed. What is new while the set is full is
-    /// ignored; a place that becomes free is filled silently (`naming.md` 8.4).
+    /// Puts a change into one pattern's set. True if the set changed. What is new while the set is
+    /// full is ignored; a place that becomes free is filled silently (`naming.md` 8.4).
     fn apply(&mut self, at: usize, service: &ServiceKey, change: NameChange) -> bool {
         let watched = &mut self.patterns[at];
         let full = watched.matched.len() >= self.matches_max;
@@ -166,8 +166,9 @@ impl Directory {
         }
     }
 
-    /// Adds matching names, in order, until the set is full. Published or not: the reference scans all
-    /// services it knows, even empty ones. A prefix costs what it finds, a suffix a look at every name.
+    /// Adds matching names, in order, until the set is full. Published or not: the reference scans
+    /// all services it knows, even empty ones. A prefix costs what it finds, a suffix a look at
+    /// every name.
     fn fill(
         &self,
         pattern: &Pattern,
@@ -233,7 +234,8 @@ impl Directory {
     fn add_pattern(&mut self, now: Now, text: &str) -> Option<usize> {
         let pattern = Pattern::parse(text)?;
         if self.patterns.len() >= self.patterns_max {
-            // The reference refuses until its trimmer comes; a pattern nobody watches may as well go now.
+            // The reference refuses until its trimmer comes; a pattern nobody watches may as well
+            // go now.
             let idle = self.patterns.iter().position(|watched| watched.watchers.is_empty())?;
             self.patterns.remove(idle);
         }
@@ -312,8 +314,8 @@ fn candidates<'a>(
     }
 }
 
-/// What a client must be told: names it lacks, then names that are gone. With a full set the server's
-/// own list may be incomplete, so nothing is declared gone (`naming.md` 8.3).
+/// What a client must be told: names it lacks, then names that are gone. With a full set the
+/// server's own list may be incomplete, so nothing is declared gone (`naming.md` 8.3).
 fn differences(
     matched: &BTreeSet<ServiceKey>,
     known: &[Box<str>],

@@ -3,8 +3,8 @@
 use crate::key::ServiceKey;
 use crate::naming::accept::PUBLIC;
 
-/// `namespace>>groupPattern>>servicePattern`, understood. Lives on the directory core, which matches
-/// names, and on home cores, which find the watchers of a changed name.
+/// `namespace>>groupPattern>>servicePattern`, understood. Lives on the directory core, which
+/// matches names, and on home cores, which find the watchers of a changed name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
     namespace: Box<str>,
@@ -12,7 +12,8 @@ pub struct Pattern {
     pub service: Part,
 }
 
-/// One part of a pattern. A star counts only at the ends; all stars are dropped from what is compared.
+/// One part of a pattern. A star counts only at the ends; all stars are dropped from what is
+/// compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Part {
     /// `*`
@@ -56,8 +57,8 @@ impl Part {
 }
 
 impl Pattern {
-    /// `None` with fewer than three parts; trailing empty parts do not count, as in Java's split. A blank
-    /// namespace means `public`, like everywhere in naming.
+    /// `None` with fewer than three parts; trailing empty parts do not count, as in Java's split. A
+    /// blank namespace means `public`, like everywhere in naming.
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts: Vec<&str> = text.split(">>").collect();
         while parts.last().is_some_and(|part| part.is_empty()) {

@@ -1,11 +1,13 @@
-//! One published instance, kept compact: what its JSON repeats is written only when a view is built.
+//! One published instance, kept compact: what its JSON repeats is written only when a view is
+//! built.
 //!
 //! The `hosts[]` element of a service (`grpc-protocol.md` 2.4) is about 380 bytes, of which most is
-//! keys and what the service already says. A [`Host`] keeps the rest: 48 bytes and one text of 20 to 100.
+//! keys and what the service already says. A [`Host`] keeps the rest: 48 bytes and one text of 20
+//! to 100.
 
 use crate::key::{Core, ServiceKey};
 use crate::message::Now;
-use crate::naming::write;
+use crate::naming::write::{self, Digits};
 use nacre_proto::naming::Instance;
 use nacre_proto::text::Pairs;
 
@@ -48,13 +50,17 @@ pub struct Host {
     id_bytes: u32,
     metadata_bytes: u32,
     weight_bits: u64,
-    /// ip, cluster (empty: `DEFAULT`), instance id (empty: derived), metadata as JSON (empty: none),
-    /// then the members after it where they are not the default.
+    /// ip, cluster (empty: `DEFAULT`), instance id (empty: derived), metadata as JSON (empty:
+    /// none), then the members after it where they are not the default.
     text: Box<str>,
     healthy: bool,
     enabled: bool,
     /// False: the client sent no ip; the member is absent.
     has_ip: bool,
+    /// Nothing in ip, cluster and id needs an escape.
+    plain: bool,
+    /// Weight 1, healthy, enabled, in the default cluster, with an ip: [`USUAL`].
+    usual: bool,
     id: IdForm,
 }
 
@@ -91,6 +97,35 @@ const IP_DELETE_TIMEOUT: &str = "preserved.ip.delete.timeout";
 const ID_GENERATOR: &str = "preserved.instance.id.generator";
 
 const SNOWFLAKE: &str = "snowflake";
+
+/// What most hosts have between their port and their service's name.
+const USUAL: &str = concat!(
+    r#","weight":1.0,"healthy":true,"enabled":true,"ephemeral":true,"#,
+    r#""clusterName":"DEFAULT","serviceName":""#
+);
+/// Where in [`USUAL`] the value of `healthy` stands.
+const USUAL_HEALTHY_AT: usize = r#","weight":1.0,"healthy":"#.len();
+/// What most hosts have after their metadata.
+const TIMES: &str = concat!(
+    r#","instanceHeartBeatInterval":5000,"instanceHeartBeatTimeOut":15000,"#,
+    r#""ipDeleteTimeout":30000"#
+);
+/// And what those without metadata have besides.
+const SIMPLE: &str = r#","instanceIdGenerator":"simple""#;
+/// Keys and marks around what is a host's own, the marks inside a derived id not counted.
+const FIXED_BYTES: usize = r#"{"instanceId":"","ip":"","port":","metadata":}"#.len();
+
+/// `group@@service` as it stands inside a JSON string; made once per view.
+#[derive(Debug)]
+pub struct Grouped(Vec<u8>);
+
+impl Grouped {
+    pub fn of(service: &ServiceKey) -> Self {
+        let mut text = Vec::with_capacity(service.grouped().len());
+        write::escaped(&mut text, service.grouped());
+        Self(text)
+    }
+}
 
 /// The three times of an instance, ms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,10 +166,14 @@ impl Host {
             _ => "",
         };
         let (id, id_text) = identity(instance, service, ids, now);
-        let mut text = Vec::new();
+        let pairs = instance.metadata.iter().map(|(key, value)| key.len() + value.len() + 6);
+        let own = ip.unwrap_or("").len() + cluster.len() + id_text.len();
+        let braces = usize::from(!instance.metadata.is_empty());
+        let mut text = Vec::with_capacity(own + pairs.sum::<usize>() + braces);
         text.extend_from_slice(ip.unwrap_or("").as_bytes());
         text.extend_from_slice(cluster.as_bytes());
         text.extend_from_slice(id_text.as_bytes());
+        let plain = text.iter().all(|byte| *byte >= 0x20 && !matches!(byte, b'"' | b'\\'));
         let before_metadata = text.len();
         metadata_json(&mut text, &instance.metadata);
         let metadata_bytes = text.len() - before_metadata;
@@ -154,6 +193,12 @@ impl Host {
             healthy: instance.healthy,
             enabled: instance.enabled,
             has_ip: ip.is_some(),
+            plain,
+            usual: instance.weight == 1.0
+                && instance.healthy
+                && instance.enabled
+                && cluster.is_empty()
+                && ip.is_some(),
             id,
         }
     }
@@ -206,83 +251,109 @@ impl Host {
         usize::from(self.ip_bytes) + usize::from(self.cluster_bytes) + self.id_bytes as usize
     }
 
-    /// Bytes [`Self::write`] appends when nothing needs an escape; a hint for reserving.
-    pub fn json_bytes(&self, service: &ServiceKey) -> usize {
+    /// Bytes [`Self::write`] appends: exact for a usual host, else at least that unless text is
+    /// escaped.
+    pub fn json_bytes(&self, grouped: &Grouped) -> usize {
+        let cluster = self.cluster().len();
         let id = match self.id {
             IdForm::Text => self.id_text().len(),
-            IdForm::Null => self.ip().len() + 12 + service.grouped().len(),
-            IdForm::Empty => self.ip().len() + 8 + service.grouped().len(),
-            IdForm::Cluster => self.ip().len() + 8 + self.cluster().len() + service.grouped().len(),
+            // ip#port#cluster#grouped
+            IdForm::Null => self.ip().len() + 4 + grouped.0.len(),
+            IdForm::Empty => self.ip().len() + grouped.0.len(),
+            IdForm::Cluster => self.ip().len() + cluster + grouped.0.len(),
         };
-        // Keys, quotes and commas are 271 bytes; port and weight rarely take more than 9.
-        280 + id
-            + self.ip().len()
-            + self.cluster().len()
-            + service.grouped().len()
+        let port = Digits::of(u64::from(self.port.unsigned_abs())).as_str().len();
+        let port = if self.id == IdForm::Text { port } else { 2 * port + 3 };
+        // A double takes at most 24 characters, an absent ip shows as null, a port may have a sign.
+        let unusual = if self.usual { 0 } else { 40 };
+        let tail = match (self.metadata_bytes, self.special_tail()) {
+            (0, _) => "{}".len() + TIMES.len() + SIMPLE.len(),
+            (_, "") => TIMES.len(),
+            (_, tail) => tail.len(),
+        };
+        FIXED_BYTES + USUAL.len() + unusual + id + self.ip().len() + port + cluster
+            - DEFAULT_CLUSTER.len()
+            + grouped.0.len()
             + self.metadata().len()
-            + self.special_tail().len()
+            + tail
     }
 
     /// Appends the `hosts[]` element. Returns where, relative to its start, the value of `healthy`
-    /// stands, for those who show an unhealthy host as healthy. About 100 ns.
-    pub fn write(&self, service: &ServiceKey, out: &mut Vec<u8>) -> usize {
+    /// stands, for those who show an unhealthy host as healthy. About 50 ns for a usual host.
+    pub fn write(&self, grouped: &Grouped, out: &mut Vec<u8>) -> usize {
         let start = out.len();
         out.extend_from_slice(b"{\"instanceId\":\"");
-        self.write_id(service, out);
+        self.write_id(grouped, out);
         if self.has_ip {
             out.extend_from_slice(b"\",\"ip\":\"");
-            write::escaped(out, self.ip());
+            self.write_text(out, self.ip());
         }
         out.extend_from_slice(b"\",\"port\":");
         write::number(out, i64::from(self.port));
-        out.extend_from_slice(b",\"weight\":");
-        write::double(out, self.weight());
-        out.extend_from_slice(b",\"healthy\":");
-        let healthy_at = out.len() - start;
-        write::boolean(out, self.healthy);
-        out.extend_from_slice(b",\"enabled\":");
-        write::boolean(out, self.enabled);
-        out.extend_from_slice(b",\"ephemeral\":true,\"clusterName\":\"");
-        write::escaped(out, self.cluster());
-        out.extend_from_slice(b"\",\"serviceName\":\"");
-        write::escaped(out, service.grouped());
+        let healthy_at = if self.usual {
+            out.extend_from_slice(USUAL.as_bytes());
+            out.len() - start - USUAL.len() + USUAL_HEALTHY_AT
+        } else {
+            self.write_unusual(out) - start
+        };
+        out.extend_from_slice(&grouped.0);
         out.extend_from_slice(b"\",\"metadata\":");
         self.write_metadata(out);
         out.push(b'}');
         healthy_at
     }
 
-    fn write_id(&self, service: &ServiceKey, out: &mut Vec<u8>) {
+    /// What [`USUAL`] says of most hosts. Returns where in `out` the value of `healthy` stands.
+    fn write_unusual(&self, out: &mut Vec<u8>) -> usize {
+        out.extend_from_slice(b",\"weight\":");
+        write::double(out, self.weight());
+        out.extend_from_slice(b",\"healthy\":");
+        let healthy_at = out.len();
+        write::boolean(out, self.healthy);
+        out.extend_from_slice(b",\"enabled\":");
+        write::boolean(out, self.enabled);
+        out.extend_from_slice(b",\"ephemeral\":true,\"clusterName\":\"");
+        self.write_text(out, self.cluster());
+        out.extend_from_slice(b"\",\"serviceName\":\"");
+        healthy_at
+    }
+
+    fn write_text(&self, out: &mut Vec<u8>, text: &str) {
+        match self.plain {
+            true => out.extend_from_slice(text.as_bytes()),
+            false => write::escaped(out, text),
+        }
+    }
+
+    fn write_id(&self, grouped: &Grouped, out: &mut Vec<u8>) {
         if self.id == IdForm::Text {
-            return write::escaped(out, self.id_text());
+            return self.write_text(out, self.id_text());
         }
         let ip = if self.has_ip { self.ip() } else { "null" };
-        write::escaped(out, ip);
+        self.write_text(out, ip);
         out.push(b'#');
         write::number(out, i64::from(self.port));
         out.push(b'#');
         match self.id {
             IdForm::Null => out.extend_from_slice(b"null"),
-            IdForm::Cluster => write::escaped(out, self.cluster()),
+            IdForm::Cluster => self.write_text(out, self.cluster()),
             IdForm::Empty | IdForm::Text => {}
         }
         out.push(b'#');
-        write::escaped(out, service.grouped());
+        out.extend_from_slice(&grouped.0);
     }
 
     /// Metadata and what derives from it (`grpc-protocol.md` 2.4).
     fn write_metadata(&self, out: &mut Vec<u8>) {
-        const TIMES: &[u8] = b",\"instanceHeartBeatInterval\":5000,\
-            \"instanceHeartBeatTimeOut\":15000,\"ipDeleteTimeout\":30000";
         if self.metadata_bytes == 0 {
             out.extend_from_slice(b"{}");
-            out.extend_from_slice(TIMES);
-            out.extend_from_slice(b",\"instanceIdGenerator\":\"simple\"");
+            out.extend_from_slice(TIMES.as_bytes());
+            out.extend_from_slice(SIMPLE.as_bytes());
             return;
         }
         out.extend_from_slice(self.metadata().as_bytes());
         match self.special_tail() {
-            "" => out.extend_from_slice(TIMES),
+            "" => out.extend_from_slice(TIMES.as_bytes()),
             tail => out.extend_from_slice(tail.as_bytes()),
         }
     }
@@ -354,8 +425,8 @@ fn special_tail(out: &mut Vec<u8>, metadata: &Pairs<'_>) {
     }
 }
 
-/// Source of snowflake instance ids of one home core: 41 bits of milliseconds, 10 of the core, 12 of a
-/// counter. A function of what it was asked before and when, so a simulation repeats itself.
+/// Source of snowflake instance ids of one home core: 41 bits of milliseconds, 10 of the core, 12
+/// of a counter. A function of what it was asked before and when, so a simulation repeats itself.
 #[derive(Debug, Clone)]
 pub struct Ids {
     core: u64,
@@ -373,7 +444,8 @@ impl Ids {
         Self { core: u64::from(core.0) % (1 << Self::CORE_BITS), last_ms: 0, sequence: 0 }
     }
 
-    /// The next id; never the same twice in a process. Beyond 4,096 a millisecond it borrows from the next.
+    /// The next id; never the same twice in a process. Beyond 4,096 a millisecond it borrows from
+    /// the next.
     pub fn next(&mut self, now: Now) -> u64 {
         let now_ms = now.unix_ms.saturating_sub(Self::EPOCH_MS);
         if now_ms > self.last_ms {

@@ -1,8 +1,8 @@
 //! The service names of one group in order, with pages by position.
 //!
-//! A page starts at a position, so the list must find its k-th name fast: names stand in blocks of at
-//! most 256, and finding a place walks the blocks' lengths. With 64,000 names that is about 375 of them,
-//! and a page costs well under 2 µs; at a million names it is still less than 10 µs.
+//! A page starts at a position, so the list must find its k-th name fast: names stand in blocks of
+//! at most 256, and finding a place walks the blocks' lengths. With 64,000 names that is about 375
+//! of them, and a page costs well under 2 µs; at a million names it is still less than 10 µs.
 
 use crate::key::ServiceKey;
 

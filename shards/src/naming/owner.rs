@@ -2,8 +2,9 @@
 //! namespaces whose names this core keeps.
 //!
 //! * One ask, one answer: [`OwnerState::handle`] returns it, so no path can forget it.
-//! * What is not an answer is state first: a dirty bit per (service, home core), a flag per name. Bits
-//!   become messages in [`OwnerState::drain`], when there is room; the latest state wins, none is lost.
+//! * What is not an answer is state first: a dirty bit per (service, home core), a flag per name.
+//!   Bits become messages in [`OwnerState::drain`], when there is room; the latest state wins, none
+//!   is lost.
 //! * Nothing here is done per subscriber, and nothing is encoded before somebody looks.
 
 use crate::effect::Effect;
@@ -72,7 +73,8 @@ pub struct OwnerState {
 }
 
 impl OwnerState {
-    /// `seed` makes hash tables unguessable; the same seed and the same asks give the same behaviour.
+    /// `seed` makes hash tables unguessable; the same seed and the same asks give the same
+    /// behaviour.
     pub fn new(core: Core, map: Map, seed: u64, rules: Rules) -> Self {
         let hasher = RandomState::with_seeds(seed, !seed, seed.rotate_left(32), 0x6e61_6372_6500);
         let cores = usize::from(map.cores);
@@ -236,13 +238,14 @@ impl OwnerState {
         }
     }
 
-    /// Emits `Tell::Changed`, `Tell::NameChanged` and `Ask::Named` that are due and have room, to the own
-    /// core as well (a shard serves those itself), at most [`CHANGES_PER_TURN_MAX`] of each per core.
-    /// True if something was left for want of room; what the bound left is only [`Self::pending`].
-    pub fn drain(&mut self, _now: Now, room: &mut Room, out: &mut Vec<Effect>) -> bool {
+    /// Emits `Tell::Changed`, `Tell::NameChanged` and `Ask::Named` that are due and have room, to
+    /// the own core as well (a shard serves those itself), at most [`CHANGES_PER_TURN_MAX`] of each
+    /// per core. True if something has to wait, for room or because its large list was built just
+    /// before; what the bound left is only [`Self::pending`].
+    pub fn drain(&mut self, now: Now, room: &mut Room, out: &mut Vec<Effect>) -> bool {
         let mut blocked = false;
         for core in 0..self.dirty.len() {
-            self.drain_changes(core, &mut room.tells[core], out);
+            blocked |= self.drain_changes(now, core, &mut room.tells[core], out);
             self.drain_names(core, &mut room.asks[core], out);
             blocked |= room.tells[core] == 0 && !self.dirty[core].is_empty();
             blocked |= room.asks[core] == 0 && !self.names[core].is_empty();
@@ -250,20 +253,35 @@ impl OwnerState {
         blocked | self.directory.drain(&mut room.tells, out)
     }
 
-    fn drain_changes(&mut self, core: usize, room: &mut usize, out: &mut Vec<Effect>) {
+    /// True if a service has to wait before its list is built again.
+    fn drain_changes(
+        &mut self,
+        now: Now,
+        core: usize,
+        room: &mut usize,
+        out: &mut Vec<Effect>,
+    ) -> bool {
         let home = Core(core as u16);
-        for _ in 0..CHANGES_PER_TURN_MAX.min(*room) {
-            let Some(id) = self.dirty[core].pop_front() else { return };
+        let mut paced = false;
+        for _ in 0..CHANGES_PER_TURN_MAX.min(*room).min(self.dirty[core].len()) {
+            let Some(id) = self.dirty[core].pop_front() else { break };
             let Some(service) = self.services.get(id) else { continue };
-            service.dirty.remove(home);
             if !service.interest.contains(home) {
+                service.dirty.remove(home);
                 continue;
             }
+            let view = service.view_to_push(now.tick_ms, showing(&self.rules, &self.hasher));
+            let Some(view) = view else {
+                self.dirty[core].push_back(id);
+                paced = true;
+                continue;
+            };
+            service.dirty.remove(home);
             *room -= 1;
-            let view = service.view(showing(&self.rules, &self.hasher));
             let tell = Tell::Changed { service: service.key.clone(), view };
             out.push(Effect::Tell { to: Home(home), tell });
         }
+        paced
     }
 
     fn drain_names(&mut self, core: usize, room: &mut usize, out: &mut Vec<Effect>) {
@@ -288,7 +306,8 @@ impl OwnerState {
         waits(&self.dirty) || waits(&self.names) || self.directory.pending()
     }
 
-    /// The cleaners, in bounded steps. To be called every 100 ms to 1 s; what it decides is drained.
+    /// The cleaners, in bounded steps. To be called every 100 ms to 1 s; what it decides is
+    /// drained.
     ///
     /// A service without publishers, 60 s after its last change, leaves the lists (`naming.md` 12);
     /// subscribers do not keep it listed, but they keep its record.
@@ -338,8 +357,8 @@ fn showing<'a>(rules: &Rules, hasher: &'a RandomState) -> Showing<'a> {
     Showing { cache_ms: rules.cache_ms, hasher }
 }
 
-/// The view of a service nobody publishes or subscribes to. Not kept: asking for names at random must
-/// cost nothing that lasts.
+/// The view of a service nobody publishes or subscribes to. Not kept: asking for names at random
+/// must cost nothing that lasts.
 fn nobody(key: &ServiceKey, revision: u64, showing: Showing<'_>) -> Arc<View> {
     let frame = Frame {
         service: key,

@@ -8,8 +8,8 @@ use std::collections::HashMap;
 /// Up to this many publishers, one is found by looking at all.
 const LINEAR_MAX: usize = 16;
 
-/// The publications of one service by connection, in the order of their first registration. One change
-/// costs the same with ten publishers and with ten thousand.
+/// The publications of one service by connection, in the order of their first registration. One
+/// change costs the same with ten publishers and with ten thousand.
 #[derive(Debug, Default)]
 pub struct Publishers {
     entries: Vec<Entry>,
@@ -79,7 +79,8 @@ impl Publishers {
         }
         let at = self.entries.len() as u32;
         if self.entries.len() == self.entries.capacity() {
-            // By a quarter, not double: a million services of ten must not carry six spare entries each.
+            // By a quarter, not double: a million services of ten must not carry six spare entries
+            // each.
             self.entries.reserve_exact((self.entries.len() / 4).max(2));
         }
         self.entries.push(Entry { conn, publication: Some(publication) });
@@ -177,7 +178,8 @@ mod tests {
                             Put::First
                         }
                     };
-                    prop_assert_eq!(publishers.put(conn(slot), publication(port), &hasher), expected);
+                    let put = publishers.put(conn(slot), publication(port), &hasher);
+                    prop_assert_eq!(put, expected);
                 }
                 prop_assert_eq!(publishers.live, model.len());
                 prop_assert!(publishers.entries.len() <= 2 * model.len() + 5);

@@ -1,6 +1,7 @@
 //! The table of services on their owner core: found by name, or by an id that queues may hold.
 
 use crate::key::ServiceKey;
+use crate::limits::{CHANGE_PACE_INSTANCES, CHANGE_PACE_MS_MAX};
 use crate::naming::cores::Cores;
 use crate::naming::publishers::Publishers;
 use crate::naming::view::{Bodies, Frame, View};
@@ -28,6 +29,8 @@ pub struct Service {
     pub revision: u64,
     /// When publishers last changed, by the tick clock, ms.
     pub changed_ms: u64,
+    /// Until then no list is built only to be pushed; see [`CHANGE_PACE_INSTANCES`].
+    paced_until_ms: u64,
     /// Made when somebody looks, dropped by the next change.
     view: Option<Arc<View>>,
     bodies: Option<Box<Bodies>>,
@@ -55,6 +58,7 @@ impl Service {
             dirty: Cores::default(),
             revision,
             changed_ms: 0,
+            paced_until_ms: 0,
             view: None,
             bodies: None,
             listed: false,
@@ -78,6 +82,19 @@ impl Service {
         let view = Arc::new(View::build(&frame, self.publishers.hosts()));
         self.view = Some(view.clone());
         view
+    }
+
+    /// The current view for home cores, unless building it now would follow too closely on the last
+    /// time: a list of 10,000 instances takes a millisecond, and they often all change at once.
+    pub fn view_to_push(&mut self, now_ms: u64, showing: Showing<'_>) -> Option<Arc<View>> {
+        if self.view.is_none() {
+            if now_ms < self.paced_until_ms {
+                return None;
+            }
+            let pause_ms = self.view(showing).len() / CHANGE_PACE_INSTANCES;
+            self.paced_until_ms = now_ms + (pause_ms as u64).min(CHANGE_PACE_MS_MAX);
+        }
+        Some(self.view(showing))
     }
 
     /// Filtered bodies of the current view.
@@ -176,7 +193,8 @@ impl Services {
         self.free.push(id.slot);
     }
 
-    /// A revision to show of a service that is not in the table; whoever makes it later starts above.
+    /// A revision to show of a service that is not in the table; whoever makes it later starts
+    /// above.
     pub fn absent_revision(&mut self, unix_ms: u64) -> u64 {
         self.floor = self.floor.max(unix_ms);
         self.floor

@@ -5,7 +5,7 @@
 
 use crate::key::ServiceKey;
 use crate::limits::{FILTERED_BODIES_MAX, VIEW_BYTES_MAX};
-use crate::naming::host::Host;
+use crate::naming::host::{Grouped, Host};
 use crate::naming::write;
 use ahash::RandomState;
 use bytes::Bytes;
@@ -75,7 +75,8 @@ const ENABLED: u32 = 1 << 30;
 
 // Sixteen bytes an instance beside its text.
 const _: () = assert!(size_of::<Shown>() == 16);
-// An instance is smaller than a message, so the last one that still begins below the bound ends in range.
+// An instance is smaller than a message, so the last one that still begins below the bound ends in
+// range.
 const _: () = assert!(VIEW_BYTES_MAX < u32::MAX as usize / 2);
 
 impl Shown {
@@ -104,7 +105,7 @@ pub struct Frame<'a> {
     pub hasher: &'a RandomState,
 }
 
-/// Up to this many instances, equal ones are found by comparing each with each.
+/// Up to this many instances or clusters, equal ones are found by comparing each with each.
 const COMPARED_MAX: usize = 8;
 
 impl View {
@@ -152,8 +153,8 @@ impl View {
         self.hosts.is_empty()
     }
 
-    /// The `ServiceInfo` JSON under a filter; shared when the filter shows what [`Filter::all`] shows,
-    /// else built.
+    /// The `ServiceInfo` JSON under a filter; shared when the filter shows what [`Filter::all`]
+    /// shows, else built.
     pub fn body(&self, filter: &Filter) -> Bytes {
         self.shared(filter).unwrap_or_else(|| self.build_body(filter, true))
     }
@@ -170,9 +171,10 @@ impl View {
     pub fn build_body(&self, filter: &Filter, enabled_only: bool) -> Bytes {
         let selected = self.select(filter, enabled_only);
         let protected = self.protects(&selected, filter.healthy_only);
-        let bytes: usize = selected.iter().map(|shown| shown.bytes as usize + 1).sum();
+        let bytes = selected.iter().map(|shown| shown.bytes as usize + 1).sum::<usize>();
         let clusters = filter.clusters.as_deref();
-        let mut out = Vec::with_capacity(bytes + frame_bytes(&self.service, clusters));
+        let frame = frame_bytes(&self.service, clusters, self.cache_ms, self.revision);
+        let mut out = Vec::with_capacity(bytes.saturating_sub(1) + frame);
         head(&mut out, &self.service, clusters, self.cache_ms);
         for (at, shown) in selected.iter().enumerate() {
             if at > 0 {
@@ -198,8 +200,8 @@ impl View {
         self.hosts.iter().filter(shows).copied().collect()
     }
 
-    /// Whether so few are healthy that all are to be shown healthy. Only with metadata; an empty list
-    /// never is. With `healthy_only` what is left is all healthy.
+    /// Whether so few are healthy that all are to be shown healthy. Only with metadata; an empty
+    /// list never is. With `healthy_only` what is left is all healthy.
     fn protects(&self, selected: &[Shown], healthy_only: bool) -> bool {
         let Some(metadata) = self.metadata else { return false };
         let healthy = selected.iter().filter(|shown| shown.healthy()).count();
@@ -222,22 +224,25 @@ impl View {
 
 /// A view's text as it grows.
 struct Writer<'a> {
-    service: &'a ServiceKey,
+    grouped: Grouped,
     text: Vec<u8>,
     shown: Vec<Shown>,
     clusters: Vec<Box<str>>,
-    /// Filled once there are more clusters than a look through the list is worth.
+    /// Of the clusters after the first few.
     index: HashMap<&'a str, u32, RandomState>,
 }
 
 impl<'a> Writer<'a> {
     fn new(frame: &Frame<'a>, hosts: &[&Host]) -> Self {
-        let bytes: usize = hosts.iter().map(|host| host.json_bytes(frame.service) + 1).sum();
-        let bytes = bytes.min(VIEW_BYTES_MAX) + frame_bytes(frame.service, None);
+        let grouped = Grouped::of(frame.service);
+        // One comma less than there are instances.
+        let bytes = hosts.iter().map(|host| host.json_bytes(&grouped) + 1).sum::<usize>();
+        let bytes = bytes.saturating_sub(1).min(VIEW_BYTES_MAX)
+            + frame_bytes(frame.service, Some(""), frame.cache_ms, frame.revision);
         let mut text = Vec::with_capacity(bytes);
         head(&mut text, frame.service, Some(""), frame.cache_ms);
         Self {
-            service: frame.service,
+            grouped,
             text,
             shown: Vec::with_capacity(hosts.len()),
             clusters: Vec::new(),
@@ -254,7 +259,7 @@ impl<'a> Writer<'a> {
             self.text.push(b',');
         }
         let start = self.text.len();
-        let healthy_at = host.write(self.service, &mut self.text);
+        let healthy_at = host.write(&self.grouped, &mut self.text);
         let cluster = self.cluster(host.cluster());
         let healthy = if host.healthy() { HEALTHY } else { 0 };
         let enabled = if host.enabled() { ENABLED } else { 0 };
@@ -267,11 +272,15 @@ impl<'a> Writer<'a> {
     }
 
     fn cluster(&mut self, name: &'a str) -> u32 {
-        // Nearly always one cluster: the last one looked for.
-        if self.clusters.len() == 1 && *self.clusters[0] == *name {
-            return 0;
+        let known = &self.clusters[..self.clusters.len().min(COMPARED_MAX)];
+        if let Some(at) = known.iter().position(|known| **known == *name) {
+            return at as u32;
         }
         let next = self.clusters.len() as u32;
+        if self.clusters.len() < COMPARED_MAX {
+            self.clusters.push(name.into());
+            return next;
+        }
         let index = *self.index.entry(name).or_insert(next);
         if index == next {
             self.clusters.push(name.into());
@@ -303,9 +312,26 @@ fn tail(out: &mut Vec<u8>, revision: u64, protected: bool) {
     out.extend_from_slice(b",\"valid\":true}");
 }
 
-/// What head and tail take, about.
-fn frame_bytes(service: &ServiceKey, clusters: Option<&str>) -> usize {
-    190 + service.grouped().len() + clusters.map_or(0, str::len)
+/// What head and tail take, exactly, unless a name is escaped or protection is on.
+fn frame_bytes(
+    service: &ServiceKey,
+    clusters: Option<&str>,
+    cache_ms: u64,
+    revision: u64,
+) -> usize {
+    const FIXED: usize = concat!(
+        r#"{"name":"","groupName":"","cacheMillis":,"hosts":[],"lastRefTime":,"checksum":"","#,
+        r#""allIps":false,"reachProtectionThreshold":false,"valid":true}"#
+    )
+    .len();
+    let digits = |number| write::Digits::of(number).as_str().len();
+    let clusters = clusters.map_or(0, |clusters| r#","clusters":"""#.len() + clusters.len());
+    FIXED
+        + service.service().len()
+        + service.group().len()
+        + clusters
+        + digits(cache_ms)
+        + digits(revision)
 }
 
 /// The hosts without repetitions, first ones kept.
@@ -320,8 +346,8 @@ fn distinct<'h>(hosts: Vec<&'h Host>, hasher: &RandomState) -> Vec<&'h Host> {
     hosts.into_iter().filter(|host| seen.insert(*host)).collect()
 }
 
-/// Filtered bodies of **one** service, kept by whoever answers with them often; on any core.
-/// Holds at most [`FILTERED_BODIES_MAX`] of the newest revision it saw; beyond that each use builds.
+/// Filtered bodies of **one** service, kept by whoever answers with them often; on any core. Holds
+/// at most [`FILTERED_BODIES_MAX`] of the newest revision it saw; beyond that each use builds.
 #[derive(Debug, Default)]
 pub struct Bodies {
     revision: u64,

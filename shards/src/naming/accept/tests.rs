@@ -317,3 +317,120 @@ fn without_the_check_lengths_still_have_bounds() {
     let request = register(Instance { port: i64::MAX, ..address() });
     assert!(instance(&request, &off(), NOW, &mut ids()).is_err());
 }
+
+mod anything {
+    use super::*;
+    use crate::naming::view::{Frame, View};
+    use ahash::RandomState;
+    use proptest::option::of;
+    use proptest::prelude::*;
+
+    fn text() -> impl Strategy<Value = Option<String>> {
+        of(prop_oneof!["[a-z@.,# -]{0,12}", "\\PC{0,20}", "[\\x00-\\x7f]{0,8}"])
+    }
+
+    fn shared(text: &Option<String>) -> Option<Text<'_>> {
+        text.as_deref().map(Into::into)
+    }
+
+    prop_compose! {
+        fn some_instance()(
+            id in text(), ip in text(), cluster in text(), service in text(),
+            port in -70_000i64..70_000, weight in proptest::num::f64::ANY,
+            healthy in any::<bool>(), enabled in any::<bool>(),
+            pairs in proptest::collection::btree_map("\\PC{0,9}", "\\PC{0,9}", 0..5),
+        ) -> (Instance<'static>, [Option<String>; 4]) {
+            let own = |text: &Option<String>| text.clone().map(Text::from);
+            let pairs = pairs.into_iter().map(|(key, value)| (key.into(), value.into()));
+            let instance = Instance {
+                instance_id: own(&id),
+                ip: own(&ip),
+                port,
+                weight,
+                healthy,
+                enabled,
+                ephemeral: true,
+                cluster_name: own(&cluster),
+                service_name: own(&service),
+                metadata: nacre_proto::text::Pairs(pairs.collect()),
+            };
+            (instance, [id, ip, cluster, service])
+        }
+    }
+
+    proptest! {
+        /// Nothing a client sends panics; what is accepted is shown as it was sent, in valid JSON.
+        #[test]
+        fn is_refused_or_shown(
+            (instance, [id, ip, cluster, _]) in some_instance(),
+            names in (text(), text(), text()),
+            check in any::<bool>(),
+        ) {
+            let request = BatchInstanceRequest {
+                namespace: shared(&names.0),
+                group_name: shared(&names.1),
+                service_name: shared(&names.2),
+                operation: Some("batchRegisterInstance".into()),
+                instances: Some(vec![instance.clone()]),
+            };
+            let rules = Rules { param_check: check, ..Rules::default() };
+            let Ok((service, publication)) = batch(&request, &rules, NOW, &mut ids()) else {
+                return Ok(());
+            };
+            let hasher = RandomState::with_seeds(1, 2, 3, 4);
+            let frame = Frame {
+                service: &service, revision: 1, cache_ms: 1, metadata: None, hasher: &hasher,
+            };
+            let view = View::build(&frame, publication.hosts().iter());
+            let info: Value = serde_json::from_slice(&view.build_body(&Filter::all(), false))?;
+            prop_assert_eq!(info["name"].as_str(), Some(service.service()));
+            let host = &info["hosts"][0];
+            prop_assert_eq!(host["ip"].as_str(), ip.as_deref());
+            prop_assert_eq!(host["port"].as_i64(), Some(instance.port));
+            prop_assert_eq!(host["healthy"].as_bool(), Some(instance.healthy));
+            prop_assert_eq!(host["enabled"].as_bool(), Some(instance.enabled));
+            if let Some(id) = id.filter(|id| !id.is_empty()) {
+                prop_assert_eq!(host["instanceId"].as_str(), Some(id.as_str()));
+            }
+            let cluster = cluster.filter(|cluster| !is_blank(cluster));
+            let cluster = cluster.as_deref().unwrap_or("DEFAULT");
+            prop_assert_eq!(host["clusterName"].as_str(), Some(cluster));
+            prop_assert_eq!(host["metadata"].as_object().unwrap().len(), instance.metadata.len());
+            for (key, value) in instance.metadata.iter() {
+                prop_assert_eq!(host["metadata"][key].as_str(), Some(value));
+            }
+            if instance.weight.is_finite() {
+                // serde_json reads the last digit loosely.
+                let shown = host["weight"].as_f64().unwrap();
+                prop_assert!((shown - instance.weight).abs() <= instance.weight.abs() * 1e-14);
+            }
+        }
+
+        /// The same for requests that keep nothing.
+        #[test]
+        fn names_of_any_kind_do_not_panic(
+            names in (text(), text(), text()), clusters in text(), pattern in text(),
+        ) {
+            for param_check in [true, false] {
+                let rules = Rules { param_check, ..Rules::default() };
+                let _ = query(&ServiceQueryRequest {
+                    namespace: shared(&names.0),
+                    group_name: shared(&names.1),
+                    service_name: shared(&names.2),
+                    cluster: shared(&clusters),
+                    ..ServiceQueryRequest::default()
+                }, &rules);
+                let _ = list(&ServiceListRequest {
+                    namespace: shared(&names.0),
+                    group_name: shared(&names.1),
+                    ..ServiceListRequest::default()
+                }, &rules);
+                let _ = fuzzy(&FuzzyWatchRequest {
+                    group_key_pattern: shared(&pattern),
+                    watch_type: Some("WATCH".into()),
+                    ..FuzzyWatchRequest::default()
+                }, &rules);
+            }
+        }
+    }
+}

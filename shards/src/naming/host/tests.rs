@@ -13,7 +13,7 @@ fn host(instance: &Instance<'_>) -> Host {
 
 fn text(host: &Host) -> String {
     let mut out = Vec::new();
-    let at = host.write(&service(), &mut out);
+    let at = host.write(&Grouped::of(&service()), &mut out);
     let flag = if host.healthy() { "true," } else { "false," };
     assert!(out[at..].starts_with(flag.as_bytes()), "healthy stands where it was said to");
     String::from_utf8(out).unwrap()
@@ -142,12 +142,31 @@ fn wild_values_stay_valid_json() {
 }
 
 #[test]
-fn the_reserved_hint_is_close() {
-    let metadata = [("zone", "a"), ("version", "1")].into_iter().collect();
-    for instance in [plain(), Instance { metadata, ..plain() }] {
+fn a_usual_host_is_exactly_as_long_as_said() {
+    let metadata: Pairs = [("zone", "a"), ("version", "1")].into_iter().collect();
+    let reserved = [("preserved.heart.beat.interval", "100")].into_iter().collect();
+    let usual = [
+        plain(),
+        Instance { metadata, ..plain() },
+        Instance { metadata: reserved, ..plain() },
+        Instance { cluster_name: Some("".into()), ..plain() },
+        Instance { cluster_name: Some("DEFAULT".into()), ..plain() },
+        Instance { instance_id: Some("own".into()), ..plain() },
+        Instance { port: 0, ..plain() },
+    ];
+    for instance in usual {
         let host = host(&instance);
-        let (hint, written) = (host.json_bytes(&service()), text(&host).len());
-        assert!(hint >= written && hint <= written + 64, "{hint} for {written}");
+        assert_eq!(host.json_bytes(&Grouped::of(&service())), text(&host).len(), "{instance:?}");
+    }
+    let unusual = [
+        Instance { weight: -1.0 / 3.0, ..plain() },
+        Instance { healthy: false, enabled: false, ..plain() },
+        Instance { cluster_name: Some("c".into()), ..plain() },
+        Instance { ip: None, port: -1, ..plain() },
+    ];
+    for instance in unusual {
+        let host = host(&instance);
+        assert!(host.json_bytes(&Grouped::of(&service())) >= text(&host).len(), "{instance:?}");
     }
 }
 

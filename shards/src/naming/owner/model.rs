@@ -1,5 +1,5 @@
-//! The owner against a naive model: random asks, room that comes and goes, a clock that stands still,
-//! jumps and is cleaned by. What every home core was last told must be what is published.
+//! The owner against a naive model: random asks, room that comes and goes, a clock that stands
+//! still, jumps and is cleaned by. What every home core was last told must be what is published.
 
 use super::*;
 use crate::key::ConnKey;

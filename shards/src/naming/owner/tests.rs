@@ -94,12 +94,11 @@ fn subscribed(tell: Tell) -> Arc<View> {
     }
 }
 
-/// Everything that is due, as (core, service, revision) and the names told.
-fn drained(
-    state: &mut OwnerState,
-    now: Now,
-    room: &mut Room,
-) -> (Vec<(u16, String, Arc<View>)>, Vec<Ask>) {
+/// (core, service, view)
+type Change = (u16, String, Arc<View>);
+
+/// Everything that is due: changes, and the names told.
+fn drained(state: &mut OwnerState, now: Now, room: &mut Room) -> (Vec<Change>, Vec<Ask>) {
     let (mut changes, mut asks, mut out) = (vec![], vec![], vec![]);
     state.drain(now, room, &mut out);
     for effect in out {
@@ -265,6 +264,41 @@ fn a_turn_is_bounded_also_with_room() {
     state.drain(at(1), &mut all(), &mut out);
     assert_eq!(out.len(), 2 * keys.len());
     assert!(!state.pending());
+}
+
+/// However often a large service changes, its list is not built for every change.
+#[test]
+fn large_lists_are_paced() {
+    let mut state = state();
+    let (large, small) = (service(1), service(2));
+    for key in [&large, &small] {
+        for home in [1, 2] {
+            state.handle(at(1), Core(home), subscribe(waiter(home, 1), key));
+        }
+    }
+    let ips: Vec<String> =
+        (0..3 * crate::limits::CHANGE_PACE_INSTANCES).map(|n| n.to_string()).collect();
+    let ips: Vec<&str> = ips.iter().map(String::as_str).collect();
+    state.handle(at(1), Core(1), publish(waiter(1, 2), &large, batch(&large, &ips)));
+    assert_eq!(drained(&mut state, at(1), &mut all()).0.len(), 2, "the first leaves at once");
+    for tick in [1, 3] {
+        for (key, slot) in [(&large, 3), (&small, 3)] {
+            let ask = publish(waiter(1, slot), key, one(key, &format!("new-{tick}")));
+            state.handle(at(tick), Core(1), ask);
+        }
+        let (changes, _) = drained(&mut state, at(tick), &mut all());
+        let names: Vec<&str> = changes.iter().map(|change| &*change.1).collect();
+        assert_eq!(names, [small.service(), small.service()], "a small one need not wait");
+        assert!(state.drain(at(tick), &mut all(), &mut vec![]), "it says that it waits");
+    }
+    let (changes, _) = drained(&mut state, at(4), &mut all());
+    assert_eq!(changes.len(), 2);
+    assert!(view_ips(&changes[0].2).contains(&"new-3".to_owned()), "the latest state");
+    assert!(!state.pending());
+    // A list somebody asked for is there anyway.
+    state.handle(at(4), Core(1), publish(waiter(1, 3), &large, one(&large, "newer")));
+    assert!(queried(&mut state, at(4), &large).0.contains(&"newer".to_owned()));
+    assert_eq!(drained(&mut state, at(4), &mut all()).0.len(), 2);
 }
 
 #[test]

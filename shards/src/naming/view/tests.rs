@@ -92,6 +92,21 @@ fn clusters_are_echoed_as_they_were_sent() {
     }
 }
 
+/// So that a view is allocated once and holds no spare bytes.
+#[test]
+fn what_is_reserved_is_used_up() {
+    let sketches =
+        [("1", "DEFAULT", true, true), ("22", "", true, true), ("3", "DEFAULT", true, true)];
+    for count in 0..=3 {
+        let view = view_of(&sketches[..count], None);
+        let grouped = Grouped::of(&service());
+        let hosts = sketches[..count].iter().copied().map(host);
+        let hosts: usize = hosts.map(|host| host.json_bytes(&grouped) + 1).sum();
+        let frame = frame_bytes(&service(), Some(""), 10_000, 1_795_264_929_711);
+        assert_eq!(hosts.saturating_sub(1) + frame, view.text.len());
+    }
+}
+
 const MIXED: [Sketch; 5] = [
     ("1", "DEFAULT", true, true),
     ("2", "a", false, true),
@@ -129,10 +144,12 @@ fn selection_follows_clusters_health_and_enabled() {
 /// `naming.md` 5.2 and 17: thresholds 0, 0.5, 1 with and without `healthyOnly`.
 #[test]
 fn protection_needs_metadata_and_too_few_healthy() {
-    let two: &[Sketch] = &[("1", "DEFAULT", true, true), ("2", "DEFAULT", false, true)];
-    let none: &[Sketch] = &[("1", "DEFAULT", false, true), ("2", "DEFAULT", false, true)];
-    let all: &[Sketch] = &[("1", "DEFAULT", true, true), ("2", "DEFAULT", true, true)];
-    let table: &[(&[Sketch], Option<f32>, bool, &[&str], bool)] = &[
+    let two: &'static [Sketch] = &[("1", "DEFAULT", true, true), ("2", "DEFAULT", false, true)];
+    let none: &'static [Sketch] = &[("1", "DEFAULT", false, true), ("2", "DEFAULT", false, true)];
+    let all: &'static [Sketch] = &[("1", "DEFAULT", true, true), ("2", "DEFAULT", true, true)];
+    /// Instances, threshold, healthy only; the ips shown, and whether protection is on.
+    type Row = (&'static [Sketch], Option<f32>, bool, &'static [&'static str], bool);
+    let table: &[Row] = &[
         (two, None, false, &["1", "!2"], false),
         (none, None, false, &["!1", "!2"], false),
         (two, Some(0.0), false, &["1", "!2"], false),
@@ -171,6 +188,20 @@ fn protection_counts_the_selected_clusters_only() {
 }
 
 #[test]
+fn any_number_of_clusters_is_told_apart() {
+    let names: Vec<&'static str> = (0..30).map(|n| &*String::leak(format!("c{n}"))).collect();
+    let sketches: Vec<Sketch> =
+        (0..90).map(|n| (names[n / 3], names[n % 30], true, true)).collect();
+    let view = view_of(&sketches, None);
+    assert_eq!(view.clusters.len(), 30);
+    for name in &names {
+        let expected = sketches.iter().filter(|sketch| sketch.1 == *name).map(|sketch| sketch.0);
+        let body = view.body(&filter(Some(name), false));
+        assert_eq!(shown(&body).0, expected.collect::<Vec<_>>());
+    }
+}
+
+#[test]
 fn equal_instances_are_shown_once() {
     let few = [MIXED[0], MIXED[1], MIXED[0]];
     assert_eq!(shown(&view_of(&few, None).body(&Filter::all())).0, ["1", "!2"]);
@@ -200,7 +231,10 @@ proptest! {
     /// Whatever is published and asked for: valid JSON, and what the rule says, told naively.
     #[test]
     fn any_selection_is_what_the_rule_says(
-        picks in proptest::collection::vec((0usize..40, 0usize..3, any::<bool>(), any::<bool>()), 0..30),
+        picks in proptest::collection::vec(
+            (0usize..40, 0usize..3, any::<bool>(), any::<bool>()),
+            0..30,
+        ),
         wanted in proptest::option::of("[abc, ]{0,6}"),
         healthy_only in any::<bool>(),
     ) {

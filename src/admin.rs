@@ -1,0 +1,10 @@
+//! How a node is seen from outside: metrics, health, log.
+
+pub mod counter;
+pub mod exposition;
+pub mod health;
+pub mod log;
+pub mod metrics;
+pub mod open;
+pub mod process;
+pub mod request;

@@ -1,0 +1,192 @@
+//! The list of counters and gauges: the name each has outside, once.
+
+/// How one counter or gauge is called in the exposition.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    /// Without the `_total` that counters get.
+    pub family: &'static str,
+    pub labels: &'static [(&'static str, &'static str)],
+    pub help: &'static str,
+}
+
+macro_rules! entries {
+    (
+        $(#[$doc:meta])* $kind:ident:
+        $($family:literal, $help:literal { $($id:ident [$($key:literal = $value:literal),*]),* $(,)? })*
+    ) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[repr(usize)]
+        pub enum $kind { $($( #[doc = $help] $id, )*)* }
+
+        impl $kind {
+            /// All, in the order of their discriminants; those of one family stand together.
+            pub const ALL: &[$kind] = &[$($( $kind::$id, )*)*];
+            /// How many there are.
+            pub const COUNT: usize = Self::ALL.len();
+            const ENTRIES: [Entry; Self::COUNT] = [$($( Entry {
+                family: $family,
+                labels: &[$(($key, $value)),*],
+                help: $help,
+            }, )*)*];
+
+            /// How it is called outside.
+            pub const fn entry(self) -> Entry {
+                Self::ENTRIES[self as usize]
+            }
+        }
+    };
+}
+
+entries! {
+    /// What only grows.
+    Counter:
+    "nacre_connections_accepted", "gRPC connections accepted" { Accepted [] }
+    "nacre_connections_refused", "gRPC connections closed as soon as they were accepted, by reason" {
+        RefusedLimit ["reason" = "limit"],
+        RefusedTable ["reason" = "table_full"],
+        RefusedKernel ["reason" = "kernel"],
+    }
+    "nacre_connections_closed", "gRPC connections closed, by reason" {
+        ClosedPeer ["reason" = "peer_closed"],
+        ClosedReset ["reason" = "peer_reset"],
+        ClosedTimedOut ["reason" = "network_timeout"],
+        ClosedBacklog ["reason" = "backlog_full"],
+        ClosedFailed ["reason" = "kernel_failed"],
+        ClosedProtocol ["reason" = "protocol"],
+        ClosedEjected ["reason" = "ejected"],
+        ClosedNeverSetUp ["reason" = "never_set_up"],
+        ClosedStarting ["reason" = "starting"],
+        ClosedTooSlow ["reason" = "too_slow"],
+        ClosedStopping ["reason" = "stopping"],
+    }
+    "nacre_limit_reached", "Times a limit was reached and its answer given, by limit" {
+        LimitConnections ["limit" = "connections"],
+        LimitSubscriptions ["limit" = "subscriptions_per_connection"],
+        LimitPublications ["limit" = "publications_per_connection"],
+        LimitFuzzyWatches ["limit" = "fuzzy_watches_per_connection"],
+        LimitFuzzyPatterns ["limit" = "fuzzy_patterns"],
+        LimitFuzzyMatches ["limit" = "fuzzy_matches"],
+        LimitAsks ["limit" = "asks_under_way"],
+        LimitDelayed ["limit" = "delayed_answers"],
+        LimitMessage ["limit" = "message_bytes"],
+        LimitRequestBytes ["limit" = "request_bytes"],
+        LimitStreams ["limit" = "streams"],
+        LimitHeaderList ["limit" = "header_list"],
+        LimitMetadata ["limit" = "metadata"],
+        LimitFilteredBodies ["limit" = "filtered_bodies"],
+        LimitSendBytes ["limit" = "send_bytes"],
+    }
+    "nacre_refusals", "Requests refused, by class" {
+        RefusedUnregistered ["class" = "unregistered_connection"],
+        RefusedNoHandler ["class" = "no_handler"],
+        RefusedParameter ["class" = "parameter"],
+        RefusedMalformed ["class" = "malformed"],
+        RefusedClusterOnly ["class" = "cluster_only"],
+        RefusedStopping ["class" = "stopping"],
+        RefusedMethod ["class" = "unknown_method"],
+        RefusedCompression ["class" = "compression"],
+        RefusedDeadline ["class" = "deadline"],
+    }
+    "nacre_pushes", "Pushes by outcome" {
+        PushSent ["outcome" = "sent"],
+        PushAcknowledged ["outcome" = "acknowledged"],
+        PushFailed ["outcome" = "failed"],
+        PushEmpty ["outcome" = "empty"],
+    }
+    "nacre_client_detections", "Silent clients asked whether they are there" { Detections [] }
+    "nacre_http2_streams", "HTTP/2 streams by what became of them" {
+        StreamsOpened ["event" = "opened"],
+        StreamsRefused ["event" = "refused"],
+        StreamsResetByPeer ["event" = "reset_by_peer"],
+        StreamsResetByUs ["event" = "reset_by_us"],
+    }
+    "nacre_http2_late_frames", "Frames for streams already gone" { LateFrames [] }
+    "nacre_received_bytes", "Bytes received on the gRPC port" { ReceivedBytes [] }
+    "nacre_sent_bytes", "Bytes sent on the gRPC port" { SentBytes [] }
+    "nacre_receives", "Chunks received on the gRPC port" { Receives [] }
+    "nacre_sends", "Sends finished on the gRPC port" { Sends [] }
+    "nacre_receive_buffers_short", "Receives that found no free buffer and were armed again" {
+        ReceiveBuffersShort []
+    }
+    "nacre_quick_acks", "Immediate acknowledgements, by outcome" {
+        QuickAcks ["outcome" = "asked"],
+        QuickAcksRefused ["outcome" = "refused"],
+    }
+    "nacre_ring_enters", "System calls made to io_uring" { Enters [] }
+    "nacre_ring_completions", "Completions those brought" { Completions [] }
+    "nacre_mesh_messages", "Messages to other cores, by lane" {
+        MeshAsks ["lane" = "ask"],
+        MeshTells ["lane" = "tell"],
+    }
+    "nacre_mesh_lane_full", "Messages that found a full lane and were held back, by lane" {
+        MeshAskFull ["lane" = "ask"],
+        MeshTellFull ["lane" = "tell"],
+    }
+    "nacre_mesh_wakes", "Sleeping cores woken by this one" { MeshWakes [] }
+    "nacre_core_turns", "Turns of the core's loop" { Turns [] }
+    "nacre_core_sleeps", "Times the core slept for want of work" { Sleeps [] }
+    "nacre_core_stalls", "Turns that came more than a second late" { Stalls [] }
+    "nacre_http_connections_accepted", "HTTP/1 connections accepted" { HttpAccepted [] }
+    "nacre_http_connections_closed", "HTTP/1 connections closed by us, by reason" {
+        HttpRefused ["reason" = "limit"],
+        HttpSlowHead ["reason" = "slow_head"],
+        HttpSlowAnswer ["reason" = "slow_answer"],
+        HttpIdle ["reason" = "idle"],
+        HttpHeadBytes ["reason" = "head_bytes"],
+        HttpBroken ["reason" = "broken"],
+    }
+    "nacre_http_accept_errors", "Accepts the kernel refused on the HTTP port" { HttpAcceptErrors [] }
+    "nacre_http_requests", "HTTP/1 requests" { HttpRequests [] }
+}
+
+entries! {
+    /// What goes up and down; each core sets its own share, a scrape adds them up.
+    Gauge:
+    "nacre_connections", "gRPC connections open, set up or not, by the module their client named" {
+        ConnectionsNaming ["module" = "naming"],
+        ConnectionsConfig ["module" = "config"],
+        ConnectionsAi ["module" = "ai"],
+        ConnectionsLock ["module" = "lock"],
+        ConnectionsOther ["module" = "other"],
+        ConnectionsUnset ["module" = ""],
+    }
+    "nacre_services", "Services listed" { Services [] }
+    "nacre_instances", "Instances published" { Instances [] }
+    "nacre_publishers", "Clients that publish" { Publishers [] }
+    "nacre_subscribers", "Subscriptions" { Subscribers [] }
+    "nacre_fuzzy_watches", "Fuzzy watches" { FuzzyWatches [] }
+    "nacre_pushes_pending", "Subscriptions with a newer state than was sent or acknowledged" {
+        PushesPending []
+    }
+    "nacre_asks_under_way", "Requests to other cores not yet answered" { AsksUnderWay [] }
+    "nacre_send_backlog_bytes", "Bytes waiting to be read by clients" { SendBacklogBytes [] }
+    "nacre_http_connections", "HTTP/1 connections open" { HttpConnections [] }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    fn check(entries: &[Entry], counters: bool) {
+        let mut series = HashSet::new();
+        let mut families = HashSet::new();
+        let mut last = "";
+        for entry in entries {
+            assert!(series.insert((entry.family, entry.labels)), "{entry:?} twice");
+            assert!(entry.family == last || families.insert(entry.family), "{entry:?} apart");
+            assert!(!counters || !entry.family.ends_with("_total"), "{entry:?}");
+            last = entry.family;
+        }
+    }
+
+    #[test]
+    fn names_are_unique_and_families_stand_together() {
+        check(&Counter::ENTRIES, true);
+        check(&Gauge::ENTRIES, false);
+        for (at, counter) in Counter::ALL.iter().enumerate() {
+            assert_eq!(*counter as usize, at);
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! From the command line to running cores, and back: settings, what the host offers, data, signals.
+//!
+//! Runs on the main thread, before any core exists and after the last one ended.
+
+#![allow(unsafe_code)]
+
+pub mod command;
+pub mod data;
+pub mod host;
+pub mod keys;
+pub mod placeholder;
+pub mod probe;
+pub mod properties;
+pub mod run;
+pub mod settings;
+pub mod signals;
+pub mod source;
+pub mod start;
+pub mod stop;

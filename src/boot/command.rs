@@ -1,0 +1,183 @@
+//! The command line: a few flags, each the short form of a key, and `-D` for all others.
+
+use crate::boot::keys;
+use clap::Parser;
+use std::path::PathBuf;
+
+/// What may be typed. See [`crate::boot::start::settings`] for what becomes of it.
+#[derive(Debug, Parser)]
+#[command(
+    name = "nacre",
+    version,
+    about = "A service registry that speaks the Nacos wire.",
+    long_about = "A service registry that speaks the Nacos wire.\n\n\
+        Without arguments: one node for this machine alone, HTTP on 127.0.0.1:8848, gRPC on \
+        127.0.0.1:9848, data in ./data, all CPUs.",
+    after_help = "--help tells more: examples, every key, exit codes.",
+    after_long_help = long_help()
+)]
+pub struct Command {
+    /// Address to listen on, or several separated by commas (server.address)
+    #[arg(long, value_name = "ADDRESS")]
+    pub host: Option<String>,
+
+    /// HTTP port; gRPC listens on this + 1000 (nacos.server.main.port)
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<String>,
+
+    /// Directory where everything is kept (nacre.data)
+    #[arg(long, value_name = "DIRECTORY")]
+    pub data: Option<String>,
+
+    /// CPUs to run on, one thread each, such as 0,1 or 0-3 (nacre.cores)
+    #[arg(long, value_name = "CPUS")]
+    pub cores: Option<String>,
+
+    /// Properties file; DATA/conf/application.properties when absent and there is one
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Any key; wins over environment and file
+    #[arg(short = 'D', value_name = "KEY=VALUE", value_parser = key_value)]
+    pub define: Vec<(String, String)>,
+}
+
+impl Command {
+    /// Key, value and how it was typed. `-D` comes first, so that within this source the flag with a
+    /// name of its own wins.
+    pub fn flags(&self) -> Vec<(String, String, String)> {
+        let mut flags: Vec<_> = self
+            .define
+            .iter()
+            .map(|(key, value)| (key.clone(), value.clone(), format!("-D {key}")))
+            .collect();
+        for (value, key, text) in [
+            (&self.host, &keys::ADDRESS, "--host"),
+            (&self.port, &keys::PORT, "--port"),
+            (&self.data, &keys::DATA, "--data"),
+            (&self.cores, &keys::CORES, "--cores"),
+        ] {
+            if let Some(value) = value {
+                flags.push((key.name.to_owned(), value.clone(), text.to_owned()));
+            }
+        }
+        flags
+    }
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => {
+            Ok((key.trim().to_owned(), value.to_owned()))
+        }
+        _ => Err("write KEY=VALUE, such as -D nacre.connection.idle-ms=30000".to_owned()),
+    }
+}
+
+/// Written from the table of keys, so it tells of nothing that does not work.
+fn long_help() -> String {
+    let mut help = String::from(EXAMPLES);
+    help.push_str("\nKeys (file, then environment, then command line; later wins):\n");
+    for key in keys::USED {
+        help.push_str("  ");
+        help.push_str(key.name);
+        if !key.default.is_empty() {
+            help.push_str(" = ");
+            help.push_str(key.default);
+        }
+        help.push_str("\n      ");
+        help.push_str(key.help);
+        help.push_str(" (");
+        help.push_str(&key.shape.allowed());
+        help.push_str(")\n");
+    }
+    help.push_str(SOURCES);
+    help.push_str(EXIT_CODES);
+    help
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  nacre
+      Try it: clients of this machine connect to 127.0.0.1:8848.
+  nacre --host 0.0.0.0 -D nacos.core.auth.enabled=false
+      Serve other machines. There is no authentication yet, so it must be spelled out that none
+      is wanted: do this only where the network itself keeps strangers out.
+  nacre --cores 0,1 --data /var/lib/nacre
+      Two cores, a data directory of its own.
+  nacre --config /opt/nacos/conf/application.properties
+      Start with the file of an existing Nacos. What it asks for and is not built yet is told.
+  NACOS_SERVER_MAIN_PORT=8849 nacre -D nacre.log=info
+      Any key from the environment, any key from the command line.
+";
+
+const SOURCES: &str = "
+In the environment a key may be written exactly, or in upper case with underscores for dots and
+dashes: nacos.server.main.port is NACOS_SERVER_MAIN_PORT. Values may hold ${NAME:default}.
+Other keys of Nacos are understood and ignored while the module they belong to is not built;
+keys nobody knows are listed in one warning.
+";
+
+const EXIT_CODES: &str = "
+Exit codes:
+  0  stopped in order
+  1  failed while running; the log says why
+  2  the command line is not understood
+  3  a setting cannot work: key, value, where it came from and what is allowed are printed
+  4  the machine lacks something (kernel, io_uring, limits): what, and the remedy, are printed
+  5  the data directory cannot be used, or another process uses it
+  6  an address cannot be listened on, or another process listens there
+
+SIGTERM or SIGINT (Ctrl-C) stops in order: clients are told to go, at most nacre.stop.drain-ms
+passes, exit code 0. A second one stops at once.
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn flags(arguments: &[&str]) -> Vec<(String, String, String)> {
+        let all = std::iter::once(&"nacre").chain(arguments);
+        Command::try_parse_from(all).unwrap().flags()
+    }
+
+    fn flag(key: &str, value: &str, text: &str) -> (String, String, String) {
+        (key.to_owned(), value.to_owned(), text.to_owned())
+    }
+
+    #[test]
+    fn flags_are_keys() {
+        assert_eq!(flags(&[]), []);
+        assert_eq!(
+            flags(&["--port", "1", "-D", "a=b=c", "-Dx=", "--host", "::1", "--cores", "0,1"]),
+            [
+                flag("a", "b=c", "-D a"),
+                flag("x", "", "-D x"),
+                flag("server.address", "::1", "--host"),
+                flag("nacos.server.main.port", "1", "--port"),
+                flag("nacre.cores", "0,1", "--cores"),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_not_understood() {
+        for arguments in [&["-D", "novalue"][..], &["-D", "=x"], &["--prot", "1"], &["serve"]] {
+            let all = std::iter::once(&"nacre").chain(arguments);
+            assert!(Command::try_parse_from(all).is_err(), "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn help_names_every_key_and_every_exit_code() {
+        Command::command().debug_assert();
+        let help = Command::command().render_long_help().to_string();
+        for key in keys::USED {
+            assert!(help.contains(key.name), "{}", key.name);
+        }
+        for part in ["Examples:", "Exit codes:", "0.0.0.0 -D nacos.core.auth.enabled=false"] {
+            assert!(help.contains(part), "{part}");
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The data directory and the lock that keeps a second process out of it.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Only the server's own user may look in: what is registered is nobody else's business.
+const DIRECTORY_MODE: u32 = 0o700;
+
+/// The lock's file in the data directory.
+pub const LOCK_FILE: &str = "nacre.lock";
+
+/// Bytes of the lock file that are read: a process id.
+const HOLDER_BYTES_MAX: u64 = 32;
+
+/// The data directory, held by this process until dropped or until the process ends, however it ends.
+#[derive(Debug)]
+pub struct DataDirectory {
+    path: PathBuf,
+    // The kernel drops the lock with the last descriptor, also after kill -9.
+    _lock: File,
+}
+
+/// Why the directory cannot be used, as a sentence with its remedy.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Unusable(pub String);
+
+impl DataDirectory {
+    /// Creates the directory where it is missing and takes its lock.
+    ///
+    /// # Errors
+    /// It cannot be created or written, or another process holds it; then its id is named.
+    pub fn open(path: &Path) -> Result<DataDirectory, Unusable> {
+        let unusable = |what: &str, error: io::Error| {
+            let shown = path.display();
+            Unusable(format!("data directory {shown}: {what}: {error}; choose another with --data"))
+        };
+        DirBuilder::new()
+            .recursive(true)
+            .mode(DIRECTORY_MODE)
+            .create(path)
+            .map_err(|error| unusable("cannot be created", error))?;
+        let path = path.canonicalize().map_err(|error| unusable("cannot be read", error))?;
+        let mut lock = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path.join(LOCK_FILE))
+            .map_err(|error| unusable("cannot be written", error))?;
+        match take_lock(&lock) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return Err(Unusable(in_use(&path, &mut lock)));
+            }
+            Err(error) => return Err(unusable("cannot be locked", error)),
+        }
+        write_holder(&mut lock).map_err(|error| unusable("cannot be written", error))?;
+        Ok(DataDirectory { path, _lock: lock })
+    }
+
+    /// The directory, absolute.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn take_lock(file: &File) -> io::Result<()> {
+    // SAFETY: flock only looks at the descriptor, which `file` keeps open for the whole call.
+    let done = unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+fn write_holder(lock: &mut File) -> io::Result<()> {
+    lock.set_len(0)?;
+    lock.rewind()?;
+    writeln!(lock, "{}", std::process::id())
+}
+
+fn in_use(path: &Path, lock: &mut File) -> String {
+    let mut holder = String::new();
+    let read = lock.take(HOLDER_BYTES_MAX).read_to_string(&mut holder).is_ok();
+    let holder = match holder.trim().parse::<u32>() {
+        Ok(pid) if read => format!("process {pid}"),
+        _ => "another process".to_owned(),
+    };
+    let shown = path.display();
+    format!("data directory {shown}: in use by {holder}; stop it, or choose another with --data")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    /// A directory of its own, gone with the value.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str) -> Scratch {
+            let name = format!("nacre-data-{}-{name}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            let _ = std::fs::remove_dir_all(&path);
+            std::fs::create_dir(&path).unwrap();
+            Scratch(path)
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn creates_holds_and_gives_back() {
+        let scratch = Scratch::new("holds");
+        let path = scratch.0.join("a/b");
+        let held = DataDirectory::open(&path).unwrap();
+        let mode = std::fs::metadata(held.path()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, DIRECTORY_MODE);
+        assert!(held.path().is_absolute());
+        // flock counts per open file, so a second open in one process is a second holder.
+        let Unusable(refusal) = DataDirectory::open(&path).unwrap_err();
+        let own = format!("in use by process {};", std::process::id());
+        assert!(refusal.contains(&own), "{refusal}");
+        drop(held);
+        DataDirectory::open(&path).unwrap();
+    }
+
+    #[test]
+    fn a_stale_longer_id_is_overwritten() {
+        let scratch = Scratch::new("stale");
+        std::fs::write(scratch.0.join(LOCK_FILE), "99999999999999\n").unwrap();
+        let _held = DataDirectory::open(&scratch.0).unwrap();
+        let text = std::fs::read_to_string(scratch.0.join(LOCK_FILE)).unwrap();
+        assert_eq!(text, format!("{}\n", std::process::id()));
+    }
+
+    #[test]
+    fn a_file_in_the_way() {
+        let scratch = Scratch::new("file");
+        let path = scratch.0.join("data");
+        std::fs::write(&path, "").unwrap();
+        let Unusable(refusal) = DataDirectory::open(&path).unwrap_err();
+        assert!(refusal.contains("cannot be created"), "{refusal}");
+        assert!(refusal.contains("--data"), "{refusal}");
+    }
+}

@@ -1,0 +1,396 @@
+//! Every key this build knows, once: what is used, what is understood but not needed yet.
+//!
+//! Names are Nacos' own (`ops.md` 3), so an existing `application.properties` moves over; `nacre.*` is
+//! ours. `--help` is written from this table, so it cannot tell of a key that does not work.
+
+/// What a value may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// `true` or `false`.
+    Flag,
+    /// A whole number with its unit.
+    Whole { min: u64, max: u64, unit: &'static str },
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+    /// Anything; what uses the value checks it further.
+    Text(&'static str),
+}
+
+impl Shape {
+    /// What is allowed, for `--help` and for refusals.
+    pub fn allowed(self) -> String {
+        match self {
+            Shape::Flag => "true or false".to_owned(),
+            Shape::Whole { min, max, unit: "" } => format!("a whole number, {min} to {max}"),
+            Shape::Whole { min, max, unit } => format!("whole {unit}, {min} to {max}"),
+            Shape::OneOf(words) => {
+                let shown: Vec<_> = words.iter().map(|word| quoted(word)).collect();
+                format!("one of {}", shown.join(", "))
+            }
+            Shape::Text(what) => what.to_owned(),
+        }
+    }
+
+    /// Whether a value fits, as far as its shape says.
+    pub fn fits(self, value: &str) -> bool {
+        match self {
+            Shape::Flag => flag(value).is_some(),
+            Shape::Whole { min, max, .. } => {
+                value.parse::<u64>().is_ok_and(|number| (min..=max).contains(&number))
+            }
+            Shape::OneOf(words) => words.iter().any(|word| word.eq_ignore_ascii_case(value)),
+            Shape::Text(_) => true,
+        }
+    }
+}
+
+fn quoted(word: &str) -> &str {
+    if word.is_empty() { "\"\"" } else { word }
+}
+
+/// The words Spring takes for a boolean.
+pub fn flag(value: &str) -> Option<bool> {
+    match value.to_ascii_lowercase().as_str() {
+        "true" | "on" | "yes" | "1" => Some(true),
+        "false" | "off" | "no" | "0" => Some(false),
+        _ => None,
+    }
+}
+
+/// A key whose value has an effect.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Key {
+    pub name: &'static str,
+    /// Older names and those of the published container images. The new name wins within one source.
+    pub others: &'static [&'static str],
+    pub shape: Shape,
+    /// As it would be written in a file; empty is "not set".
+    pub default: &'static str,
+    pub help: &'static str,
+}
+
+/// A day: no timer of this server waits longer.
+const DAY_MS: u64 = 86_400_000;
+
+const fn ms(min: u64, max: u64) -> Shape {
+    Shape::Whole { min, max, unit: "milliseconds" }
+}
+
+const fn count(min: u64, max: u64) -> Shape {
+    Shape::Whole { min, max, unit: "" }
+}
+
+macro_rules! keys {
+    ($($id:ident = $name:literal, $others:expr, $shape:expr, $default:literal, $help:literal;)*) => {
+        $(
+            #[doc = $help]
+            pub const $id: Key =
+                Key { name: $name, others: &$others, shape: $shape, default: $default, help: $help };
+        )*
+        /// All keys with an effect, in the order `--help` shows them.
+        pub const USED: &[Key] = &[$($id),*];
+    };
+}
+
+keys! {
+    ADDRESS = "server.address", [],
+        Shape::Text("IP addresses or host names of this machine, separated by commas"), "127.0.0.1",
+        "Addresses to listen on. One beyond this machine needs nacos.core.auth.enabled=false spelled out.";
+    GRPC_ADDRESS = "nacos.remote.grpc.listen.ip", [],
+        Shape::Text("IP addresses or host names of this machine, separated by commas"), "",
+        "Addresses of the gRPC port, where they differ from server.address.";
+    PORT = "nacos.server.main.port", ["server.port", "NACOS_APPLICATION_PORT"],
+        Shape::Whole { min: 1, max: 64_535, unit: "" }, "8848",
+        "The HTTP port. gRPC listens on this port + 1000.";
+    CONTEXT_PATH = "nacos.server.contextPath", ["server.servlet.contextPath"],
+        Shape::Text("a path such as /nacos, or / for none"), "/nacos",
+        "What every HTTP path starts with.";
+    DATA = "nacre.data", [],
+        Shape::Text("a directory"), "./data",
+        "Where everything is kept. conf/application.properties in it is read when --config is absent.";
+    CORES = "nacre.cores", [],
+        Shape::Text("CPU numbers such as 0,1 or 0-3"), "",
+        "CPUs to run on, one thread each. All this process may use when absent.";
+    LOG = "nacre.log", ["RUST_LOG"],
+        Shape::Text("levels such as info or warn,nacre=debug"), "",
+        "What is logged. Warnings and one line at the start when absent.";
+    LOG_FORMAT = "nacre.log.format", [], Shape::OneOf(&["text", "json"]), "text",
+        "How log lines are written.";
+    AUTH = "nacos.core.auth.enabled", ["NACOS_AUTH_ENABLE"], Shape::Flag, "",
+        "Whether clients must log in. true is refused: authentication is not built yet.";
+    PARAM_CHECK = "nacos.core.param.check.enabled", [], Shape::Flag, "true",
+        "Whether names, addresses and metadata of requests are checked.";
+    MESSAGE_BYTES = "nacos.remote.server.grpc.sdk.max-inbound-message-size",
+        ["nacos.remote.server.grpc.maxinbound.message.size"],
+        Shape::Whole { min: 1_024, max: 67_108_864, unit: "bytes" }, "10485760",
+        "The longest gRPC message a client may send.";
+    KEEP_ALIVE_TIME = "nacos.remote.server.grpc.sdk.keep-alive-time", [],
+        ms(1_000, DAY_MS), "7200000",
+        "How long a gRPC connection may be quiet before it is pinged.";
+    KEEP_ALIVE_TIMEOUT = "nacos.remote.server.grpc.sdk.keep-alive-timeout", [],
+        ms(100, DAY_MS), "20000",
+        "How long the answer to such a ping may take.";
+    PERMIT_KEEP_ALIVE = "nacos.remote.server.grpc.sdk.permit-keep-alive-time", [],
+        ms(0, DAY_MS), "300000",
+        "The least time between pings of a client; more often is refused as too_many_pings.";
+    CONNECTIONS = "nacre.connection.max", [], count(1, 16_777_216), "1000000",
+        "gRPC connections of this node; over it a connection is closed and counted.";
+    IDLE = "nacre.connection.idle-ms", [], ms(1_000, DAY_MS), "20000",
+        "Silence of a client after which it is asked whether it is there.";
+    DRAIN = "nacre.stop.drain-ms", [], ms(0, 600_000), "10000",
+        "How long a stop waits for clients to leave.";
+    METADATA_LENGTH = "nacos.naming.service.metadata.length", [], count(0, 1_048_576), "1024",
+        "Characters in all keys and values of one metadata map.";
+    PUSH_DELAY = "nacos.naming.push.pushTaskDelay", [], ms(0, 60_000), "",
+        "Delay of every push, as in the reference. When absent the first change leaves at once.";
+    PUSH_TIMEOUT = "nacos.naming.push.pushTaskTimeout", [], ms(100, 600_000), "5000",
+        "How long a client's answer to a push may take.";
+    PUSH_RETRY = "nacos.naming.push.pushTaskRetryDelay", [], ms(1, 600_000), "1000",
+        "How long after a failed push the next attempt leaves.";
+    EMPTY_INTERVAL = "nacos.naming.clean.empty-service.interval", [], ms(100, DAY_MS), "60000",
+        "How often services without instances are looked for.";
+    EMPTY_EXPIRED = "nacos.naming.clean.empty-service.expired-time", [], ms(0, DAY_MS), "60000",
+        "How long a service without instances stays in lists.";
+    FUZZY_PATTERNS = "nacos.naming.fuzzy.watch.max.pattern.count", [], count(1, 100_000), "20",
+        "Fuzzy watch patterns in use at once.";
+    FUZZY_MATCHES = "nacos.naming.fuzzy.watch.max.pattern.match.service.count", [],
+        count(1, 1_000_000), "500",
+        "Services one fuzzy watch pattern may match.";
+    DATASOURCE = "spring.sql.init.platform", [], Shape::Text("empty, derby or embedded"), "",
+        "Where the reference keeps its data. An external store is refused: not built yet.";
+    DATASOURCE_OLD = "spring.datasource.platform", [], Shape::Text("empty, derby or embedded"), "",
+        "The old name of spring.sql.init.platform.";
+    TLS = "nacos.remote.server.rpc.tls.enableTls", [], Shape::Flag, "",
+        "TLS of the gRPC port. true is refused: not built yet.";
+    STANDALONE = "nacos.standalone", [], Shape::Flag, "",
+        "true: run alone, whatever member lists say, as in the reference.";
+    MEMBERS = "nacos.member.list", ["MEMBER_LIST", "NACOS_SERVERS"],
+        Shape::Text("one ip:port"), "",
+        "Members of the cluster. More than one is refused: not built yet.";
+    LOOKUP = "nacos.core.member.lookup.type", [], Shape::Text("file"), "",
+        "Where members are read from. address-server is refused: not built yet.";
+    FUNCTION_MODE = "nacos.functionMode", ["FUNCTION_MODE"],
+        Shape::OneOf(&["", "all", "naming", "config"]), "",
+        "Which modules run. config alone is refused: not built yet.";
+    DEPLOYMENT = "nacos.deployment.type", [],
+        Shape::OneOf(&["", "merged", "server", "console"]), "",
+        "Which listeners run. console alone is refused: not built yet.";
+    AUTH_ADMIN = "nacos.core.auth.admin.enabled", ["NACOS_AUTH_ADMIN_ENABLE"], Shape::Flag, "",
+        "Guards an API this build does not have. true only warns: there is nothing to guard yet.";
+    AUTH_CONSOLE = "nacos.core.auth.console.enabled", ["NACOS_AUTH_CONSOLE_ENABLE"], Shape::Flag, "",
+        "Guards a console this build does not have. true only warns: there is nothing to guard yet.";
+}
+
+/// Keys of the reference that this build understands and does not need yet, with the shape a value
+/// will have to have. A value that does not fit is told, not refused.
+pub const TOLERATED: &[(&str, Shape)] = &[
+    ("nacos.home", Shape::Text("a directory")),
+    ("nacos.server.ip", Shape::Text("an IP address")),
+    ("nacos.inetutils.ip-address", Shape::Text("an IP address")),
+    ("nacos.inetutils.prefer-hostname-over-ip", Shape::Flag),
+    ("nacos.preferHostnameOverIp", Shape::Flag),
+    ("nacos.inetutils.preferred-networks", Shape::Text("networks")),
+    ("nacos.inetutils.ignored-interfaces", Shape::Text("interfaces")),
+    ("nacos.inetutils.use-only-site-local-interfaces", Shape::Flag),
+    ("nacos.core.inet.auto-refresh", ms(0, DAY_MS)),
+    ("nacos.core.snowflake.worker-id", Shape::Text("a number")),
+    ("nacos.core.sys.basic.processors", count(1, 65_536)),
+    ("nacos.server.grpc.port.offset", Shape::OneOf(&["1000"])),
+    ("nacos.console.port", count(1, 65_535)),
+    ("nacos.console.contextPath", Shape::Text("a path")),
+    ("nacos.console.ui.enabled", Shape::Flag),
+    ("nacos.console.remote.server.context-path", Shape::Text("a path")),
+    ("nacos.core.api.compatibility.client.enabled", Shape::Flag),
+    ("nacos.core.api.compatibility.admin.enabled", Shape::Flag),
+    ("nacos.core.api.compatibility.console.enabled", Shape::Flag),
+    ("nacos.prometheus.metrics.enabled", Shape::Flag),
+    ("nacos.security.ignore.urls", Shape::Text("paths")),
+    ("nacos.web.charset.filter", Shape::Text("a character set")),
+    ("nacos.core.address-server.retry", count(0, 1_000)),
+    ("nacos.core.member.fail-access-cnt", count(1, 1_000)),
+    ("address.server.domain", Shape::Text("a host name")),
+    ("address.server.port", count(1, 65_535)),
+    ("address.server.url", Shape::Text("a path")),
+    ("nacos.core.namespace.validation.enabled", Shape::Flag),
+    ("nacos.core.remote.connection.generator", Shape::Text("a name")),
+    ("nacos.remote.cluster.server.rpc.protocol.negotiator.type", Shape::Text("a name")),
+    ("maxContent", count(1, u64::MAX)),
+    ("notifyConnectTimeout", ms(0, DAY_MS)),
+    ("notifySocketTimeout", ms(0, DAY_MS)),
+    ("isHealthCheck", Shape::Flag),
+    ("maxHealthCheckFailCount", count(0, 1_000_000)),
+    ("isManageCapacity", Shape::Flag),
+    ("isCapacityLimitCheck", Shape::Flag),
+    ("defaultClusterQuota", count(0, u64::MAX)),
+    ("defaultGroupQuota", count(0, u64::MAX)),
+    ("defaultTenantQuota", count(0, u64::MAX)),
+    ("defaultMaxSize", count(0, u64::MAX)),
+    ("defaultMaxAggrCount", count(0, u64::MAX)),
+    ("defaultMaxAggrSize", count(0, u64::MAX)),
+    ("correctUsageDelay", count(0, u64::MAX)),
+    ("initialExpansionPercent", count(0, 10_000)),
+    ("dumpChangeOn", Shape::Flag),
+    ("dumpChangeWorkerInterval", ms(0, DAY_MS)),
+    ("embeddedStorage", Shape::Text("true or embedded")),
+    ("nacos.naming.data.warmup", Shape::Flag),
+    ("nacos.naming.expireInstance", Shape::Flag),
+    ("nacos.naming.clean.expired-metadata.interval", ms(1, DAY_MS)),
+    ("nacos.naming.clean.expired-metadata.expired-time", ms(1, DAY_MS)),
+    ("nacos.naming.client.expired.time", ms(1, DAY_MS)),
+    ("nacos.naming.distro.taskDispatchPeriod", ms(0, DAY_MS)),
+    ("nacos.naming.distro.batchSyncKeyCount", count(0, 1_000_000)),
+    ("nacos.custom.environment.enabled", Shape::Flag),
+    ("nacos.extension.ai.enabled", Shape::Flag),
+    ("nacos.extension.naming.istio.enabled", Shape::Flag),
+    ("nacos.gray.migrate.executor.multi", count(1, 1_000)),
+    ("nacos.namespace.migrate.batch.size", count(1, 1_000_000)),
+    ("nacos.log", Shape::Text("a directory")),
+];
+
+/// Whole families of the reference's keys that belong to modules this build lacks.
+pub const TOLERATED_FAMILIES: &[&str] = &[
+    "db.",
+    "logging.",
+    "management.",
+    "nacos.ai.",
+    "nacos.cmdb.",
+    "nacos.config.",
+    "nacos.core.auth.",
+    "nacos.core.config.plugin.",
+    "nacos.core.member.meta.",
+    "nacos.core.monitor.",
+    "nacos.core.param.check.",
+    "nacos.core.protocol.distro.",
+    "nacos.core.protocol.raft.",
+    "nacos.istio.",
+    "nacos.k8s.",
+    "nacos.lock.",
+    "nacos.mcp.",
+    "nacos.metric.",
+    "nacos.naming.empty-service.",
+    "nacos.persistence.",
+    "nacos.plugin.",
+    "nacos.remote.peer.",
+    "nacos.remote.server.grpc.cluster.",
+    "nacos.remote.server.rpc.",
+    "server.compression.",
+    "server.error.",
+    "server.tomcat.",
+    "spring.",
+];
+
+/// What a name stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    /// It has an effect. `rank` 0 is the key's own name, older names follow.
+    Used { key: &'static Key, rank: usize },
+    /// A key of the reference without an effect here, with its shape where one is told.
+    Tolerated(Option<Shape>),
+    /// Nobody knows it.
+    Unknown,
+}
+
+/// Looks a name up as Spring relaxes it: case, dots, dashes and underscores do not count, so
+/// `NACOS_SERVER_MAIN_PORT` and `nacos.server.main-port` are `nacos.server.main.port`.
+pub fn known(name: &str) -> Known {
+    let relaxed = relax(name);
+    for key in USED {
+        let mut names = std::iter::once(&key.name).chain(key.others);
+        if let Some(rank) = names.position(|known| relax(known) == relaxed) {
+            return Known::Used { key, rank };
+        }
+    }
+    if let Some((_, shape)) = TOLERATED.iter().find(|(known, _)| relax(known) == relaxed) {
+        return Known::Tolerated(Some(*shape));
+    }
+    let lower = name.to_ascii_lowercase();
+    if TOLERATED_FAMILIES.iter().any(|family| lower.starts_with(family)) {
+        return Known::Tolerated(None);
+    }
+    Known::Unknown
+}
+
+/// The form in which names are compared.
+pub fn relax(name: &str) -> String {
+    name.chars()
+        .filter(|character| !matches!(character, '.' | '-' | '_'))
+        .map(|character| character.to_ascii_lowercase())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn no_two_keys_share_a_relaxed_name() {
+        let mut seen = HashSet::new();
+        let used = USED.iter().flat_map(|key| std::iter::once(&key.name).chain(key.others));
+        for name in used.chain(TOLERATED.iter().map(|(name, _)| name)) {
+            assert!(seen.insert(relax(name)), "{name} is there twice");
+        }
+    }
+
+    #[test]
+    fn defaults_fit_their_own_shape() {
+        for key in USED {
+            let unset = key.default.is_empty();
+            assert!(unset || key.shape.fits(key.default), "{}", key.name);
+            assert!(key.help.ends_with('.'), "{}", key.name);
+        }
+    }
+
+    #[test]
+    fn relaxed_names() {
+        for name in [
+            "nacos.server.main.port",
+            "NACOS_SERVER_MAIN_PORT",
+            "nacos.server.main-port",
+            "server.port",
+            "SERVER_PORT",
+            "NACOS_APPLICATION_PORT",
+        ] {
+            assert!(
+                matches!(known(name), Known::Used { key, .. } if key.name == PORT.name),
+                "{name}"
+            );
+        }
+        for name in
+            ["NACOS_REMOTE_SERVER_RPC_TLS_ENABLETLS", "nacos.remote.server.rpc.tls.enable-tls"]
+        {
+            assert!(
+                matches!(known(name), Known::Used { key, .. } if key.name == TLS.name),
+                "{name}"
+            );
+        }
+        assert!(matches!(known("maxContent"), Known::Tolerated(Some(_))));
+        assert!(matches!(known("nacos.core.auth.ldap.url"), Known::Tolerated(None)));
+        assert!(matches!(known("nacos.istio.mcp.server.port"), Known::Tolerated(None)));
+        for name in ["nacos.server.main.prot", "nacre.port", "PATH", ""] {
+            assert_eq!(known(name), Known::Unknown, "{name}");
+        }
+    }
+
+    #[test]
+    fn shapes() {
+        let whole = Shape::Whole { min: 1, max: 10, unit: "bytes" };
+        for (shape, value, fits) in [
+            (whole, "1", true),
+            (whole, "10", true),
+            (whole, "0", false),
+            (whole, "11", false),
+            (whole, "-1", false),
+            (whole, "1.5", false),
+            (whole, "99999999999999999999", false),
+            (whole, "", false),
+            (Shape::Flag, "true", true),
+            (Shape::Flag, "FALSE", true),
+            (Shape::Flag, "maybe", false),
+            (Shape::OneOf(&["text", "json"]), "JSON", true),
+            (Shape::OneOf(&["text", "json"]), "xml", false),
+        ] {
+            assert_eq!(shape.fits(value), fits, "{shape:?} {value}");
+        }
+    }
+}

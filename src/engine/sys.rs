@@ -1,0 +1,37 @@
+//! The few system calls without a safe wrapper elsewhere.
+
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+
+/// The soft limit of a resource; `u64::MAX` when unlimited.
+pub(super) fn limit_of(resource: libc::__rlimit_resource_t) -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is a valid, writable rlimit for the duration of the call.
+    if unsafe { libc::getrlimit(resource, &mut limit) } == 0 { limit.rlim_cur } else { u64::MAX }
+}
+
+/// A non-blocking eventfd: what wakes a core, written by its rings and by other cores.
+///
+/// Errors: as `eventfd(2)`, in practice only the file limit.
+pub fn event_fd() -> io::Result<OwnedFd> {
+    // SAFETY: no pointer is passed; the result is checked before it is used.
+    let fd = unsafe { libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC) };
+    own(fd)
+}
+
+/// Takes over a descriptor a system call just returned.
+pub(super) fn own(fd: RawFd) -> io::Result<OwnedFd> {
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: `fd` is a fresh descriptor that nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Says "no more from us" on a connection, through a descriptor that is closed afterwards.
+pub(super) fn finish_sending(fd: OwnedFd) {
+    use std::os::fd::AsRawFd;
+    // SAFETY: `fd` is open; shutdown takes no pointer. A failure means the peer is gone already,
+    // which the armed receive reports.
+    unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_WR) };
+}

@@ -1,0 +1,15 @@
+//! HTTP/1.1 of one core: hyper on glommio streams.
+//!
+//! Invariants: at most [`limits::CONNECTIONS_MAX`] connections a core, at most
+//! [`limits::HEAD_BYTES_CORE_MAX`] bytes of unfinished heads in all; no connection outlives its
+//! deadline; nothing a peer sends panics. It knows no path and no Nacos word: a handler does.
+
+pub mod body;
+pub mod limits;
+pub mod reply;
+pub mod server;
+pub mod stream;
+mod watch;
+
+/// A request as handlers see it.
+pub type Request = hyper::Request<hyper::body::Incoming>;

@@ -1,0 +1,36 @@
+//! Bounds of the HTTP/1 side of one core, and what happens when one is reached.
+
+/// Connections of one core; over it a connection is closed as soon as it is accepted, counted. Probes,
+/// scrapers and 1.x clients need few; the million-connection path is the other port.
+pub const CONNECTIONS_MAX: usize = 1_024;
+
+/// Bytes of one request's head; over it 431, connection closed. The reference allows as much, since
+/// its clients put long lists into the query. (A target alone may have 65,534 bytes: the `http` crate
+/// ends there, with 414.)
+pub const HEAD_BYTES_MAX: usize = 512 * 1024;
+
+/// Bytes of all unfinished heads of one core; the connection that would exceed it is closed, counted.
+/// Room for 32 of the longest heads, or 1,024 of 16 KiB.
+pub const HEAD_BYTES_CORE_MAX: usize = 16 * 1024 * 1024;
+
+/// Seconds from a connection's or a head's first moment to the head's end; then it is closed, counted.
+/// A head sent a byte a second holds its place no longer than this.
+pub const HEAD_SECONDS: u16 = 10;
+
+/// Seconds a connection may be idle after an answer, and the time to read that answer in.
+pub const IDLE_SECONDS: u16 = 60;
+
+/// Seconds from a request's head to its answer, its body included.
+pub const ANSWER_SECONDS: u16 = 60;
+
+/// Bytes read from a socket at a time: a buffer on the stack, so an idle connection holds none.
+pub const READ_BYTES: usize = 8 * 1024;
+
+/// Milliseconds to wait after the kernel refused an accept for want of files or memory.
+pub const ACCEPT_RETRY_MS: u64 = 100;
+
+/// Seconds a stop waits for answers under way.
+pub const DRAIN_SECONDS: u16 = 5;
+
+const _: () = assert!(HEAD_BYTES_MAX <= HEAD_BYTES_CORE_MAX);
+const _: () = assert!(CONNECTIONS_MAX * READ_BYTES * 2 <= HEAD_BYTES_CORE_MAX);

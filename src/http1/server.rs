@@ -1,0 +1,208 @@
+//! Accepting, serving and closing, on one core.
+
+use crate::http1::Request;
+use crate::http1::limits;
+use crate::http1::reply::Reply;
+use crate::http1::stream::Stream;
+use crate::http1::watch::{Place, Verdict, Watch, Watches};
+use futures_lite::future;
+use glommio::net::{TcpListener, TcpStream};
+use glommio::timer;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+/// What one core counted since its start.
+#[derive(Debug, Default)]
+pub struct Counters {
+    pub accepted: Cell<u64>,
+    /// Closed at once: all places were taken.
+    pub refused: Cell<u64>,
+    /// The kernel refused an accept.
+    pub accept_errors: Cell<u64>,
+    pub requests: Cell<u64>,
+    /// Closed: the head did not end in time.
+    pub slow_heads: Cell<u64>,
+    /// Closed: the answer did not come in time.
+    pub slow_answers: Cell<u64>,
+    /// Closed: nothing was asked for long, or an answer was not read.
+    pub idle_closed: Cell<u64>,
+    /// Closed: unfinished heads of the core took all their room.
+    pub heads_refused: Cell<u64>,
+    /// Closed: what came was not HTTP, or the peer left within a message.
+    pub broken: Cell<u64>,
+}
+
+fn count(counter: &Cell<u64>) {
+    counter.set(counter.get() + 1);
+}
+
+/// The HTTP/1 side of one core; several listeners share its limits.
+#[derive(Debug, Clone, Default)]
+pub struct Server {
+    watches: Rc<Watches>,
+}
+
+impl Server {
+    pub fn new() -> Server {
+        Server::default()
+    }
+
+    pub fn counters(&self) -> &Counters {
+        &self.watches.counters
+    }
+
+    /// Connections open now.
+    pub fn connections(&self) -> usize {
+        self.watches.len()
+    }
+
+    /// Listens on an address. Every core does, on the same one: SO_REUSEPORT shares out connections.
+    ///
+    /// # Errors
+    /// The address is taken by another process or not ours.
+    pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+        TcpListener::bind(address).map_err(io::Error::from)
+    }
+
+    /// Serves until `until` resolves, then closes the listener. Call [`Server::close`] afterwards.
+    ///
+    /// `handle` is called once per request, on this core.
+    pub async fn serve<H, F>(&self, listener: TcpListener, until: impl Future, handle: H)
+    where
+        H: Fn(Request) -> F + Clone + 'static,
+        F: Future<Output = Reply> + 'static,
+    {
+        let mut until = pin!(async { Accepted::Stop(until.await) });
+        loop {
+            let accept = async { Accepted::Stream(listener.accept().await) };
+            let stream = match future::or(until.as_mut(), accept).await {
+                Accepted::Stop(_) => return,
+                Accepted::Stream(Ok(stream)) => stream,
+                Accepted::Stream(Err(_)) => {
+                    count(&self.counters().accept_errors);
+                    timer::sleep(Duration::from_millis(limits::ACCEPT_RETRY_MS)).await;
+                    continue;
+                }
+            };
+            self.take(stream, handle.clone());
+        }
+    }
+
+    fn take<H, F>(&self, stream: TcpStream, handle: H)
+    where
+        H: Fn(Request) -> F + 'static,
+        F: Future<Output = Reply> + 'static,
+    {
+        let Some(place) = self.watches.enter() else {
+            count(&self.counters().refused);
+            return;
+        };
+        count(&self.counters().accepted);
+        // A refusal leaves answers slower, nothing else.
+        let _ = stream.set_nodelay(true);
+        let watches = Rc::clone(&self.watches);
+        glommio::spawn_local(async move {
+            if connection(stream, &place, &watches, handle).await.is_err() {
+                count(&watches.counters.broken);
+            }
+        })
+        .detach();
+    }
+
+    /// Judges deadlines once a second, for ever; spawn it once per core.
+    pub async fn keep_deadlines(&self) {
+        loop {
+            timer::sleep(Duration::from_secs(1)).await;
+            self.watches.sweep();
+        }
+    }
+
+    /// Ends all connections: each after the answer it waits for, all after
+    /// [`limits::DRAIN_SECONDS`] at the latest.
+    pub async fn close(&self) {
+        self.watches.end_all(Verdict::Finish);
+        for _ in 0..u32::from(limits::DRAIN_SECONDS) * 100 {
+            if self.watches.len() == 0 {
+                return;
+            }
+            timer::sleep(Duration::from_millis(10)).await;
+        }
+        self.watches.end_all(Verdict::Expired);
+    }
+}
+
+enum Accepted<S, T> {
+    Stop(S),
+    Stream(T),
+}
+
+/// One connection from accept to close. An end that was our own decision is `Ok`.
+async fn connection<H, F>(
+    stream: TcpStream,
+    place: &Place,
+    watches: &Rc<Watches>,
+    handle: H,
+) -> Result<(), hyper::Error>
+where
+    H: Fn(Request) -> F,
+    F: Future<Output = Reply>,
+{
+    let watch = place.watch();
+    let stream = Stream::new(stream, Rc::clone(watch));
+    let service = service_fn(|request: Request| {
+        count(&watches.counters.requests);
+        watch.answering();
+        let reply = handle(request);
+        async {
+            let reply = reply.await;
+            watch.answered();
+            Ok::<_, Infallible>(reply)
+        }
+    });
+    let served = http1::Builder::new()
+        .max_buf_size(limits::HEAD_BYTES_MAX)
+        // Our own watch keeps time: hyper's timers must be Send, a core's are not.
+        .header_read_timeout(None)
+        .serve_connection(stream, service);
+    watched(served, watch).await
+}
+
+/// Polls the connection unless the watch says that it must end.
+async fn watched<I, S, B>(
+    served: http1::Connection<I, S>,
+    watch: &Watch,
+) -> Result<(), hyper::Error>
+where
+    I: hyper::rt::Read + hyper::rt::Write + Unpin,
+    S: hyper::service::HttpService<hyper::body::Incoming, ResBody = B>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    B: hyper::body::Body + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let mut served = pin!(served);
+    let mut finishing = false;
+    poll_fn(|cx| {
+        match watch.verdict(cx.waker()) {
+            Verdict::Expired => return Poll::Ready(Ok(())),
+            Verdict::Finish if !finishing => {
+                finishing = true;
+                served.as_mut().graceful_shutdown();
+            }
+            Verdict::Finish | Verdict::GoOn => {}
+        }
+        served.as_mut().poll(cx)
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,440 @@
+//! Between the engine and the shard of one core: bytes become messages, effects become bytes.
+
+use super::checks::Checks;
+use super::clock::Clock;
+use super::delayed::{Delayed, DelayedReplies};
+use super::incoming::{Arrival, Incoming, Noted};
+use super::limits::{CONGESTED_BYTES, RELIEVED_BYTES};
+use super::link::{Link, Links, conn_key};
+use super::node::Node;
+use crate::admin::counter::Counter;
+use crate::admin::metrics;
+use crate::engine::{CloseWhy, Closing, Handler, Sends, Socket};
+use crate::grpc;
+use nacre_proto::payload::encode_head;
+use nacre_shards::effect::{Body, CloseReason, Effect, Effects, Json};
+use nacre_shards::key::{ConnKey, Core, Home};
+use nacre_shards::message::{Ask, Message, Now, Tell};
+use nacre_shards::shard::{Room, Shard};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Asks and tells for other cores, in the order they were made. There is room in their lanes (see
+/// `nacre_shards::limits::LaneLimits`), so they wait here for the length of one turn only.
+#[derive(Debug, Default)]
+pub struct Outgoing {
+    pub asks: Vec<(Core, Ask)>,
+    pub tells: Vec<(Core, Tell)>,
+}
+
+/// One core's connections and its shard, as the handler of the core's engine.
+pub struct Carrier {
+    pub home: Home,
+    pub links: Links,
+    pub shard: Shard,
+    pub codec: grpc::Codec,
+    pub outgoing: Outgoing,
+    pub clock: Clock,
+    pub now: Now,
+    pub metrics: metrics::Core,
+    pub node: Arc<Node>,
+    checks: Checks,
+    delayed: DelayedReplies,
+    effects: Effects,
+    arrivals: Vec<Arrival>,
+    noted: Noted,
+    head: Vec<u8>,
+    last_id_ms: u64,
+}
+
+impl Carrier {
+    /// A carrier without connections.
+    pub fn new(
+        home: Home,
+        shard: Shard,
+        codec: grpc::Codec,
+        clock: Clock,
+        metrics: metrics::Core,
+        node: Arc<Node>,
+    ) -> Self {
+        let now = Now { tick_ms: clock.tick_ms(), unix_ms: clock.unix_ms() };
+        Self {
+            home,
+            links: Links::default(),
+            shard,
+            codec,
+            outgoing: Outgoing::default(),
+            clock,
+            now,
+            metrics,
+            node,
+            checks: Checks::default(),
+            delayed: DelayedReplies::default(),
+            effects: Effects::default(),
+            arrivals: Vec::new(),
+            noted: Noted::default(),
+            head: Vec::with_capacity(256),
+            last_id_ms: 0,
+        }
+    }
+
+    /// Hands one message to the shard and carries out what it leads to.
+    pub fn tell_shard(&mut self, sends: &mut Sends, message: Message<'_>) {
+        self.shard.handle(self.now, message, &mut self.effects);
+        self.carry_out(sends);
+    }
+
+    /// Carries out what time has made due for clients and services.
+    pub fn tick(&mut self, sends: &mut Sends) {
+        self.shard.tick(self.now, &mut self.effects);
+        self.carry_out(sends);
+    }
+
+    /// Delayed answers and protocol deadlines.
+    pub fn run_timers(&mut self, sends: &mut Sends) {
+        for delayed in self.delayed.due(self.now.tick_ms) {
+            self.reply(sends, delayed.conn, delayed.stream, &delayed.body);
+        }
+        while let Some((slot, generation)) = self.checks.pop_due(self.now.tick_ms) {
+            self.check(sends, slot, generation);
+        }
+        self.carry_out(sends);
+    }
+
+    /// Hands out waiting pushes and changes, as far as lanes have room.
+    pub fn drain(&mut self, sends: &mut Sends, room: Room<'_>) {
+        self.shard.drain(self.now, room, &mut self.effects);
+        self.carry_out(sends);
+    }
+
+    /// When something of ours is due, in `tick_ms`.
+    pub fn next_due(&self) -> Option<u64> {
+        [self.shard.next_wake(), self.delayed.next_due(), self.checks.next_due()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// The node stops: every client that is still here hears it on the transport and goes.
+    pub fn close_all(&mut self, sends: &mut Sends) {
+        let conns: Vec<ConnKey> =
+            self.links.iter_mut().map(|link| conn_key(self.home, link.socket)).collect();
+        for conn in conns {
+            self.close(sends, conn, CloseReason::Stopping);
+        }
+    }
+
+    fn carry_out(&mut self, sends: &mut Sends) {
+        while !self.effects.list.is_empty() {
+            let mut list = std::mem::take(&mut self.effects.list);
+            for effect in list.drain(..) {
+                self.carry_out_one(sends, effect);
+            }
+            if self.effects.list.is_empty() {
+                self.effects.list = list;
+            }
+        }
+    }
+
+    fn carry_out_one(&mut self, sends: &mut Sends, effect: Effect) {
+        match effect {
+            Effect::Reply { conn, stream, body, delay_ms: 0 } => {
+                self.reply(sends, conn, stream, &body);
+            }
+            Effect::Reply { conn, stream, body, delay_ms } => {
+                let due_ms = self.now.tick_ms + u64::from(delay_ms);
+                let delayed = Delayed { conn, stream, body };
+                if let Err(back) = self.delayed.keep(due_ms, delayed) {
+                    self.metrics.inc(Counter::LimitDelayed);
+                    self.reply(sends, back.conn, back.stream, &back.body);
+                }
+            }
+            Effect::Push { conn, body } => self.push(sends, conn, &body),
+            Effect::Close { conn, reason } => self.close(sends, conn, reason),
+            Effect::Ask { to, ask } => self.outgoing.asks.push((to.0, ask)),
+            Effect::Tell { to, tell } => self.outgoing.tells.push((to.0, tell)),
+        }
+    }
+
+    fn reply(&mut self, sends: &mut Sends, conn: ConnKey, stream: u32, body: &Body) {
+        let Some(link) = self.links.get(conn.slot, conn.generation) else { return };
+        if link.leaving {
+            return;
+        }
+        self.head.clear();
+        encode_head(body.kind, "", body.json.len(), &mut self.head);
+        let (grpc, codec, head) = (&mut link.grpc, &mut self.codec, &mut self.head);
+        let backlog = sends.send_with(link.socket, |out| {
+            with_message(head, &body.json, |message| grpc.reply(stream, message, codec, out));
+        });
+        if let Some(arrival) = take_arrival(&mut self.arrivals, &mut link.calls, stream) {
+            let waited_us = self.clock.precise_us().saturating_sub(arrival.at_us);
+            self.metrics.request(arrival.kind, body.error_code, waited_us);
+        }
+        self.watch_backlog(conn, backlog);
+    }
+
+    fn push(&mut self, sends: &mut Sends, conn: ConnKey, body: &Body) {
+        let Some(link) = self.links.get(conn.slot, conn.generation) else { return };
+        if link.leaving || link.pushes_on == 0 {
+            return;
+        }
+        self.head.clear();
+        encode_head(body.kind, &self.node.own_ip, body.json.len(), &mut self.head);
+        let (grpc, codec, head) = (&mut link.grpc, &mut self.codec, &mut self.head);
+        let stream = link.pushes_on;
+        let backlog = sends.send_with(link.socket, |out| {
+            with_message(head, &body.json, |message| grpc.push(stream, message, codec, out));
+        });
+        self.watch_backlog(conn, backlog);
+    }
+
+    /// Tells the shard when a client reads too slowly, so that its state coalesces instead.
+    fn watch_backlog(&mut self, conn: ConnKey, backlog: Option<usize>) {
+        let Some(link) = self.links.get(conn.slot, conn.generation) else { return };
+        let waiting = backlog.unwrap_or(0) + link.grpc.pending_bytes();
+        let bound = if link.congested { RELIEVED_BYTES } else { CONGESTED_BYTES };
+        let congested = waiting > bound;
+        if congested != link.congested {
+            link.congested = congested;
+            let message = Message::Congested { conn, congested };
+            self.shard.handle(self.now, message, &mut self.effects);
+        }
+    }
+
+    fn close(&mut self, sends: &mut Sends, conn: ConnKey, reason: CloseReason) {
+        let Some(link) = self.links.get(conn.slot, conn.generation) else { return };
+        if std::mem::replace(&mut link.leaving, true) {
+            return;
+        }
+        let (counter, text, closing) = match reason {
+            CloseReason::Ejected => (Counter::ClosedEjected, "silent", Closing::AfterQueued),
+            CloseReason::NeverSetUp => {
+                (Counter::ClosedNeverSetUp, "no ConnectionSetupRequest", Closing::AfterQueued)
+            }
+            CloseReason::Starting => {
+                (Counter::ClosedStarting, "starting, come again", Closing::AfterQueued)
+            }
+            CloseReason::TooSlow => (Counter::ClosedTooSlow, "too slow", Closing::AtOnce),
+            CloseReason::Stopping => {
+                (Counter::ClosedStopping, "app_requested", Closing::AfterQueued)
+            }
+        };
+        self.metrics.inc(counter);
+        let (grpc, codec) = (&mut link.grpc, &mut self.codec);
+        sends.send_with(link.socket, |out| {
+            grpc.go_away(text, out);
+            grpc.reset_bidi(codec, out);
+        });
+        sends.close(link.socket, closing);
+    }
+
+    /// What one connection's bytes (or a deadline) lead to. `work` drives the protocol; what it noted
+    /// for the service is acted on afterwards, so that nothing is re-entered.
+    fn serve<T>(
+        &mut self,
+        sends: &mut Sends,
+        socket: Socket,
+        work: impl FnOnce(
+            &mut grpc::Connection,
+            &mut grpc::Codec,
+            &mut Vec<u8>,
+            &mut Incoming<'_>,
+        ) -> Result<T, grpc::Closed>,
+    ) -> Option<T> {
+        let conn = conn_key(self.home, socket);
+        let link = self.links.get(socket.slot, socket.generation).filter(|link| !link.leaving)?;
+        let mut incoming = Incoming {
+            conn,
+            now: self.now,
+            now_us: self.clock.precise_us(),
+            shard: &mut self.shard,
+            effects: &mut self.effects,
+            arrivals: &mut self.arrivals,
+            calls: &mut link.calls,
+            pushes_on: &mut link.pushes_on,
+            noted: &mut self.noted,
+        };
+        let (grpc, codec) = (&mut link.grpc, &mut self.codec);
+        let mut verdict = None;
+        sends.send_with(socket, |out| verdict = Some(work(grpc, codec, out, &mut incoming)));
+        self.fail_calls(sends, socket);
+        self.carry_out(sends);
+        self.keep_arrivals(socket);
+        let verdict = verdict?;
+        self.schedule_check(socket.slot, socket.generation);
+        if std::mem::take(&mut self.noted.left) {
+            self.say_goodbye(sends, socket);
+        }
+        match verdict {
+            Ok(progress) => Some(progress),
+            Err(_) => {
+                self.refuse(sends, socket);
+                None
+            }
+        }
+    }
+
+    /// Calls that fail as gRPC calls.
+    fn fail_calls(&mut self, sends: &mut Sends, socket: Socket) {
+        let Some(link) = self.links.get(socket.slot, socket.generation) else { return };
+        for (stream, status, text) in self.noted.failures.drain(..) {
+            let (grpc, codec) = (&mut link.grpc, &mut self.codec);
+            sends.send_with(socket, |out| grpc.fail(stream, status, &text, codec, out));
+        }
+    }
+
+    /// Calls that another core answers keep their time with the link.
+    fn keep_arrivals(&mut self, socket: Socket) {
+        match self.links.get(socket.slot, socket.generation) {
+            Some(link) => link.calls.append(&mut self.arrivals),
+            None => self.arrivals.clear(),
+        }
+    }
+
+    /// The client ended its stream: it leaves. The reference completes its own side, too.
+    fn say_goodbye(&mut self, sends: &mut Sends, socket: Socket) {
+        let Some(link) = self.links.get(socket.slot, socket.generation) else { return };
+        link.leaving = true;
+        let (grpc, codec, stream) = (&mut link.grpc, &mut self.codec, link.pushes_on);
+        sends.send_with(socket, |out| grpc.finish(stream, codec, out));
+        sends.close(socket, Closing::AfterQueued);
+    }
+
+    /// Looks at a link whose protocol state has a deadline.
+    fn check(&mut self, sends: &mut Sends, slot: u32, generation: u32) {
+        if let Some(link) = self.links.get(slot, generation) {
+            link.check_due = None;
+            let now_ms = self.now.tick_ms;
+            self.serve(sends, Socket { slot, generation }, |grpc, codec, out, incoming| {
+                grpc.check(now_ms, codec, out, incoming)
+            });
+        }
+    }
+
+    /// Keeps the earliest time a link asked for.
+    fn schedule_check(&mut self, slot: u32, generation: u32) {
+        let Some(link) = self.links.get(slot, generation) else { return };
+        let Some(due_ms) = link.grpc.next_check(&self.codec) else { return };
+        if link.check_due.is_none_or(|known| due_ms < known) {
+            link.check_due = Some(due_ms);
+            self.checks.add(due_ms, slot, generation);
+        }
+    }
+
+    /// The protocol was broken: what explains it was written, then the connection ends.
+    fn refuse(&mut self, sends: &mut Sends, socket: Socket) {
+        let Some(link) = self.links.get(socket.slot, socket.generation) else { return };
+        link.leaving = true;
+        self.metrics.inc(Counter::ClosedProtocol);
+        sends.close(socket, Closing::AfterQueued);
+    }
+
+    /// Unique in the process: each core has its own residue, and never repeats a number.
+    fn next_id_ms(&mut self) -> u64 {
+        let cores = u64::from(self.node.cores);
+        let core = u64::from(self.home.0.0);
+        let least = self.now.unix_ms.max(self.last_id_ms + 1);
+        let id_ms = least + (core + cores - least % cores) % cores;
+        self.last_id_ms = id_ms;
+        id_ms
+    }
+}
+
+impl Handler for Carrier {
+    fn accepted(&mut self, sends: &mut Sends, socket: Socket, peer: SocketAddr) {
+        if !self.node.admit() {
+            self.metrics.inc(Counter::LimitConnections);
+            self.metrics.inc(Counter::RefusedLimit);
+            sends.close(socket, Closing::AtOnce);
+            return;
+        }
+        let mut link = Link::new(socket, self.now.tick_ms);
+        let codec = &mut self.codec;
+        sends.send_with(socket, |out| link.grpc.greet(codec, out));
+        self.links.insert(link);
+        self.schedule_check(socket.slot, socket.generation);
+        let id_ms = self.next_id_ms();
+        let conn = conn_key(self.home, socket);
+        self.tell_shard(sends, Message::Connected { conn, peer, id_ms });
+    }
+
+    fn received(&mut self, sends: &mut Sends, socket: Socket, bytes: &[u8]) {
+        let now_ms = self.now.tick_ms;
+        let progress = self.serve(sends, socket, |grpc, codec, out, incoming| {
+            grpc.receive(bytes, now_ms, codec, out, incoming)
+        });
+        if progress.is_some_and(|progress| progress.incomplete) {
+            sends.quick_ack(socket);
+        }
+        if self.links.get(socket.slot, socket.generation).is_some_and(|link| link.congested) {
+            let backlog = Some(sends.backlog(socket));
+            self.watch_backlog(conn_key(self.home, socket), backlog);
+        }
+    }
+
+    fn sent(&mut self, sends: &mut Sends, socket: Socket, backlog_bytes: usize) {
+        let Some(link) = self.links.get(socket.slot, socket.generation) else { return };
+        let (grpc, codec) = (&mut link.grpc, &mut self.codec);
+        if grpc.pending_bytes() > 0 {
+            sends.send_with(socket, |out| grpc.set_backlog(backlog_bytes, codec, out));
+        }
+        if link.congested {
+            let backlog = Some(sends.backlog(socket));
+            self.watch_backlog(conn_key(self.home, socket), backlog);
+            self.carry_out(sends);
+        }
+    }
+
+    fn closed(&mut self, sends: &mut Sends, socket: Socket, why: CloseWhy) {
+        let Some(mut link) = self.links.remove(socket) else { return };
+        link.grpc.release(&mut self.codec);
+        self.node.leave();
+        match why {
+            CloseWhy::PeerClosed => self.metrics.inc(Counter::ClosedPeer),
+            CloseWhy::Reset => self.metrics.inc(Counter::ClosedReset),
+            CloseWhy::TimedOut => self.metrics.inc(Counter::ClosedTimedOut),
+            CloseWhy::BacklogFull => self.metrics.inc(Counter::ClosedBacklog),
+            CloseWhy::ReceiveFailed(_) | CloseWhy::SendFailed(_) => {
+                self.metrics.inc(Counter::ClosedFailed);
+            }
+            // Counted with its reason when it was asked for.
+            CloseWhy::Requested => {}
+        }
+        self.tell_shard(sends, Message::Disconnected { conn: conn_key(self.home, socket) });
+    }
+}
+
+/// Hands the pieces of a payload on as one gRPC message.
+fn with_message<T>(
+    head: &mut Vec<u8>,
+    json: &Json,
+    send: impl FnOnce(grpc::Message<'_>) -> T,
+) -> T {
+    match json {
+        Json::Static(text) => send(grpc::Message { head, shared: None, tail: text.as_bytes() }),
+        Json::Owned(bytes) => send(grpc::Message { head, shared: None, tail: bytes }),
+        Json::Shared { before, shared, after } => {
+            head.extend_from_slice(before.as_bytes());
+            send(grpc::Message { head, shared: Some(shared), tail: after.as_bytes() })
+        }
+    }
+}
+
+/// Finds when a call came: among those of this receive, or among those that waited for another core.
+fn take_arrival(
+    fresh: &mut Vec<Arrival>,
+    waiting: &mut Vec<Arrival>,
+    stream: u32,
+) -> Option<Arrival> {
+    for list in [fresh, waiting] {
+        if let Some(at) = list.iter().position(|arrival| arrival.stream == stream) {
+            let arrival = list.swap_remove(at);
+            if list.is_empty() && list.capacity() > 64 {
+                list.shrink_to(0);
+            }
+            return Some(arrival);
+        }
+    }
+    None
+}

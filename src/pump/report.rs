@@ -1,0 +1,112 @@
+//! What the metrics show of one core, taken over about ten times a second.
+
+use super::carrier::Carrier;
+use super::limits::GAUGES_MS;
+use crate::admin::counter::{Counter, Gauge};
+use crate::admin::metrics;
+use crate::engine::Engine;
+use crate::http2::Reason;
+use nacre_shards::shard::Counts;
+
+/// When the next report is due, and what was gathered for it.
+#[derive(Debug, Default)]
+pub struct Report {
+    pub next_ms: u64,
+    /// Worked since the last report.
+    pub busy_us: u64,
+    /// The core slept until here: no stall is counted before.
+    pub slept_until_ms: u64,
+}
+
+impl Report {
+    pub fn is_due(&self, now_ms: u64) -> bool {
+        now_ms >= self.next_ms
+    }
+
+    /// Takes everything over.
+    pub fn write(&mut self, now_ms: u64, carrier: &Carrier, engine: &Engine) {
+        self.next_ms = now_ms + GAUGES_MS;
+        let metrics = &carrier.metrics;
+        metrics.busy_us(std::mem::take(&mut self.busy_us));
+        metrics.age(now_ms);
+        engine_counters(metrics, engine);
+        protocol_counters(metrics, carrier);
+        shard_counters(metrics, &carrier.shard.counts());
+    }
+}
+
+fn engine_counters(metrics: &metrics::Core, engine: &Engine) {
+    let counters = engine.counters();
+    metrics.set(Counter::Accepted, counters.accepted);
+    metrics.set(Counter::RefusedTable, counters.turned_away);
+    metrics.set(Counter::RefusedKernel, counters.accept_errors);
+    metrics.set(Counter::ReceivedBytes, counters.received_bytes);
+    metrics.set(Counter::Receives, counters.receives);
+    metrics.set(Counter::SentBytes, counters.sent_bytes);
+    metrics.set(Counter::Sends, counters.sends);
+    metrics.set(Counter::ReceiveBuffersShort, counters.receive_buffers_short);
+    metrics.set(Counter::QuickAcks, counters.quick_acks);
+    metrics.set(Counter::QuickAcksRefused, counters.quick_acks_refused);
+    metrics.set(Counter::Enters, counters.enters);
+    metrics.set(Counter::Completions, counters.completions);
+    metrics.set(Counter::LimitSendBytes, counters.closed_backlog_full);
+    metrics.gauge(Gauge::SendBacklogBytes, engine.outstanding_bytes() as u64);
+}
+
+fn protocol_counters(metrics: &metrics::Core, carrier: &Carrier) {
+    let calls = &carrier.codec.counters;
+    metrics.set(Counter::RefusedMethod, calls.unknown_methods);
+    metrics.set(Counter::RefusedCompression, calls.encodings_unknown);
+    metrics.set(Counter::RefusedDeadline, calls.deadlines_exceeded);
+    metrics.set(Counter::LimitMessage, calls.messages_too_large);
+    metrics.set(Counter::LimitRequestBytes, calls.bodies_refused);
+    let http2 = &carrier.codec.http2.counters;
+    metrics.set(Counter::StreamsOpened, http2.streams_opened);
+    metrics.set(Counter::StreamsRefused, http2.streams_refused);
+    metrics.set(Counter::LimitStreams, http2.streams_refused);
+    metrics.set(Counter::StreamsResetByPeer, http2.streams_reset_by_peer);
+    metrics.set(Counter::StreamsResetByUs, http2.streams_reset_by_us);
+    metrics.set(Counter::LimitHeaderList, http2.header_lists_too_large);
+    metrics.set(Counter::LateFrames, http2.frames_late);
+    for (at, (_, closed)) in http2.closed_by_reason().enumerate() {
+        metrics.set_http2_closed(at, closed);
+    }
+}
+
+fn shard_counters(metrics: &metrics::Core, counts: &Counts) {
+    let home = &counts.home;
+    metrics.set(Counter::PushSent, home.pushes);
+    metrics.set(Counter::PushAcknowledged, home.pushes_acknowledged);
+    metrics.set(Counter::PushFailed, home.pushes_failed);
+    metrics.set(Counter::PushEmpty, home.pushes_empty);
+    metrics.set(Counter::Detections, home.detections);
+    metrics.set(Counter::RefusedUnregistered, home.refusals.unregistered);
+    metrics.set(Counter::RefusedMalformed, home.refusals.malformed);
+    metrics.set(Counter::RefusedParameter, home.refusals.invalid);
+    metrics.set(Counter::LimitSubscriptions, home.refusals.subscriptions);
+    metrics.set(Counter::LimitPublications, home.refusals.published);
+    metrics.set(Counter::LimitFuzzyWatches, home.refusals.fuzzy_watches);
+    metrics.set(Counter::LimitAsks, home.refusals.lane_full);
+    let modules = [
+        Gauge::ConnectionsNaming,
+        Gauge::ConnectionsConfig,
+        Gauge::ConnectionsAi,
+        Gauge::ConnectionsLock,
+        Gauge::ConnectionsOther,
+    ];
+    let set_up: u64 = home.modules.iter().sum();
+    for (gauge, connections) in modules.into_iter().zip(home.modules) {
+        metrics.gauge(gauge, connections);
+    }
+    let unset = (counts.connections as u64).saturating_sub(set_up);
+    metrics.gauge(Gauge::ConnectionsUnset, unset);
+    metrics.gauge(Gauge::Subscribers, counts.subscriptions as u64);
+    metrics.gauge(Gauge::FuzzyWatches, counts.patterns as u64);
+    metrics.gauge(Gauge::PushesPending, counts.pushes_waiting as u64);
+    metrics.gauge(Gauge::AsksUnderWay, counts.asks_under_way as u64);
+}
+
+/// Names of the reasons for which HTTP/2 connections are ended, in the order they are counted.
+pub fn http2_reasons() -> Vec<&'static str> {
+    Reason::ALL.iter().map(|reason| reason.name()).collect()
+}

@@ -1,0 +1,194 @@
+//! The real server as a process of its own, on free loopback ports with a data directory of its
+//! own: started, killed and started again as an operator or a crash would.
+//!
+//! Shared by the whole-server test binaries (`#[path]`). What it prints goes to a file in its
+//! directory, shown when a test fails.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// gRPC listens this far above HTTP, on every Nacos server.
+const GRPC_PORT_OFFSET: u16 = 1000;
+/// Ports handed to servers lie below the kernel's usual range for outgoing connections: a client
+/// that reconnects to a port of that range while nobody listens may connect to itself.
+const PORT_FIRST: u16 = 12_000;
+const PORT_LAST: u16 = 29_000;
+/// From exec to serving, on a machine that is busy with other tests. The server itself needs
+/// less than 100 ms; this bound only ends a test that would otherwise hang.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+/// Between two looks at a server that is starting.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+/// How often a start is tried on other ports before the test fails.
+const START_TRIES: u32 = 5;
+
+static NEXT_PORT: AtomicU16 = AtomicU16::new(0);
+static NEXT_DIRECTORY: AtomicU32 = AtomicU32::new(0);
+
+/// A server process; killed when dropped.
+pub struct Server {
+    child: Child,
+    http_port: u16,
+    home: Directory,
+}
+
+impl Server {
+    /// Starts the server and returns once it serves.
+    pub fn start() -> Self {
+        let home = Directory::new("server");
+        for attempt in 1.. {
+            let http_port = free_port_pair();
+            let mut server = Self { child: spawn(http_port, &home), http_port, home: home.clone() };
+            match server.wait_until_serving() {
+                Ok(()) => return server,
+                Err(_) if attempt < START_TRIES => {} // Someone else may have taken the port.
+                Err(reason) => panic!("{reason}\n{}", server.log_tail()),
+            }
+        }
+        unreachable!("the last try returned or panicked")
+    }
+
+    /// SIGKILL: no farewell to any client, no flush.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("kill the server");
+        self.child.wait().expect("reap the server");
+    }
+
+    /// Starts it again on the same ports and data after [`Server::kill`].
+    pub fn start_again(&mut self) {
+        self.child = spawn(self.http_port, &self.home);
+        if let Err(reason) = self.wait_until_serving() {
+            panic!("{reason}\n{}", self.log_tail());
+        }
+    }
+
+    /// What an SDK is given: `127.0.0.1:` and the HTTP port.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.http_port)
+    }
+
+    /// Where gRPC listens.
+    pub fn grpc_address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.http_port + GRPC_PORT_OFFSET))
+    }
+
+    fn wait_until_serving(&mut self) -> Result<(), String> {
+        let deadline = Instant::now() + START_TIMEOUT;
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait().expect("look at the server") {
+                return Err(format!("the server ended while starting: {status}"));
+            }
+            if is_ready(self.http_port) && TcpStream::connect(self.grpc_address()).is_ok() {
+                return Ok(());
+            }
+            std::thread::sleep(LOOK_AGAIN);
+        }
+        Err(format!("the server did not serve within {START_TIMEOUT:?}"))
+    }
+
+    /// The end of what the server printed, for a failed test's report.
+    pub fn log_tail(&self) -> String {
+        let log = fs::read_to_string(self.home.path().join("log")).unwrap_or_default();
+        let skip = log.lines().count().saturating_sub(40);
+        let tail: Vec<&str> = log.lines().skip(skip).collect();
+        format!("--- server log ---\n{}", tail.join("\n"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("{}", self.log_tail());
+        }
+    }
+}
+
+/// A directory under the build's temporary folder, removed with its last clone.
+#[derive(Clone)]
+pub struct Directory(std::sync::Arc<Removed>);
+
+struct Removed(PathBuf);
+
+impl Directory {
+    pub fn new(what: &str) -> Self {
+        let number = NEXT_DIRECTORY.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{what}-{}-{number}", std::process::id());
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        fs::create_dir_all(&path).expect("make a temporary directory");
+        Self(std::sync::Arc::new(Removed(path)))
+    }
+
+    pub fn path(&self) -> &PathBuf {
+        &self.0.0
+    }
+}
+
+impl Drop for Removed {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The binary under judgement: `NACRE_BIN` (the test command sets the release build), else the
+/// one Cargo built for this test.
+pub fn binary() -> PathBuf {
+    match std::env::var_os("NACRE_BIN") {
+        Some(path) => PathBuf::from(path),
+        None => PathBuf::from(env!("CARGO_BIN_EXE_nacre")),
+    }
+}
+
+fn spawn(http_port: u16, home: &Directory) -> Child {
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(home.path().join("log"))
+        .expect("open the server's log");
+    Command::new(binary())
+        .args(["--host", "127.0.0.1", "--port", &http_port.to_string(), "--data"])
+        .arg(home.path().join("data"))
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().expect("share the log"))
+        .stderr(log)
+        .spawn()
+        .expect("start the server binary")
+}
+
+/// An HTTP port whose gRPC port is free as well. Each call moves on, and processes start at
+/// different places, so that tests that run beside each other hardly ever meet.
+fn free_port_pair() -> u16 {
+    let span = PORT_LAST - PORT_FIRST;
+    let first = (std::process::id() % u32::from(span)) as u16;
+    for _ in 0..span {
+        let step = NEXT_PORT.fetch_add(7, Ordering::Relaxed);
+        let port = PORT_FIRST + (u32::from(first) + u32::from(step)).rem_euclid(span.into()) as u16;
+        let free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
+        if free(port) && free(port + GRPC_PORT_OFFSET) {
+            return port;
+        }
+    }
+    panic!("no free pair of ports between {PORT_FIRST} and {PORT_LAST}");
+}
+
+/// Whether readiness answers 200.
+fn is_ready(http_port: u16) -> bool {
+    let path = "/nacos/v1/console/health/readiness";
+    http_get(http_port, path).is_some_and(|answer| answer.starts_with("HTTP/1.1 200"))
+}
+
+/// One HTTP/1.1 exchange on a connection of its own: head and body as text.
+pub fn http_get(port: u16, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.set_read_timeout(Some(START_TIMEOUT)).ok()?;
+    let request = format!("GET {path} HTTP/1.1\r\nhost: nacre\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer)
+}
