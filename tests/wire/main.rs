@@ -1,0 +1,11 @@
+//! The real server judged on the wire: each module is a property, each test one line of a
+//! checklist. See README.md beside this file.
+
+// A test is no core: it waits, reads the time and has threads.
+#![allow(clippy::disallowed_methods)]
+
+mod conformance;
+mod naming;
+#[path = "../process/server.rs"]
+mod server;
+mod support;
