@@ -114,6 +114,11 @@ impl Server {
         kib.expect("a number of KiB") * 1_024
     }
 
+    /// Its own directory: `data` and `log` are in it.
+    pub fn home(&self) -> &PathBuf {
+        self.home.path()
+    }
+
     /// Where HTTP listens on 127.0.0.1.
     pub fn http_port(&self) -> u16 {
         self.http_port

@@ -182,16 +182,22 @@ fn a_setup_without_an_ability_table_gets_no_acknowledgement() {
 }
 
 #[test]
-fn clients_of_any_module_label_may_publish() {
+fn only_naming_and_ai_connections_publish() {
     let server = shared_server();
-    // The Rust SDKs and others use one connection for all; section 12, item 12.
-    let mut bare = Profile::default();
-    bare.labels.clear();
-    for (at, profile) in [Profile::module("config"), bare].into_iter().enumerate() {
-        let client = client_as(&server, profile);
-        let service = service(&format!("conformance-module-{at}"));
-        client.register(&service, &instance("10.0.0.1", 1, &[])).unwrap();
-        assert_eq!(client.query(&service, "", false).unwrap().hosts.len(), 1);
+    for (module, may) in [("naming", true), ("ai", true), ("config", false), ("lock", false)] {
+        let client = client_as(&server, Profile::module(module));
+        let service = service(&format!("conformance-module-{module}"));
+        let done = client.register(&service, &instance("10.0.0.1", 1, &[]));
+        match done {
+            Ok(()) => assert!(may, "{module}"),
+            Err(error) => {
+                assert!(!may && error.error_code() == Some(-401), "{module}: {error}");
+                let id = client.connection_id().unwrap();
+                let text = format!("Client [{id}] connection already disconnect");
+                assert!(error.to_string().contains(&text), "{error}");
+            }
+        }
+        assert!(client.query(&service, "", false).is_ok(), "anybody may look: {module}");
     }
 }
 

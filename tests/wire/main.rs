@@ -6,6 +6,7 @@
 
 mod conformance;
 mod naming;
+mod push;
 #[path = "../process/server.rs"]
 mod server;
 mod support;
