@@ -4,9 +4,16 @@
 // A test is no core: it waits, reads the time and has threads.
 #![allow(clippy::disallowed_methods)]
 
+mod command;
 mod conformance;
+mod fuzzy_watch;
+mod graceful_stop;
+mod http;
+mod limits;
+mod liveness;
 mod naming;
 mod push;
+mod restart;
 #[path = "../process/server.rs"]
 mod server;
 mod support;
