@@ -4,6 +4,7 @@
 // A test is no core: it waits, reads the time and has threads.
 #![allow(clippy::disallowed_methods)]
 
+mod abuse;
 mod command;
 mod conformance;
 mod fuzzy_watch;
@@ -12,6 +13,7 @@ mod http;
 mod limits;
 mod liveness;
 mod naming;
+mod one_slow_reader;
 mod push;
 mod restart;
 #[path = "../process/server.rs"]
