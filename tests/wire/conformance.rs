@@ -1,11 +1,12 @@
 //! The conformance checklist of the gRPC protocol (`grpc-protocol.md` 14), with the pipeline, setup
 //! and error shapes behind it (4 to 7, 9, 12, 15).
 
+use crate::server::Server;
 use crate::support::*;
 use nacre_loadgen::client::{Client, ClientError, Profile, instance};
 use nacre_loadgen::envelope;
-use nacre_loadgen::http2::frame::kind;
-use nacre_loadgen::raw::RawPeer;
+use nacre_loadgen::http2::frame::{flag, kind};
+use nacre_loadgen::raw::{RawPeer, header_block_with};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -158,7 +159,7 @@ fn a_setup_with_an_ability_table_even_empty_is_acknowledged_within_100_ms() {
     assert!(best <= SETUP_ACK_MAX, "{best:?}");
 }
 
-fn setup_ack_after(server: &crate::server::Server) -> Duration {
+fn setup_ack_after(server: &Server) -> Duration {
     let mut peer = RawPeer::greeted(server.grpc_address(), WAIT).unwrap();
     let sent = Instant::now();
     peer.send_setup(1, br#"{"labels":{"module":"naming"},"abilityTable":{}}"#).unwrap();
@@ -351,4 +352,51 @@ fn ids_are_unique_among_clients_that_come_at_once() {
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), clients.len());
+}
+
+#[test]
+fn both_ip_families_are_served() {
+    let server = Server::start_with(&["-D", "nacos.remote.grpc.listen.ip=127.0.0.1,::1"]);
+    let address =
+        std::net::SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, server.grpc_address().port()));
+    let six = Client::connect(address, Profile::default()).unwrap();
+    let id = six.connection_id().unwrap();
+    assert!(id.ends_with(&format!("_{}", six.local_addr().port())), "{id}");
+    let service = service("families");
+    six.register(&service, &instance("fe80::1", 80, &[])).unwrap();
+    let found = client(&server).query(&service, "", false).unwrap();
+    assert_eq!(found.hosts[0].ip, "fe80::1");
+}
+
+#[test]
+fn gzip_requests_are_taken_and_answered_uncompressed() {
+    use std::io::Write;
+    let server = shared_server();
+    let mut peer = RawPeer::greeted(server.grpc_address(), WAIT).unwrap();
+    let mut plain = Vec::new();
+    envelope::encode("ServerCheckRequest", "", &[], b"{}", &mut plain);
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(&plain).unwrap();
+    let packed = gzip.finish().unwrap();
+    let mut message = vec![1];
+    message.extend((packed.len() as u32).to_be_bytes());
+    message.extend(packed);
+    let block = header_block_with("/Request/request", &[("grpc-encoding", "gzip")]);
+    peer.send_frame(kind::HEADERS, flag::END_HEADERS, 1, &block).unwrap();
+    peer.send_frame(kind::DATA, flag::END_STREAM, 1, &message).unwrap();
+    let answer = peer.answer(1, WAIT).unwrap();
+    assert_eq!(answer.header("grpc-status"), Some("0"));
+    let (message, _) = envelope::split_message(&answer.data).unwrap().unwrap();
+    assert_eq!(envelope::decode(message).unwrap().kind, "ServerCheckResponse");
+}
+
+#[test]
+fn a_deadline_that_passes_is_status_4() {
+    let server = shared_server();
+    let mut peer = RawPeer::greeted(server.grpc_address(), WAIT).unwrap();
+    let block = header_block_with("/Request/request", &[("grpc-timeout", "200m")]);
+    peer.send_frame(kind::HEADERS, flag::END_HEADERS, 1, &block).unwrap();
+    // The message never comes.
+    assert_eq!(peer.answer(1, WAIT).unwrap().header("grpc-status"), Some("4"));
+    until_metric(&server, r#"nacre_refusals_total{class="deadline"}"#, 1.0);
 }

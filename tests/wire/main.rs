@@ -18,4 +18,5 @@ mod push;
 mod restart;
 #[path = "../process/server.rs"]
 mod server;
+mod starting;
 mod support;

@@ -246,3 +246,77 @@ fn what_was_answered_is_no_newer_than_what_is_pushed_next() {
         }
     }
 }
+
+/// Clients of the churn, services they publish, and rounds of it.
+const CHURN_CLIENTS: usize = 24;
+const CHURN_SERVICES: usize = 8;
+const CHURN_ROUNDS: usize = 12;
+
+#[test]
+fn after_churn_every_subscriber_has_the_live_set() {
+    let server = shared_server();
+    let services: Vec<_> =
+        (0..CHURN_SERVICES).map(|number| service(&format!("push-churn-{number}"))).collect();
+    let watchers: Vec<Client> = (0..6).map(|_| client(&server)).collect();
+    for (at, watcher) in watchers.iter().enumerate() {
+        watcher.set_ack_mode(AckMode::Delay(Duration::from_millis(20 * at as u64)));
+        for service in &services {
+            watcher.subscribe(service, "").unwrap();
+        }
+    }
+    // A fixed sequence: what fails once fails again.
+    let mut seed = 0x9e37_79b9_u32;
+    let mut random = move |below: usize| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (seed >> 8) as usize % below
+    };
+    let mut publishers: Vec<Option<Client>> = (0..CHURN_CLIENTS).map(|_| None).collect();
+    for round in 0..CHURN_ROUNDS {
+        for (at, place) in publishers.iter_mut().enumerate() {
+            let own = instance(&format!("10.{round}.0.{at}"), 1 + at as u16, &[]);
+            let service = &services[random(CHURN_SERVICES)];
+            match (place.take(), random(5)) {
+                (None, _) => {
+                    let publisher = client(&server);
+                    publisher.register(service, &own).unwrap();
+                    *place = Some(publisher);
+                }
+                (Some(publisher), 0) => publisher.kill(),
+                (Some(publisher), 1) => publisher.close().unwrap(),
+                (Some(publisher), 2) => {
+                    publisher.deregister(service, &own).unwrap();
+                    *place = Some(publisher);
+                }
+                (Some(publisher), 3) => {
+                    let second = instance("10.99.0.1", 2, &[]);
+                    publisher.batch(service, &[own, second]).unwrap();
+                    *place = Some(publisher);
+                }
+                (Some(publisher), _) => {
+                    publisher.register(service, &own).unwrap();
+                    *place = Some(publisher);
+                }
+            }
+        }
+    }
+    settle(&services, &watchers);
+}
+
+/// Waits until the last list each watcher was pushed of each service is what a query finds.
+fn settle(services: &[nacre_loadgen::client::ServiceName], watchers: &[Client]) {
+    let mut last: Vec<std::collections::HashMap<String, Vec<String>>> =
+        vec![Default::default(); watchers.len()];
+    until("all have the live set", || {
+        for (watcher, last) in watchers.iter().zip(&mut last) {
+            for push in watcher.drain_pushes() {
+                let Ok(notify) = push.parse::<NotifySubscriberRequest>() else { continue };
+                let info = notify.service_info;
+                last.insert(info.name.clone(), addresses(&info));
+            }
+        }
+        services.iter().all(|service| {
+            let live = addresses(&watchers[0].query(service, "", false).unwrap());
+            last.iter().all(|last| last.get(&service.name) == Some(&live))
+        })
+    });
+}
