@@ -400,3 +400,34 @@ fn a_deadline_that_passes_is_status_4() {
     assert_eq!(peer.answer(1, WAIT).unwrap().header("grpc-status"), Some("4"));
     until_metric(&server, r#"nacre_refusals_total{class="deadline"}"#, 1.0);
 }
+
+/// Calls of a client with Nagle's algorithm, and those of them that are judged: the kernel
+/// acknowledges the first segments of a connection at once anyway.
+const NAGLE_CALLS: u32 = 200;
+const NAGLE_JUDGED: usize = 100;
+/// Half of what the kernel delays an acknowledgement at least.
+const NAGLE_MEDIAN_MAX: Duration = Duration::from_millis(20);
+
+#[test]
+fn a_client_without_nodelay_does_not_wait_for_delayed_acknowledgements() {
+    let server = shared_server();
+    let mut peer = RawPeer::greeted(server.grpc_address(), WAIT).unwrap();
+    peer.socket().set_nodelay(false).unwrap();
+    let block = nacre_loadgen::raw::header_block("/Request/request");
+    let mut message = Vec::new();
+    envelope::encode_message("ServerCheckRequest", "", &[], b"{}", &mut message);
+    let mut took: Vec<Duration> = (0..NAGLE_CALLS)
+        .map(|number| {
+            let stream = 2 * number + 1;
+            let began = Instant::now();
+            peer.send_frame(kind::HEADERS, flag::END_HEADERS, stream, &block).unwrap();
+            peer.send_frame(kind::DATA, flag::END_STREAM, stream, &message).unwrap();
+            assert_eq!(peer.answer(stream, WAIT).unwrap().header("grpc-status"), Some("0"));
+            began.elapsed()
+        })
+        .collect();
+    let judged = &mut took[NAGLE_CALLS as usize - NAGLE_JUDGED..];
+    judged.sort_unstable();
+    let median = judged[NAGLE_JUDGED / 2];
+    assert!(median <= NAGLE_MEDIAN_MAX, "{median:?}");
+}

@@ -285,3 +285,47 @@ fn an_http_head_sent_too_slowly_is_closed_and_counted() {
     assert!(ended.is_ok(), "closed within its ten seconds: {ended:?}");
     until_metric(&server, r#"nacre_http_connections_closed_total{reason="slow_head"}"#, 1.0);
 }
+
+/// HTTP/1 connections of one core (`src/http1/limits.rs`), and more than two cores may have.
+const HTTP_CONNECTIONS: usize = 2 * 1_024 + 100;
+
+#[test]
+fn http_connections_over_the_limit_are_closed_and_counted() {
+    let server = Server::start_with(&["--cores", "0"]);
+    let many: Vec<_> = (0..HTTP_CONNECTIONS)
+        .map(|_| TcpStream::connect(("127.0.0.1", server.http_port())).unwrap())
+        .collect();
+    drop(many);
+    let series = r#"nacre_http_connections_closed_total{reason="limit"}"#;
+    until("the page is served again, and counts", || {
+        let page = http_get(server.http_port(), "/nacos/metrics").unwrap_or_default();
+        let line = page.lines().find_map(|line| line.strip_prefix(series));
+        line.is_some_and(|value| value.trim().parse::<f64>().unwrap() >= 1.0)
+    });
+}
+
+/// More names than one client may have messages of a watch waiting for: 4,096 batches of ten.
+const NAMES_BEYOND_DELIVERIES: usize = 42_000;
+
+#[test]
+fn a_watch_of_more_than_a_client_takes_closes_it_as_too_slow() {
+    let server = Server::start_with(&[
+        "-D",
+        "nacos.naming.fuzzy.watch.max.pattern.match.service.count=100000",
+    ]);
+    let mut caller = Caller::new(&server);
+    let register = |number: usize| {
+        let body = json!({
+            "serviceName": format!("s{number}"), "groupName": "G", "type": "registerInstance",
+            "instance": {"ip": "10.0.0.1", "port": 1},
+        });
+        body.to_string()
+    };
+    let last = caller.call_all("InstanceRequest", NAMES_BEYOND_DELIVERIES, register);
+    assert_eq!(code(&last), (200, 0));
+    let watcher = client(&server);
+    // Whether it hears the answer before the end does not matter.
+    let _ = watcher.fuzzy_watch("public>>*>>*", &[], true);
+    watcher.wait_closed(WAIT).unwrap();
+    until_metric(&server, r#"nacre_connections_closed_total{reason="too_slow"}"#, 1.0);
+}
