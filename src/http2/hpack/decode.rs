@@ -39,8 +39,8 @@ const SIZE_UPDATES_MAX: usize = 2;
 /// Decodes a whole block into `head`, which the caller has cleared.
 ///
 /// The table is changed even where `head` keeps nothing, so that both ends stay in step. Work is
-/// bounded by the bytes of the block and by what it unfolds to, memory by the table and by the limit
-/// of `head`.
+/// bounded by the bytes of the block and what it unfolds to, memory by the table and the limit of
+/// `head`.
 pub fn decode(
     block: &[u8],
     table: &mut Table,
