@@ -95,6 +95,7 @@ impl<C: Default> Connection<C> {
             return self.late_head(id, core).map(|()| None);
         }
         self.last_stream = id;
+        self.check_unread(out)?;
         let full = self.streams.len() >= core.limits.streams_max as usize;
         if full || self.flags & GOING_AWAY != 0 {
             core.counters.streams_refused += 1;
