@@ -12,7 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 /// Connections between SYN and the end of set-up at one time: below any listen backlog.
-const CONNECTING_MAX: usize = 128;
+const CONNECTING_MAX: usize = 256;
 
 /// The port range where the kernel does not tell its own (its default).
 const PORTS_DEFAULT: (usize, usize) = (32_768, 60_999);
