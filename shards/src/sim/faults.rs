@@ -1,4 +1,5 @@
-//! What a run's world is like: drawn once from the seed, so that runs differ in kind and not only in luck.
+//! What a run's world is like: drawn once from the seed, so that runs differ in kind and not only
+//! in luck.
 
 use crate::limits::LaneLimits;
 use crate::settings::Settings;

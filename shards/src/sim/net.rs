@@ -1,4 +1,5 @@
-//! What travels between cores: bounded lanes with delays, in order per lane, in no order between lanes.
+//! What travels between cores: bounded lanes with delays, in order per lane, in no order between
+//! lanes.
 
 use crate::key::{Core, Map};
 use crate::limits::LaneLimits;
