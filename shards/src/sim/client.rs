@@ -291,7 +291,7 @@ impl Online {
                 for (pattern, known) in &mut self.knows {
                     let matching: Vec<_> =
                         contexts.iter().filter(|(name, _)| matches(pattern, name)).collect();
-                    learn(known, matching.into_iter());
+                    learn(known, matching);
                 }
                 Ok(Reaction::Ack(id))
             }

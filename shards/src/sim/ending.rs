@@ -31,7 +31,7 @@ impl World {
 
     /// A last change, and comings and goings while it is told: what is missed now stays missed.
     pub(super) fn stir(&mut self) {
-        let service = self.random.pick(&self.services).clone();
+        let service = self.random.pick(&self.services);
         let start_ms = self.clock.now_ms + self.random.below(1_000);
         let mut first = true;
         for client in 0..self.clients.len() {
