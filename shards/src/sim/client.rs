@@ -278,7 +278,7 @@ impl Online {
                 self.see(list, names, 1)?;
                 Ok(Reaction::Ack(id))
             }
-            "ClientDetectionRequest" => Ok(Reaction::Alive(id)),
+            "ClientDetectionRequest" | "ConnectResetRequest" => Ok(Reaction::Alive(id)),
             "NamingFuzzyWatchSyncRequest" => {
                 let pattern = read.text("groupKeyPattern");
                 if let Some((_, known)) = self.knows.iter_mut().find(|(key, _)| **key == pattern) {

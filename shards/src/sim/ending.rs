@@ -1,7 +1,10 @@
 //! How a run ends: everything heals, is stirred once more, comes to rest, and is looked at.
 
+use crate::key::Core;
 use crate::sim::client::Op;
+use crate::sim::oracle;
 use crate::sim::reading::Read;
+use crate::sim::server::Input;
 use crate::sim::workload::{self, Act};
 use crate::sim::world::{Event, World};
 
@@ -50,6 +53,20 @@ impl World {
             };
             let at_ms = start_ms + self.random.below(20);
             self.clock.at(at_ms, Event::Stir(client, conn, act));
+        }
+    }
+
+    /// The node stops: its clients are sent away, and their leaving changes nothing. One of them vanishes
+    /// before it is told.
+    pub(super) fn stop(&mut self) {
+        self.stopped = Some(oracle::publications(self));
+        let now_ms = self.clock.now_ms;
+        for core in 0..self.faults.cores {
+            self.clock.at(now_ms, Event::Arrive(Core(core), Input::Stopping));
+        }
+        let leaver = self.clients.iter().flatten().next().map(|online| (online.core, online.conn));
+        if let Some((core, conn)) = leaver {
+            self.clock.at(now_ms + 1, Event::Arrive(core, Input::Disconnected { conn }));
         }
     }
 

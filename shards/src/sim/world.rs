@@ -67,6 +67,8 @@ pub struct World {
     pub(super) verbose: bool,
     pub(super) healed: bool,
     pub(super) silent: bool,
+    /// Publications when the node began to stop.
+    pub stopped: Option<usize>,
     pub(super) ports: u16,
     pub(super) connected: u64,
     pub(super) calls: u64,
@@ -100,6 +102,7 @@ impl World {
             verbose,
             healed: false,
             silent: false,
+            stopped: None,
             ports: 0,
             connected: 0,
             calls: 0,
@@ -139,7 +142,10 @@ impl World {
         // about.
         self.silent = true;
         self.run_until(until + 5_500)?;
-        oracle::judge(self)
+        oracle::judge(self)?;
+        self.stop();
+        self.run_until(until + 10_000)?;
+        oracle::judge_stopped(self)
     }
 
     /// What happened, for whoever wants to know whether it was enough.
@@ -342,6 +348,9 @@ impl World {
                 }
                 Effect::Push { conn, body } => {
                     self.client_of(conn, &body)?;
+                    if self.stopped.is_some() && body.kind != "ConnectResetRequest" {
+                        return Err(format!("{} after the node began to stop", body.kind));
+                    }
                     self.send_to_client(conn, Wire::Push(Read::of(&body)));
                 }
                 Effect::Close { conn, reason } => {
