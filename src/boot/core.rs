@@ -63,7 +63,8 @@ pub fn make(parts: Parts, settings: &Settings) -> Result<Turn, EngineError> {
         .map_err(|source| EngineError::Kernel { what: "wait on the wake-up descriptor", source })?;
     let core = Core(core as u16);
     let map = Map { cores: node.cores };
-    let mut shard = Shard::new(core, map, shard_settings(settings), RandomState::new().hash_one(core));
+    let mut shard =
+        Shard::new(core, map, shard_settings(settings), RandomState::new().hash_one(core));
     let mut clock = Clock::new(epoch);
     shard.handle(clock.tick().now, Message::Started, &mut nacre_shards::effect::Effects::default());
     let codec = grpc::Codec::new(grpc_limits(settings));
@@ -94,7 +95,8 @@ fn engine_config(settings: &Settings) -> Config {
 fn grpc_limits(settings: &Settings) -> grpc::Limits {
     let transport = &settings.transport;
     let body = bytes::Bytes::from_static(b"{\"status\":\"UP\"}");
-    let plain = |path: &&str| grpc::PlainPath { path: path.as_bytes().to_vec(), body: body.clone() };
+    let plain =
+        |path: &&str| grpc::PlainPath { path: path.as_bytes().to_vec(), body: body.clone() };
     grpc::Limits {
         http2: http2::Limits {
             keep_alive_ms: transport.keep_alive_time_ms,

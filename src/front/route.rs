@@ -25,7 +25,9 @@ mod tests {
     fn paths_are_exact() {
         assert_eq!(method(b"/Request/request"), Some(UNARY));
         assert_eq!(method(b"/BiRequestStream/requestBiStream"), Some(STREAM));
-        for wrong in ["", "/", "/Request", "/request/request", "/Request/request/", "/Request/requestX"] {
+        for wrong in
+            ["", "/", "/Request", "/request/request", "/Request/request/", "/Request/requestX"]
+        {
             assert_eq!(method(wrong.as_bytes()), None, "{wrong}");
         }
     }

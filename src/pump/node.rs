@@ -16,12 +16,7 @@ pub struct Node {
 
 impl Node {
     pub fn new(cores: u16, own_ip: &str, connections_max: u64) -> Self {
-        Self {
-            cores,
-            own_ip: own_ip.into(),
-            connections_max,
-            connections: AtomicU64::new(0),
-        }
+        Self { cores, own_ip: own_ip.into(), connections_max, connections: AtomicU64::new(0) }
     }
 
     /// Counts a connection in, or says that the node is full.
