@@ -4,6 +4,7 @@
 
 pub mod abuse;
 pub mod connection;
+pub mod core;
 pub mod counters;
 pub mod error;
 pub mod flow;
@@ -13,7 +14,8 @@ pub mod limits;
 pub mod settings;
 pub mod stream;
 
-pub use connection::{Body, Connection, Core, Event, Sent};
+pub use connection::{Body, Connection, Event, Sent};
+pub use core::Core;
 pub use counters::Counters;
 pub use error::{Closed, ErrorCode, Reason};
 pub use limits::Limits;

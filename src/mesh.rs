@@ -1,8 +1,8 @@
 //! Messages between the cores of one process.
 //!
-//! Each ordered pair of cores has two bounded lanes: asks, which may be refused for want of room, and
-//! tells, which may not be: who sends an ask keeps the tell's place free, so a tell lane of the right
-//! size is never full. Both are first in, first out; a core takes tells before asks.
+//! Each ordered pair of cores has two bounded lanes: asks, which may be refused for want of room,
+//! and tells, which may not be: who sends an ask keeps the tell's place free, so a tell lane of the
+//! right size is never full. Both are first in, first out; a core takes tells before asks.
 //!
 //! Invariants:
 //! * nobody waits here: a full lane hands the message back;

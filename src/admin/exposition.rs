@@ -39,7 +39,8 @@ impl Format {
     }
 }
 
-/// Everything, as text. About 40 KiB and half a millisecond of the core that serves it.
+/// Everything, as text: 11 KiB and half a millisecond of the core that serves it, more with each
+/// request type in use.
 pub fn write(metrics: &Arc<Metrics>, format: Format) -> String {
     let mut registry = Registry::default();
     let scrape = Scrape { metrics: Arc::clone(metrics), process: Process::read() };

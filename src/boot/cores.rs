@@ -7,8 +7,8 @@ use std::time::Duration;
 
 /// After how long the executor interrupts tasks that never stop being runnable. Long on purpose:
 /// glommio 0.12 may park for good with runnable tasks if this fires while the thread has lost its
-/// CPU in the wrong microsecond (seen about once in ten test runs at 1 ms on a crowded machine). The
-/// pump lets it look at its events every millisecond instead (`pump::sleep`).
+/// CPU in the wrong microsecond (seen about once in ten test runs at 1 ms on a crowded machine).
+/// The pump lets it look at its events every millisecond instead (`pump::sleep`).
 pub const PREEMPT_EVERY: Duration = Duration::from_secs(10);
 
 /// Registered memory for the executor's own storage I/O, in bytes. Its default pins 10 MiB per core

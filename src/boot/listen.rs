@@ -7,6 +7,7 @@ use glommio::net::TcpListener;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::time::Duration;
 
 /// Connections waiting to be accepted on one core; the kernel cuts it to `net.core.somaxconn`.
 const BACKLOG: i32 = 1_024;
@@ -27,14 +28,31 @@ pub fn open(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(unsafe { TcpListener::from_raw_fd(fd.into_raw_fd()) })
 }
 
+/// How long an address may seem taken: the kernel takes the rings of a process apart after it has
+/// ended, and an accept under way in one keeps its listener alive until then. Seen to last
+/// milliseconds.
+const RELEASE: Duration = Duration::from_millis(2_000);
+
+/// How often it is tried meanwhile.
+const RELEASE_TRY: Duration = Duration::from_millis(20);
+
 /// Fails when somebody listens on the address. All cores share a port by SO_REUSEPORT, and with it
 /// a second process of the same user would get half of the first one's clients without an error;
-/// so the address is first taken without it.
+/// so the address is first taken without it. Blocks for [`RELEASE`] at most.
 ///
 /// # Errors
 /// As `bind(2)`.
 pub fn check_free(address: SocketAddr) -> io::Result<()> {
-    bind(&socket(address)?, address)
+    let mut waited = Duration::ZERO;
+    loop {
+        match bind(&socket(address)?, address) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && waited < RELEASE => {
+                std::thread::sleep(RELEASE_TRY);
+                waited += RELEASE_TRY;
+            }
+            done => return done,
+        }
+    }
 }
 
 /// IPv6 is IPv6 only, so that `0.0.0.0` and `::` can both be listened on.

@@ -108,7 +108,7 @@ pub fn read_head<'a>(head: &'a Head, atoms: &'a Atoms) -> Asked<'a> {
     match (is_grpc, encoding, timeout_ms) {
         (false, ..) => Asked::NotGrpc,
         (_, None, _) => Asked::BadEncoding,
-        (.., Err(())) => Asked::BadTimeout,
+        (.., Err(_)) => Asked::BadTimeout,
         // A timeout of zero has passed before we could see it; a millisecond is near enough.
         (_, Some(encoding), Ok(timeout)) => {
             let timeout_ms = timeout.map_or(0, |ms| ms.max(1));

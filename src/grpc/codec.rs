@@ -68,7 +68,8 @@ impl Codec {
         }
     }
 
-    /// The time of what follows. `receive` and `check` set it; set it before a turn that only sends.
+    /// The time of what follows. `receive` and `check` set it; set it before a turn that only
+    /// sends.
     pub fn set_now(&mut self, now_ms: u64) {
         self.now_ms = now_ms;
         self.http2.now_ms = now_ms as u32;

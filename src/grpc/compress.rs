@@ -34,7 +34,8 @@ pub enum InflateError {
     TooLarge,
 }
 
-/// Inflates `input` into `out`, which is cleared first. Never holds more than `bytes_max` + 1 bytes.
+/// Inflates `input` into `out`, which is cleared first. Never holds more than `bytes_max` + 1
+/// bytes.
 pub fn inflate(input: &[u8], bytes_max: usize, out: &mut Vec<u8>) -> Result<(), InflateError> {
     out.clear();
     let mut reader = GzDecoder::new(input).take(bytes_max as u64 + 1);

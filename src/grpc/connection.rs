@@ -1,9 +1,9 @@
 //! One client connection: bytes in, calls out; answers and pushes in, bytes out. Home core.
 //!
-//! [`Connection::receive`] hands complete messages to a [`Service`], which only notes them; the caller
-//! answers afterwards with [`Connection::reply`] and its siblings, so nothing is re-entered. A call that
-//! is wrong is answered here and never reaches the service. [`Connection::release`] must be the last
-//! call: header texts and buffered bytes are counted per core.
+//! [`Connection::receive`] hands complete messages to a [`Service`], which only notes them; the
+//! caller answers afterwards with [`Connection::reply`] and its siblings, so nothing is re-entered.
+//! A call that is wrong is answered here and never reaches the service. [`Connection::release`]
+//! must be the last call: header texts and buffered bytes are counted per core.
 
 mod answer;
 mod deadline;
@@ -26,14 +26,15 @@ pub trait Service {
     /// The client will send no more on a bidirectional stream; finish it.
     fn half_closed(&mut self, stream: u32, method: Method);
     /// A call is gone without an answer: cancelled, broken, or out of time. Drop what works on it.
+    /// May name a call of which no message has come yet.
     fn reset(&mut self, stream: u32, method: Method);
 }
 
 /// How far `receive` came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// A frame or a unary request is incomplete: acknowledge at once (TCP_QUICKACK), for some clients
-    /// send head and body as two small writes and wait for our kernel between them.
+    /// A frame or a unary request is incomplete: acknowledge at once (TCP_QUICKACK), for some
+    /// clients send head and body as two small writes and wait for our kernel between them.
     pub incomplete: bool,
 }
 
@@ -78,8 +79,8 @@ impl Connection {
 
     /// Takes what the socket gave, at most one receive buffer, and hands complete messages on.
     ///
-    /// `out` holds what of this connection the socket has not been given yet; replies to control frames
-    /// and refusals are appended. After an error, flush `out`, close, and `release`.
+    /// `out` holds what of this connection the socket has not been given yet; replies to control
+    /// frames and refusals are appended. After an error, flush `out`, close, and `release`.
     pub fn receive(
         &mut self,
         input: &[u8],
@@ -200,7 +201,7 @@ impl Connection {
         codec: &mut Codec,
         out: &mut Vec<u8>,
     ) -> Option<Method> {
-        let mut call = self.http2.reset(stream, code, out)?;
+        let mut call = self.http2.reset(stream, code, &mut codec.http2, out)?;
         self.drop_gather(&mut call, codec);
         if call.stage == Stage::Reading && call.method.kind == Kind::Bidi {
             self.bidi_open -= 1;
@@ -213,8 +214,9 @@ impl Connection {
         self.http2.held_bytes()
     }
 
-    /// The bytes given to the socket that it has not sent yet. When they become fewer, held output
-    /// follows in `out`.
+    /// The bytes given to the socket that it has not sent yet. Held output follows in `out` as far
+    /// as there is room again, so call it after each hand-over of `out` while
+    /// [`Self::pending_bytes`] > 0.
     pub fn set_backlog(&mut self, bytes: usize, codec: &mut Codec, out: &mut Vec<u8>) {
         self.http2.set_backlog(bytes, &mut codec.http2, out);
     }

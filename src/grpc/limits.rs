@@ -9,7 +9,8 @@ pub const MESSAGE_BYTES_MAX: usize = 10_485_760;
 pub const CONNECTION_BODY_BYTES_MAX: usize = 16 << 20;
 /// Request bytes buffered on a core: 24 largest messages at once. Above: RESOURCE_EXHAUSTED.
 pub const CORE_BODY_BYTES_MAX: usize = 256 << 20;
-/// Time for a unary request to arrive in full: a largest message at 170 KB/s. Above: DEADLINE_EXCEEDED.
+/// Time for a unary request to arrive in full: a largest message at 170 KB/s. Above:
+/// DEADLINE_EXCEEDED.
 pub const REQUEST_MS: u32 = 60_000;
 /// Bytes of `grpc-message` before percent-encoding; it travels in a header list.
 pub const STATUS_TEXT_BYTES_MAX: usize = 1_024;

@@ -5,13 +5,17 @@ use super::limits::TIMEOUT_MS_MAX;
 /// Digits the protocol allows.
 const DIGITS_MAX: usize = 8;
 
+/// The text is no timeout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotATimeout;
+
 /// The time a call may take, in milliseconds, rounded up.
 ///
 /// `Err` when it is not a timeout; `Ok(None)` when it is so long that it is none.
-pub fn parse(value: &[u8]) -> Result<Option<u32>, ()> {
-    let Some((unit, digits)) = value.split_last() else { return Err(()) };
+pub fn parse(value: &[u8]) -> Result<Option<u32>, NotATimeout> {
+    let Some((unit, digits)) = value.split_last() else { return Err(NotATimeout) };
     if digits.is_empty() || digits.len() > DIGITS_MAX || !digits.iter().all(u8::is_ascii_digit) {
-        return Err(());
+        return Err(NotATimeout);
     }
     let number = digits.iter().fold(0u64, |sum, digit| sum * 10 + u64::from(digit - b'0'));
     let ms = match unit {
@@ -21,7 +25,7 @@ pub fn parse(value: &[u8]) -> Result<Option<u32>, ()> {
         b'm' => number,
         b'u' => number.div_ceil(1_000),
         b'n' => number.div_ceil(1_000_000),
-        _ => return Err(()),
+        _ => return Err(NotATimeout),
     };
     Ok((ms <= TIMEOUT_MS_MAX).then_some(ms as u32))
 }
@@ -50,7 +54,7 @@ mod tests {
     #[test]
     fn what_is_no_timeout() {
         for text in [&b""[..], b"S", b"12", b"123456789S", b"-1S", b"1s", b"1 S", b" 1S"] {
-            assert_eq!(parse(text), Err(()), "{}", String::from_utf8_lossy(text));
+            assert_eq!(parse(text), Err(NotATimeout), "{}", String::from_utf8_lossy(text));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Budgets for frames that cost us work and the sender nothing.
 //!
-//! One token bucket per class, refilled by time and by useful work: honest clients send such frames in
-//! proportion to calls, attackers instead of calls. Sixteen bytes a connection.
+//! One token bucket per class, refilled by time and by useful work: honest clients send such frames
+//! in proportion to calls, attackers instead of calls. Sixteen bytes a connection.
 
 use super::error::Reason;
 
@@ -23,19 +23,20 @@ pub enum Class {
 struct Budget {
     burst: u16,
     per_second: u16,
-    /// Tokens given back when a call is answered.
-    per_answer: u16,
+    /// Tokens given back with each message we send.
+    per_message: u16,
     reason: Reason,
 }
 
-/// Budgets, by [`Class`]. A BDP estimator pings once a round trip while data flows; a client may credit every
-/// frame twice; a client that gives up cancels what it had open, which is at most the stream limit.
+/// Budgets, by [`Class`]. A BDP estimator pings once a round trip while data flows; a client may
+/// credit every frame twice; a client that gives up cancels what it had open, which is at most the
+/// stream limit.
 const BUDGETS: [Budget; 5] = [
-    Budget { burst: 1_000, per_second: 100, per_answer: 2, reason: Reason::ControlFlood },
-    Budget { burst: 10_000, per_second: 1_000, per_answer: 8, reason: Reason::IdleFrameFlood },
-    Budget { burst: 1_000, per_second: 100, per_answer: 1, reason: Reason::ResetFlood },
-    Budget { burst: 1_000, per_second: 10, per_answer: 0, reason: Reason::ProvokedResets },
-    Budget { burst: 1_000, per_second: 10, per_answer: 1, reason: Reason::EmptyDataFlood },
+    Budget { burst: 1_000, per_second: 100, per_message: 2, reason: Reason::ControlFlood },
+    Budget { burst: 10_000, per_second: 1_000, per_message: 8, reason: Reason::IdleFrameFlood },
+    Budget { burst: 1_000, per_second: 100, per_message: 1, reason: Reason::ResetFlood },
+    Budget { burst: 1_000, per_second: 10, per_message: 0, reason: Reason::ProvokedResets },
+    Budget { burst: 1_000, per_second: 10, per_message: 1, reason: Reason::EmptyDataFlood },
 ];
 
 /// Refills happen in steps of this, so that a busy connection seldom divides.
@@ -78,10 +79,10 @@ impl Meter {
         }
     }
 
-    /// A call was answered in full.
-    pub fn answered(&mut self) {
+    /// A message, or a frame of one that had to wait, went out.
+    pub fn sent(&mut self) {
         for (spent, budget) in self.spent.iter_mut().zip(&BUDGETS) {
-            *spent = spent.saturating_sub(budget.per_answer);
+            *spent = spent.saturating_sub(budget.per_message);
         }
     }
 }
@@ -108,16 +109,16 @@ mod tests {
     }
 
     #[test]
-    fn answers_pay_for_pings_but_not_for_provoked_resets() {
+    fn messages_pay_for_pings_but_not_for_provoked_resets() {
         let mut meter = Meter::new(0);
         for _ in 0..100_000 {
             assert_eq!(meter.spend(Class::Control, 0), Ok(()));
-            meter.answered();
+            meter.sent();
         }
         let mut meter = Meter::new(0);
         let borne = (0..100_000)
             .take_while(|_| {
-                meter.answered();
+                meter.sent();
                 meter.spend(Class::Provoked, 0).is_ok()
             })
             .count();

@@ -1,60 +1,31 @@
 //! One connection, server side, as a synchronous state machine: bytes in, frames out (RFC 9113).
 //!
-//! The caller hands over what the socket gave and calls [`Connection::next`] until it returns `None`;
-//! every event is handled before the next is asked for, so answers may be written between them.
-//! Invariants: every byte is looked at once; nothing is buffered but a frame that is incomplete
-//! and is not DATA, or a header block that is; an idle connection owns no buffer. What a single call may
-//! do is bounded by the receive buffer the caller fills (at most 16 KiB, about 1,800 frames).
+//! The caller hands over what the socket gave and calls [`Connection::next`] until it returns
+//! `None`; every event is handled before the next is asked for, so answers may be written between
+//! them. Invariants: every byte is looked at once; nothing is buffered but a frame that is
+//! incomplete and is not DATA, or a header block that is; an idle connection owns no buffer. What a
+//! single call may do is bounded by the receive buffer the caller fills (at most 16 KiB, about
+//! 1,800 frames).
 
 mod control;
 mod data;
 mod deadline;
 mod head;
+mod partial;
 mod send;
 
+use partial::Partial;
 pub use send::{Body, Sent};
 
 use super::abuse::{Class, Meter};
-use super::counters::Counters;
+use super::core::Core;
 use super::error::{Closed, ErrorCode, Reason};
 use super::flow::{ReceiveWindow, SendWindow};
 use super::frame::{self, FRAME_BYTES_MAX, Frame, HEAD_BYTES, Kind, PREFACE};
-use super::hpack::encode::Presets;
-use super::hpack::{self, Atoms, Head, decode::Strings};
-use super::limits::{self, Limits};
+use super::hpack;
+use super::limits;
 use super::settings;
 use super::stream::{Departed, Stream, Streams};
-
-/// What the connections of one core share.
-pub struct Core {
-    /// Bounds.
-    pub limits: Limits,
-    /// What happened.
-    pub counters: Counters,
-    /// Header texts, kept once.
-    pub atoms: Atoms,
-    /// The head or trailers of the event last returned.
-    pub head: Head,
-    /// Now, in milliseconds of the caller's clock; only differences count. Set before each call.
-    pub now_ms: u32,
-    strings: Strings,
-    presets: Presets,
-}
-
-impl Core {
-    /// A core whose good answers begin with the fields `head` and end with the fields `done`.
-    pub fn new(limits: Limits, head: &[(&str, &str)], done: &[(&str, &str)]) -> Self {
-        Self {
-            limits,
-            counters: Counters::default(),
-            atoms: Atoms::new(limits.atom_bytes_max),
-            head: Head::default(),
-            now_ms: 0,
-            strings: Strings::default(),
-            presets: Presets::new(head, done),
-        }
-    }
-}
 
 /// What came.
 #[derive(Debug, PartialEq, Eq)]
@@ -103,16 +74,6 @@ const DATA_DISCARD: u8 = 4;
 const DATA_OPEN: u8 = 8;
 /// A piece of it, or its emptiness, was handed on.
 const DATA_BEGUN: u8 = 16;
-
-/// What only an incomplete frame or header block needs.
-#[derive(Default)]
-struct Partial {
-    frame: Vec<u8>,
-    block: Vec<u8>,
-    block_stream: u32,
-    block_frames: u16,
-    block_end: bool,
-}
 
 const PREFACE_DONE: u8 = 24;
 
@@ -227,13 +188,14 @@ impl<C: Default> Connection<C> {
         self.table.release(&mut core.atoms);
         self.partial = None;
         self.unfinished = 0;
+        core.held_bytes -= std::mem::take(&mut self.held_bytes) as usize;
         self.streams.take_all().into_iter().map(|stream| (stream.id, stream.call))
     }
 
     /// The next event in `input`, which is advanced; `None` when all of it was used.
     ///
-    /// Answers to control frames are appended to `out`. On an error `out` ends with a GOAWAY and the
-    /// rest of the input is meaningless.
+    /// Answers to control frames are appended to `out`. On an error `out` ends with a GOAWAY and
+    /// the rest of the input is meaningless.
     pub fn next<'i>(
         &mut self,
         input: &mut &'i [u8],
@@ -314,49 +276,6 @@ impl<C: Default> Connection<C> {
         }
     }
 
-    fn keep_partial(&mut self, input: &mut &[u8]) {
-        let partial = self.partial.get_or_insert_default();
-        partial.frame.extend_from_slice(input);
-        *input = &[];
-    }
-
-    /// Adds to the kept frame what it lacks, and handles it when that is all.
-    fn complete_partial<'i>(
-        &mut self,
-        input: &mut &'i [u8],
-        core: &mut Core,
-        out: &mut Vec<u8>,
-    ) -> Result<Option<Event<'i, C>>, Reason> {
-        let mut kept = match &mut self.partial {
-            Some(partial) => std::mem::take(&mut partial.frame),
-            None => Vec::new(),
-        };
-        fill(&mut kept, HEAD_BYTES, input);
-        if let Some(frame) = Frame::parse(&kept) {
-            if kept.len() == HEAD_BYTES {
-                self.check_frame(&frame)?;
-            }
-            if frame.kind == Kind::Data {
-                self.drop_partial();
-                return self.open_data(&frame, core, out);
-            }
-            fill(&mut kept, HEAD_BYTES + frame.bytes, input);
-            if kept.len() == HEAD_BYTES + frame.bytes {
-                self.drop_partial();
-                return self.handle(&frame, &kept[HEAD_BYTES..], core, out);
-            }
-        }
-        self.partial.get_or_insert_default().frame = kept;
-        Ok(None)
-    }
-
-    /// Frees the buffer unless a header block is being gathered.
-    fn drop_partial(&mut self) {
-        if self.partial.as_ref().is_some_and(|partial| partial.block_stream == 0) {
-            self.partial = None;
-        }
-    }
-
     /// What can be judged by the head of a frame alone.
     fn check_frame(&mut self, frame: &Frame) -> Result<(), Reason> {
         if self.flags & SETTINGS_SEEN == 0
@@ -425,33 +344,27 @@ impl<C: Default> Connection<C> {
     ) -> Result<Option<Event<'static, C>>, Reason> {
         frame::write_reset(out, id, code);
         core.counters.streams_reset_by_us += 1;
-        let call = self.remove(id, true);
+        let call = self.remove(id, true, core);
         self.meter.spend(Class::Provoked, core.now_ms)?;
         Ok(call.map(|call| Event::Reset { stream: id, call }))
     }
 
     /// Forgets a stream whatever its state, and remembers that it was.
-    fn remove(&mut self, id: u32, by_us: bool) -> Option<C> {
+    fn remove(&mut self, id: u32, by_us: bool, core: &mut Core) -> Option<C> {
         self.departed.note(id, by_us);
         let position = self.streams.position(id)?;
-        Some(self.remove_at(position).call)
+        Some(self.remove_at(position, core).call)
     }
 
-    fn remove_at(&mut self, position: usize) -> Stream<C> {
+    fn remove_at(&mut self, position: usize, core: &mut Core) -> Stream<C> {
         let stream = self.streams.remove(position);
         if !stream.is(super::stream::REMOTE_CLOSED) {
             self.unfinished -= 1;
         }
         if let Some(held) = &stream.held {
             self.held_bytes -= held.bytes as u32;
+            core.held_bytes -= held.bytes;
         }
         stream
     }
-}
-
-/// Moves bytes from `input` until `kept` has `wanted`, or the input ends.
-fn fill(kept: &mut Vec<u8>, wanted: usize, input: &mut &[u8]) {
-    let bytes = wanted.saturating_sub(kept.len()).min(input.len());
-    kept.extend_from_slice(&input[..bytes]);
-    *input = &input[bytes..];
 }

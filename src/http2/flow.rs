@@ -21,7 +21,7 @@ impl SendWindow {
     #[must_use]
     pub fn add(&mut self, bytes: i64) -> bool {
         let sum = i64::from(self.0) + bytes;
-        if sum > WINDOW_BYTES_MAX || sum < -WINDOW_BYTES_MAX {
+        if !(-WINDOW_BYTES_MAX..=WINDOW_BYTES_MAX).contains(&sum) {
             return false;
         }
         self.0 = sum as i32;
@@ -35,8 +35,8 @@ impl SendWindow {
     }
 }
 
-/// What came since we last gave credit. Everything received is consumed at once, so this is all there is
-/// to know: bodies are bounded by the layer above, not by withheld credit.
+/// What came since we last gave credit. Everything received is consumed at once, so this is all
+/// there is to know: bodies are bounded by the layer above, not by withheld credit.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct ReceiveWindow(u32);
 

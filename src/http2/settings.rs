@@ -16,8 +16,8 @@ const PARAMETER_BYTES: usize = 6;
 /// Range of SETTINGS_MAX_FRAME_SIZE.
 const FRAME_SIZES: std::ops::RangeInclusive<u32> = 16_384..=16_777_215;
 
-/// What a SETTINGS frame of the peer changes for us. Nothing else it says concerns a server that pushes
-/// no promises, sends small heads and never more than the initial frame size.
+/// What a SETTINGS frame of the peer changes for us. Nothing else it says concerns a server that
+/// pushes no promises, sends small heads and never more than the initial frame size.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct PeerSettings {
     /// The least value given: the decoder may have shrunk in between.
@@ -53,8 +53,8 @@ pub fn parse(payload: &[u8]) -> Result<PeerSettings, Reason> {
     Ok(settings)
 }
 
-/// Appends our SETTINGS: the reference's three. A smaller header table would save little, since entries
-/// cost four bytes, and some peers do not obey it.
+/// Appends our SETTINGS: the reference's three. A smaller header table would save little, since
+/// entries cost four bytes, and some peers do not obey it.
 pub fn write_ours(out: &mut Vec<u8>, streams_max: u32) {
     let ours = [
         (MAX_CONCURRENT_STREAMS, streams_max),

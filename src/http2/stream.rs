@@ -1,7 +1,8 @@
 //! The open streams of a connection (RFC 9113, 5.1).
 //!
-//! Client stream ids only grow, so a vector in order of opening is sorted: found by bisection, opened at
-//! the end. A stream is here from its HEADERS until both sides have ended it or one has reset it.
+//! Client stream ids only grow, so a vector in order of opening is sorted: found by bisection,
+//! opened at the end. A stream is here from its HEADERS until both sides have ended it or one has
+//! reset it.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,5 @@
-//! How the pump rests inside the executor: it gives way while busy, and sleeps when nothing is left.
+//! How the pump rests inside the executor: it gives way while busy, and sleeps when nothing is
+//! left.
 //!
 //! One descriptor wakes it: its rings write it when a completion is due, other cores when they have
 //! put a letter, the engine's timer when a deadline comes. The executor waits for it beside its own
@@ -6,8 +7,8 @@
 //!
 //! Giving way is not `yield_if_needed`: the executor looks at its own events only when no task can
 //! run or when its preemption timer has fired, and glommio 0.12 has a flaw there: if that timer
-//! fires between arming and the first task (this thread lost its CPU for so long), it parks although
-//! tasks can run, and a core whose pump is among them never wakes. So the timer is long
+//! fires between arming and the first task (this thread lost its CPU for so long), it parks
+//! although tasks can run, and a core whose pump is among them never wakes. So the timer is long
 //! (`boot::cores`), and once a millisecond the pump waits for a descriptor that is always readable:
 //! then no task can run, and the executor takes one look at everything.
 
@@ -23,8 +24,8 @@ use std::sync::Arc;
 /// wake-up (40 µs), and answers often come within it.
 pub const EMPTY_ROUNDS_MAX: u32 = 2;
 
-/// While busy, the executor's own events wait this long at most, in milliseconds: its timers, HTTP/1
-/// and cluster links. A look costs about 5 µs.
+/// While busy, the executor's own events wait this long at most, in milliseconds: its timers,
+/// HTTP/1 and cluster links.
 pub const BREATH_EVERY_MS: u64 = 1;
 
 /// One core's way to sleep. Belongs to the executor it was made on.
@@ -50,8 +51,8 @@ impl Bed {
     }
 
     /// Ends a turn that handled so many events. Busy: lets the executor's other tasks run once
-    /// every [`BREATH_EVERY_MS`], returns at once otherwise. Idle for [`EMPTY_ROUNDS_MAX`] turns: sleeps until something
-    /// happens, at the latest until `wake_at_ms`. Returns whether it slept.
+    /// every [`BREATH_EVERY_MS`], returns at once otherwise. Idle for [`EMPTY_ROUNDS_MAX`] turns:
+    /// sleeps until something happens, at the latest until `wake_at_ms`. Returns whether it slept.
     ///
     /// `is_quiet` looks at the lanes from other cores, after the flag says that this core sleeps.
     /// Whatever was sent to other cores must have been announced before

@@ -94,6 +94,29 @@ fn a_header_bomb() {
 }
 
 #[test]
+fn a_bomb_of_long_names_is_not_unfolded() {
+    // 4,000 three-byte fields whose name is an entry of 4,000 bytes.
+    let mut wire = Wire::new();
+    let mut bomb = Vec::new();
+    hpack::encode::indexed_literal(&mut bomb, &[b'a'; 4_000], b"");
+    for _ in 0..4_000 {
+        bomb.extend([0x0f, 0x2f, 0x00]);
+    }
+    let error = wire.try_send(frame(HEADERS, END_HEADERS, 1, &bomb)).unwrap_err();
+    assert_eq!(error.reason, Reason::HeaderBomb);
+    assert_ended(&mut wire, Reason::HeaderBomb);
+}
+
+#[test]
+fn a_window_opened_byte_by_byte() {
+    let mut wire = Wire::new();
+    wire.send([setting(4, 0), call(1, "/bidi")].concat());
+    wire.push(1, &[7; 60_000]);
+    let (borne, closed) = wire.flood(|_| window_update(1, 1));
+    assert_eq!((borne, closed.reason), (10_000, Reason::IdleFrameFlood));
+}
+
+#[test]
 fn a_head_over_the_limit_is_answered_431_and_the_connection_goes_on() {
     let mut wire = Wire::new();
     let long = "a".repeat(9_000);
@@ -128,6 +151,18 @@ fn ping_and_settings_floods() {
         assert_eq!(closed.reason, Reason::ControlFlood);
         assert!(wire.out.len() < 20_000, "acknowledgements do not pile up");
         assert_ended(&mut wire, Reason::ControlFlood);
+    }
+}
+
+#[test]
+fn a_ping_for_each_push_is_no_abuse() {
+    // What the bandwidth estimator of grpc-go does on a busy stream.
+    let mut wire = Wire::new();
+    wire.send([call(1, "/bidi"), window_update(0, 1 << 30), window_update(1, 1 << 30)].concat());
+    for _ in 0..20_000 {
+        wire.push(1, b"x");
+        wire.send(frame(PING, 0, 0, &[7; 8]));
+        wire.out.clear();
     }
 }
 

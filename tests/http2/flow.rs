@@ -107,9 +107,7 @@ fn a_full_socket_holds_data_back_whatever_the_windows_say() {
     connection.set_backlog(first / 2, codec, out);
     assert!(!out.is_empty(), "what the socket took makes room");
     while connection.pending_bytes() > 0 {
-        let bytes = out.len();
         sent.extend(Decoder::new().lines(&std::mem::take(out)));
-        connection.set_backlog(bytes, codec, out);
         connection.set_backlog(0, codec, out);
     }
     sent.extend(Decoder::new().lines(&std::mem::take(out)));
@@ -117,9 +115,18 @@ fn a_full_socket_holds_data_back_whatever_the_windows_say() {
 }
 
 #[test]
-fn more_than_a_connection_may_hold_ends_it() {
-    let mut limits = limits();
-    limits.http2.held_bytes_max = 10_000;
+fn more_than_a_connection_or_its_core_may_hold_ends_it() {
+    for connection in [true, false] {
+        let mut limits = limits();
+        match connection {
+            true => limits.http2.held_bytes_max = 10_000,
+            false => limits.http2.core_held_bytes_max = 10_000,
+        }
+        assert_ended_by_holding_10_000_bytes(limits);
+    }
+}
+
+fn assert_ended_by_holding_10_000_bytes(limits: nacre::grpc::Limits) {
     let mut wire = Wire::with(limits);
     wire.send([setting(4, 0), call(1, "/bidi")].concat());
     let body = Bytes::from(vec![b'b'; 4_000]);

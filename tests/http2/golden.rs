@@ -1,7 +1,8 @@
-//! Replays of naming connections of real SDKs against the reference (`data/*.hex`, one frame a line).
+//! Replays of naming connections of real SDKs against the reference (`data/*.hex`, one frame a
+//! line).
 //!
-//! The clients' bytes go in; the reference's messages go out through `reply` and `push`. Every HEADERS
-//! frame must then be the reference's, byte for byte, and every DATA payload too.
+//! The clients' bytes go in; the reference's messages go out through `reply` and `push`. Every
+//! HEADERS frame must then be the reference's, byte for byte, and every DATA payload too.
 
 use super::support::Noted;
 use nacre::grpc::{Codec, Connection, Message, Outcome};

@@ -4,8 +4,8 @@ use super::support::{END_HEADERS, HEADERS, Noted, frame, last_message};
 use nacre::grpc::{Codec, Connection, Kind, Message};
 use nacre::http2::hpack::encode;
 
-/// Bytes of one idle connection with an open stream: itself and its heap. Java's is 320; Go's has seven
-/// deadlines more in its table.
+/// Bytes of one idle connection with an open stream: itself and its heap. Java's is 320; Go's has
+/// seven deadlines more in its table.
 const IDLE_BYTES_MAX: usize = 352;
 /// The same for a Go client after long use, whose table is full of deadlines.
 const IDLE_FULL_TABLE_BYTES_MAX: usize = 800;

@@ -143,6 +143,7 @@ impl Drop for Wire {
         self.connection.release(&mut self.codec);
         if !std::thread::panicking() {
             assert_eq!(self.codec.body_bytes(), 0, "every buffered byte is given back");
+            assert_eq!(self.codec.http2.held_bytes(), 0, "every held byte is given back");
             self.codec.http2.atoms.sweep();
             assert_eq!(self.codec.http2.atoms.len(), 0, "every atom is given back");
         }

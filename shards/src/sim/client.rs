@@ -248,9 +248,11 @@ impl Online {
                 }
             }
             (Op::Watch(pattern, known), _) => {
-                let names = self.knows.entry(pattern).or_default();
+                let said = || known.iter().flatten().cloned().collect();
                 if known.is_none() {
-                    names.clear();
+                    self.knows.insert(pattern, BTreeSet::new());
+                } else {
+                    self.knows.entry(pattern).or_insert_with(said);
                 }
             }
             (Op::Cancel(pattern), _) => _ = self.knows.remove(pattern),

@@ -55,7 +55,7 @@ impl Faults {
             let changes_max = random.between(1, 3) as usize;
             settings.lanes = Some(LaneLimits { asks_max, asks_reserved: 2, changes_max });
         }
-        Self {
+        let mut faults = Self {
             cores,
             clients: random.between(2, 16),
             services: random.between(1, 10),
@@ -72,7 +72,19 @@ impl Faults {
             ack_ms_max: *random.pick(&[0, 30, 700]),
             unread_max: random.between(1, 8) as usize,
             settings,
+        };
+        if random.percent(15) {
+            faults.crowd(random);
         }
+        faults
+    }
+
+    /// Many clients of few services on few cores that hand out few pushes at a time.
+    fn crowd(&mut self, random: &mut Random) {
+        self.cores = random.between(1, 2) as u16;
+        self.clients = random.between(16, 30);
+        self.services = random.between(1, 2);
+        self.turn_pushes = *random.pick(&[1, 2]);
     }
 
     /// What is left when everything has healed: the same lanes and delays, but nobody misbehaves.

@@ -35,6 +35,8 @@ pub enum Event {
     Arrive(Core, Input),
     /// A client acts.
     Act(usize),
+    /// A client does this, if it still has the connection.
+    Stir(usize, ConnKey, Act),
     /// A client shows life.
     Health(usize, ConnKey),
     /// A client that did nothing wakes up.
@@ -118,6 +120,7 @@ impl World {
         }
         self.run_until(self.faults.unrest_ms)?;
         self.heal();
+        self.stir();
         let mut until = self.clock.now_ms.max(REST_MS) + 10_000;
         loop {
             self.run_until(until)?;
@@ -184,6 +187,14 @@ impl World {
             }
             Event::Act(client) => {
                 self.act(client);
+                Ok(())
+            }
+            Event::Stir(client, conn, act) => {
+                match act {
+                    _ if self.online(client, conn).is_none() => {}
+                    Act::Call(op) => self.call(client, op),
+                    act => self.behave(client, act),
+                }
                 Ok(())
             }
             Event::Health(client, conn) => {
@@ -580,6 +591,30 @@ impl World {
         self.probe = Some(probe);
         self.connect(probe);
         self.set_up(probe);
+    }
+
+    /// A last change, and comings and goings while it is told: what is missed now stays missed.
+    fn stir(&mut self) {
+        let service = self.random.pick(&self.services).clone();
+        let start_ms = self.clock.now_ms + self.random.below(1_000);
+        let mut first = true;
+        for client in 0..self.clients.len() {
+            let Some(online) = &self.clients[client] else { continue };
+            let conn = online.conn;
+            let act = match self.random.below(100) {
+                _ if self.probe == Some(client) => continue,
+                _ if std::mem::replace(&mut first, false) => {
+                    let instances = Vec::new();
+                    Act::Call(Op::Batch(service.clone(), instances))
+                }
+                0..25 => Act::Call(Op::Unsubscribe(service.clone())),
+                25..40 => Act::Leave { politely: false },
+                40..60 => Act::Call(Op::Subscribe(service.clone(), "")),
+                _ => continue,
+            };
+            let at_ms = start_ms + self.random.below(20);
+            self.clock.at(at_ms, Event::Stir(client, conn, act));
+        }
     }
 
     /// Has the probe ask for everything there is, one after the other.

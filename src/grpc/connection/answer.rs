@@ -53,8 +53,8 @@ impl Connection {
         self.fail(stream, Status::Ok, "", codec, out)
     }
 
-    /// Ends a call with a status: trailers, or trailers alone. What the client still sends is dropped
-    /// and credited, and the connection stays usable.
+    /// Ends a call with a status: trailers, or trailers alone. What the client still sends is
+    /// dropped and credited, and the connection stays usable.
     pub fn fail(
         &mut self,
         stream: u32,

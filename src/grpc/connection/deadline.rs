@@ -16,8 +16,8 @@ enum Due {
 }
 
 impl Connection {
-    /// The earliest time, on the clock of `receive`, at which [`Connection::check`] may have work. May
-    /// be early, never late. `None` when nothing is due.
+    /// The earliest time, on the clock of `receive`, at which [`Connection::check`] may have work.
+    /// May be early, never late. `None` when nothing is due.
     pub fn next_check(&self, codec: &Codec) -> Option<u64> {
         let now = codec.now_ms;
         let absolute = |due: u32| {

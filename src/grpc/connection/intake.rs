@@ -123,7 +123,8 @@ impl<S: Service> Intake<'_, S> {
         if end { self.end() } else { Ok(()) }
     }
 
-    /// The prefix at the start of `rest`, and the bytes of prefix and message if they are all there.
+    /// The prefix at the start of `rest`, and the bytes of prefix and message if they are all
+    /// there.
     fn whole_message(&self, rest: &[u8]) -> Result<Option<(Prefix, usize)>, Refusal> {
         let Some(bytes) = rest.first_chunk() else { return Ok(None) };
         let prefix = self.judge(bytes)?;

@@ -70,7 +70,8 @@ impl<C: Default> Connection<C> {
         Ok(())
     }
 
-    /// Acknowledgements are outside flow control, so a peer that does not read must not ask for more.
+    /// Acknowledgements are outside flow control, so a peer that does not read must not ask for
+    /// more.
     fn check_acknowledgement(&self, out: &[u8]) -> Result<(), Reason> {
         let waiting = self.backlog as usize + out.len();
         let bound = limits::OUT_BYTES_MAX + limits::OUT_CONTROL_BYTES_MAX;
@@ -126,7 +127,7 @@ impl<C: Default> Connection<C> {
         self.check_not_idle(frame.stream)?;
         core.counters.streams_reset_by_peer += 1;
         self.meter.spend(Class::Reset, core.now_ms)?;
-        let call = self.remove(frame.stream, false);
+        let call = self.remove(frame.stream, false, core);
         Ok(call.map(|call| Event::Reset { stream: frame.stream, call }))
     }
 
@@ -181,9 +182,15 @@ impl<C: Default> Connection<C> {
     }
 
     /// Ends a stream at once; what the layer above had stored with it, if it was open.
-    pub fn reset(&mut self, id: u32, code: ErrorCode, out: &mut Vec<u8>) -> Option<C> {
+    pub fn reset(
+        &mut self,
+        id: u32,
+        code: ErrorCode,
+        core: &mut Core,
+        out: &mut Vec<u8>,
+    ) -> Option<C> {
         self.streams.position(id)?;
         frame::write_reset(out, id, code);
-        self.remove(id, true)
+        self.remove(id, true, core)
     }
 }

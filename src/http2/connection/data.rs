@@ -107,8 +107,8 @@ impl<C: Default> Connection<C> {
         Ok(event)
     }
 
-    /// Hands a piece on, with the end of the request where it is the last. `frame_bytes` is what the frame
-    /// holds, given with its first piece.
+    /// Hands a piece on, with the end of the request where it is the last. `frame_bytes` is what
+    /// the frame holds, given with its first piece.
     fn deliver<'i>(
         &mut self,
         piece: &'i [u8],
@@ -147,7 +147,7 @@ impl<C: Default> Connection<C> {
         }
         let over = stream.is_over();
         if over {
-            self.remove(id, false);
+            self.remove(id, false, core);
             return Ok(None);
         }
         Ok(Some(Event::Data { stream: id, bytes: piece, end }))

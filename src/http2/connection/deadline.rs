@@ -3,8 +3,8 @@
 use super::*;
 
 impl<C: Default> Connection<C> {
-    /// The earliest time at which [`Connection::check`] may have something to do, as milliseconds of
-    /// [`Core::now_ms`]; `None` when nothing is due.
+    /// The earliest time at which [`Connection::check`] may have something to do, as milliseconds
+    /// of [`Core::now_ms`]; `None` when nothing is due.
     pub fn next_check(&self, core: &Core) -> Option<u32> {
         let limits = &core.limits;
         let mut due: Option<u32> = None;

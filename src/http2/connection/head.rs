@@ -84,12 +84,10 @@ impl<C: Default> Connection<C> {
         hpack::decode(block, &mut self.table, atoms, strings, head).map_err(
             |error| match error {
                 HpackError::NoRoom => Reason::AtomsFull,
+                HpackError::Bomb => Reason::HeaderBomb,
                 _ => Reason::Compression,
             },
         )?;
-        if head.list_bytes() > limits::HEADER_BOMB_BYTES {
-            return Err(Reason::HeaderBomb);
-        }
         if self.streams.position(id).is_some() {
             return self.trailers(id, end, core, out);
         }
@@ -177,7 +175,7 @@ impl<C: Default> Connection<C> {
         let over = stream.is_over();
         self.unfinished -= 1;
         if over {
-            self.remove(id, false);
+            self.remove(id, false, core);
             return Ok(None);
         }
         Ok(Some(Event::Data { stream: id, bytes: &[], end: true }))

@@ -4,9 +4,15 @@ use bytes::{Buf, Bytes};
 
 use super::*;
 use crate::http2::hpack::Block;
+use crate::http2::hpack::encode::Presets;
 use crate::http2::stream::{END_QUEUED, End, HEAD_SENT, Held, HeldEnd, LOCAL_CLOSED};
 
-/// The bytes of a message, concatenated. Only `shared` may be large: it is never copied while it waits.
+/// A frame of held output at least this large pays for control frames of the peer; smaller ones come
+/// of windows opened by a few bytes at a time.
+const CREDITED_FRAME_BYTES: usize = 1_024;
+
+/// The bytes of a message, concatenated. Only `shared` may be large: it is never copied while it
+/// waits.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Body<'a> {
     /// The length prefix.
@@ -74,6 +80,7 @@ impl<C: Default> Connection<C> {
             return self.hold(position, body, end, core, out);
         }
         if bytes > 0 || matches!(end, End::Stream) {
+            self.meter.sent();
             stream.send.take(bytes);
             self.send.take(bytes);
             let flags = if matches!(end, End::Stream) { frame::END_STREAM } else { 0 };
@@ -93,7 +100,7 @@ impl<C: Default> Connection<C> {
                 write_block(&mut self.encoder, id, block, frame::END_STREAM, presets, out);
             }
         }
-        self.end_local(position);
+        self.end_local(position, core);
         Sent::Out
     }
 
@@ -112,7 +119,7 @@ impl<C: Default> Connection<C> {
         }
         stream.flags |= HEAD_SENT;
         write_block(&mut self.encoder, id, head, frame::END_STREAM, &core.presets, out);
-        self.end_local(position);
+        self.end_local(position, core);
         Sent::Out
     }
 
@@ -122,13 +129,12 @@ impl<C: Default> Connection<C> {
     }
 
     /// Our side has ended; a stream that has ended on both sides is forgotten.
-    fn end_local(&mut self, position: usize) {
-        self.meter.answered();
+    fn end_local(&mut self, position: usize, core: &mut Core) {
         let stream = self.streams.at_mut(position);
         stream.flags |= LOCAL_CLOSED;
         if stream.is_over() {
             self.departed.note(stream.id, false);
-            self.remove_at(position);
+            self.remove_at(position, core);
         }
     }
 
@@ -142,10 +148,14 @@ impl<C: Default> Connection<C> {
         out: &mut Vec<u8>,
     ) -> Sent {
         let bytes = body.len();
-        if self.held_bytes as usize + bytes > core.limits.held_bytes_max {
+        let limits = &core.limits;
+        if self.held_bytes as usize + bytes > limits.held_bytes_max
+            || core.held_bytes + bytes > limits.core_held_bytes_max
+        {
             return Sent::Closed(self.close(Reason::HeldTooMuch, core, out));
         }
         self.held_bytes += bytes as u32;
+        core.held_bytes += bytes;
         let stream = self.streams.at_mut(position);
         let held = stream.held.get_or_insert_with(|| {
             Box::new(Held { chunks: Default::default(), bytes: 0, end: HeldEnd::Open })
@@ -194,7 +204,7 @@ impl<C: Default> Connection<C> {
     }
 
     /// Sends one frame of a stream's held output; `false` when it must wait.
-    fn flush_frame(&mut self, position: usize, core: &Core, out: &mut Vec<u8>) -> bool {
+    fn flush_frame(&mut self, position: usize, core: &mut Core, out: &mut Vec<u8>) -> bool {
         let room = limits::OUT_BYTES_MAX.saturating_sub(self.backlog as usize + out.len());
         let stream = self.streams.at_mut(position);
         let id = stream.id;
@@ -208,8 +218,12 @@ impl<C: Default> Connection<C> {
         self.send.take(bytes);
         held.bytes -= bytes;
         self.held_bytes -= bytes as u32;
+        core.held_bytes -= bytes;
         self.stuck_ms = core.now_ms;
         let last = held.bytes == 0;
+        if last || bytes >= CREDITED_FRAME_BYTES {
+            self.meter.sent();
+        }
         let end_here = last && matches!(held.end, HeldEnd::Stream);
         if bytes > 0 || end_here {
             let flags = if end_here { frame::END_STREAM } else { 0 };
@@ -233,11 +247,12 @@ impl<C: Default> Connection<C> {
                 write_block(&mut self.encoder, id, block, frame::END_STREAM, presets, out);
             }
         }
-        self.end_local(position);
+        self.end_local(position, core);
         true
     }
 
-    /// The socket's unsent bytes as of now. When they become fewer, held output goes on.
+    /// The socket's unsent bytes as of now. Held output goes on as far as there is room again, so
+    /// call it after each hand-over of `out` while something is held.
     pub fn set_backlog(&mut self, bytes: usize, core: &mut Core, out: &mut Vec<u8>) {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         let fewer = bytes < self.backlog;
@@ -245,7 +260,7 @@ impl<C: Default> Connection<C> {
         if fewer {
             self.stuck_ms = core.now_ms;
         }
-        if fewer && self.held_bytes > 0 {
+        if self.held_bytes > 0 {
             self.flush_held(core, out);
         }
         self.note_stuck(core.now_ms);

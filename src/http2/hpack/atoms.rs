@@ -1,10 +1,10 @@
 //! Header fields that connections remember, kept once per core.
 //!
-//! SDKs repeat the same few fields on every connection: path, user-agent, content-type, authority. A
-//! dynamic-table entry is therefore an id into this table. Ids are counted: an atom lives as long as a
-//! table, or the head being read, refers to it, so nobody can evict another connection's fields. What
-//! is new is bounded per core by `atom_bytes_max`; a connection that would go beyond it is told to
-//! calm down, while connections whose fields are known already go on.
+//! SDKs repeat the same few fields on every connection: path, user-agent, content-type, authority.
+//! A dynamic-table entry is therefore an id into this table. Ids are counted: an atom lives as long
+//! as a table, or the head being read, refers to it, so nobody can evict another connection's
+//! fields. What is new is bounded per core by `atom_bytes_max`; a connection that would go beyond
+//! it is told to calm down, while connections whose fields are known already go on.
 
 use ahash::RandomState;
 
@@ -139,7 +139,8 @@ impl Atoms {
         }
     }
 
-    /// Forgets what nobody refers to. Called before a block is decoded, when no head shows the old ones.
+    /// Forgets what nobody refers to. Called before a block is decoded, when no head shows the old
+    /// ones.
     pub fn sweep(&mut self) {
         while let Some(at) = self.leaving.pop() {
             // An atom may have been revived, or stand here twice and be free already.

@@ -6,8 +6,9 @@ use super::packed::{self, Packed};
 use super::static_table;
 use super::table::{Entry, Table};
 use super::{huffman, integer};
+use crate::http2::limits::HEADER_BOMB_BYTES;
 
-/// Why a block cannot be decoded. All but the last end the connection with COMPRESSION_ERROR.
+/// Why a block cannot be decoded. The connection ends with COMPRESSION_ERROR where nothing else is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HpackError {
     /// The block ends inside a field, or an integer is longer than any we admit.
@@ -20,6 +21,8 @@ pub enum HpackError {
     BadSizeUpdate,
     /// The core has no room for another client text: ENHANCE_YOUR_CALM.
     NoRoom,
+    /// The block unfolds to more than [`HEADER_BOMB_BYTES`]: ENHANCE_YOUR_CALM.
+    Bomb,
 }
 
 /// Buffers for Huffman text and names, one pair a core.
@@ -34,8 +37,8 @@ const SIZE_UPDATES_MAX: usize = 2;
 
 /// Decodes a whole block into `head`, which the caller has cleared.
 ///
-/// The table is changed even where `head` keeps nothing, so that both ends stay in step. Work is bounded
-/// by the bytes of the block; memory by the table and by the limit of `head`.
+/// The table is changed even where `head` keeps nothing, so that both ends stay in step. Work is
+/// bounded by the bytes of the block and by what it unfolds to; memory by the table and by the limit of `head`.
 pub fn decode(
     block: &[u8],
     table: &mut Table,
@@ -70,6 +73,9 @@ pub fn decode(
             head.push_literal(&strings.name, &strings.value);
         }
         fields += 1;
+        if head.list_bytes() > HEADER_BOMB_BYTES {
+            return Err(HpackError::Bomb);
+        }
     }
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! Response header blocks: a few that repeat on every call, and plain ones.
 //!
 //! The peer's dynamic table holds at most what two [`Preset`]s put there, in a known order, so the
-//! state of the encoder is one byte and every block is a copy of bytes built once. This is also what the
-//! reference sends: 70 bytes of head and 15 of trailers on the first call, 4 and 1 on later ones.
+//! state of the encoder is one byte and every block is a copy of bytes built once. This is also
+//! what the reference sends: 70 bytes of head and 15 of trailers on the first call, 4 and 1 on
+//! later ones.
 
 use super::{integer, static_table};
 

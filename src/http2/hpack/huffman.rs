@@ -1,8 +1,8 @@
 //! Huffman coding of header text (RFC 7541, 5.2 and appendix B).
 //!
-//! The code of the RFC is canonical: code words of one length are consecutive and ordered by symbol, so
-//! the lengths alone are the table. Words up to eight bits, which is nearly all that headers use, are
-//! found in one look; longer ones by comparing with the first word of each length.
+//! The code of the RFC is canonical: code words of one length are consecutive and ordered by
+//! symbol, so the lengths alone are the table. Words up to eight bits, which is nearly all that
+//! headers use, are found in one look; longer ones by comparing with the first word of each length.
 
 /// Bits of the code word of each byte value; the last one is EOS.
 const LENGTHS: [u8; 257] = [
@@ -32,7 +32,8 @@ const SHORT_BITS: u32 = 8;
 const EOS: u16 = 256;
 
 struct Code {
-    /// Symbol and length for every byte a code word of at most eight bits can start; length 0: longer.
+    /// Symbol and length for every byte a code word of at most eight bits can start; length 0:
+    /// longer.
     short: [(u8, u8); 256],
     /// Of each length: its first code word, how many there are, and where their symbols begin.
     first: [u32; LENGTH_MAX + 1],
@@ -91,8 +92,9 @@ const fn fill_short(short: &mut [(u8, u8); 256], symbol: u8, length: usize, word
 
 /// Appends the decoded text of `input` to `out`.
 ///
-/// `None` when the padding is longer than seven bits, is not all ones, or when EOS occurs (RFC 7541, 5.2).
-/// A code word has at least five bits, so the text is at most 1.6 times as long as the input.
+/// `None` when the padding is longer than seven bits, is not all ones, or when EOS occurs (RFC
+/// 7541, 5.2). A code word has at least five bits, so the text is at most 1.6 times as long as the
+/// input.
 pub fn decode(input: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let mut bits: u64 = 0;
     let mut held: u32 = 0;
@@ -146,7 +148,8 @@ fn long(ahead: u32) -> Option<(u16, u32)> {
     None
 }
 
-/// Appends `text` in Huffman code, padded with ones. The server speaks plain; scripted peers need this.
+/// Appends `text` in Huffman code, padded with ones. The server speaks plain; scripted peers need
+/// this.
 pub fn encode(text: &[u8], out: &mut Vec<u8>) {
     let mut bits: u64 = 0;
     let mut held = 0;

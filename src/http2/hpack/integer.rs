@@ -1,6 +1,7 @@
 //! Integers with an N-bit prefix (RFC 7541, 5.1).
 
-/// Greatest number of bytes after the prefix: four carry 28 bits, far beyond any length or index we admit.
+/// Greatest number of bytes after the prefix: four carry 28 bits, far beyond any length or index we
+/// admit.
 const CONTINUATION_BYTES_MAX: usize = 4;
 
 /// Reads an integer whose first byte is `input[0]` with `prefix_bits` bits of it.

@@ -1,7 +1,8 @@
 //! Dynamic-table entries that are a number with a unit, in 30 bits.
 //!
-//! Go's gRPC puts a new `grpc-timeout` into the table on every call, so the table of an idle Go client is
-//! some 70 of them. As texts they would be a few kilobytes a connection and an allocation a call.
+//! Go's gRPC puts a new `grpc-timeout` into the table on every call, so the table of an idle Go
+//! client is some 70 of them. As texts they would be a few kilobytes a connection and an allocation
+//! a call.
 
 /// The field that is packed.
 pub const NAME: &[u8] = b"grpc-timeout";
