@@ -11,7 +11,9 @@ use crate::admin::counter::Counter;
 use crate::admin::metrics;
 use crate::engine::{CloseWhy, Closing, Handler, Sends, Socket};
 use crate::grpc;
+use nacre_proto::code::Code;
 use nacre_proto::payload::encode_head;
+use nacre_proto::request::Kind;
 use nacre_shards::effect::{Body, CloseReason, Effect, Effects, Json};
 use nacre_shards::key::{ConnKey, Core, Home};
 use nacre_shards::message::{Ask, Message, Now, Tell};
@@ -170,6 +172,9 @@ impl Carrier {
         if let Some(arrival) = take_arrival(&mut self.arrivals, &mut link.calls, stream) {
             let waited_us = self.clock.precise_us().saturating_sub(arrival.at_us);
             self.metrics.request(arrival.kind, body.error_code, waited_us);
+            if let Some(refusal) = refusal(arrival.kind, body.error_code) {
+                self.metrics.inc(refusal);
+            }
         }
         self.watch_backlog(conn, backlog);
     }
@@ -422,6 +427,19 @@ fn with_message<T>(
             head.extend_from_slice(before.as_bytes());
             send(grpc::Message { head, shared: Some(shared), tail: after.as_bytes() })
         }
+    }
+}
+
+/// The counter of an answer whose refusal no shard counts: refused before a shard sees the call,
+/// or by a core that is not the client's home.
+fn refusal(kind: Kind, error_code: i32) -> Option<Counter> {
+    let is = |code: Code| error_code == code.number();
+    match kind {
+        Kind::ClusterOnly => Some(Counter::RefusedClusterOnly),
+        _ if is(Code::NoHandler) => Some(Counter::RefusedNoHandler),
+        _ if is(Code::FuzzyWatchPatternOverLimit) => Some(Counter::LimitFuzzyPatterns),
+        _ if is(Code::FuzzyWatchMatchOverLimit) => Some(Counter::LimitFuzzyMatches),
+        _ => None,
     }
 }
 

@@ -90,7 +90,7 @@ impl OwnerState {
             dirty: vec![VecDeque::new(); cores],
             names: vec![VecDeque::new(); cores],
             empties: VecDeque::new(),
-            next_scan_ms: FIRST_SCAN_MS,
+            next_scan_ms: FIRST_SCAN_MS.min(rules.empty_scan_ms),
             scan_left: 0,
             publications: 0,
             instances: 0,
@@ -358,7 +358,8 @@ impl OwnerState {
     }
 }
 
-/// The first scan of the cleaner after the start; the reference's.
+/// The first scan of the cleaner after the start, as in the reference; sooner when scans are set to
+/// follow each other sooner.
 const FIRST_SCAN_MS: u64 = 30_000;
 
 fn showing<'a>(rules: &Rules, hasher: &'a RandomState) -> Showing<'a> {
