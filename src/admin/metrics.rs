@@ -298,8 +298,8 @@ mod tests {
     #[test]
     fn push_costs() {
         let metrics = Metrics::new(2, &[]);
-        metrics.core(0).push_cost(10);
-        metrics.core(1).push_cost(30);
+        metrics.core(0).set_push_cost(10, 1, 10);
+        metrics.core(1).set_push_cost(30, 1, 30);
         assert_eq!(metrics.push_costs(), (2, 40, 30));
     }
 }

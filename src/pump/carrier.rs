@@ -10,7 +10,7 @@ use super::node::Node;
 use crate::admin::counter::Counter;
 use crate::admin::metrics;
 use crate::engine::{CloseWhy, Closing, Handler, Sends, Socket};
-use crate::grpc;
+use crate::grpc::{self, Outcome};
 use nacre_proto::code::Code;
 use nacre_proto::payload::encode_head;
 use nacre_proto::request::Kind;
@@ -166,8 +166,10 @@ impl Carrier {
         self.head.clear();
         encode_head(body.kind, "", body.json.len(), &mut self.head);
         let (grpc, codec, head) = (&mut link.grpc, &mut self.codec, &mut self.head);
+        let mut outcome = Outcome::Gone;
         let backlog = sends.send_with(link.socket, |out| {
-            with_message(head, &body.json, |message| grpc.reply(stream, message, codec, out));
+            outcome =
+                with_message(head, &body.json, |message| grpc.reply(stream, message, codec, out));
         });
         if let Some(arrival) = take_arrival(&mut self.arrivals, &mut link.calls, stream) {
             let waited_us = self.clock.precise_us().saturating_sub(arrival.at_us);
@@ -188,10 +190,12 @@ impl Carrier {
         encode_head(body.kind, &self.node.own_ip, body.json.len(), &mut self.head);
         let (grpc, codec, head) = (&mut link.grpc, &mut self.codec, &mut self.head);
         let stream = link.pushes_on;
+        let mut outcome = Outcome::Gone;
         let backlog = sends.send_with(link.socket, |out| {
-            with_message(head, &body.json, |message| grpc.push(stream, message, codec, out));
+            outcome =
+                with_message(head, &body.json, |message| grpc.push(stream, message, codec, out));
         });
-        self.watch_backlog(conn, backlog);
+        self.after_send(sends, conn, backlog, outcome);
     }
 
     /// Tells the shard when a client reads too slowly, so that its state coalesces instead.

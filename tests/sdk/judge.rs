@@ -12,9 +12,10 @@ use serde_json::{Value, json};
 
 use crate::server::{Directory, Server};
 
-/// Longest wait for any answer or push. Redo is the slowest thing waited for: Java looks every
-/// 3 s, and clients back off while the server is away. On a busy machine a JVM starts in seconds.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Longest wait for any answer or push. Redo is the slowest thing waited for: Java looks every 3 s,
+/// Python every 30 s, and clients back off while the server is away. On a busy machine a JVM
+/// starts in seconds.
+const PATIENCE: Duration = Duration::from_secs(100);
 /// Between two questions of a poll for something that no push will tell.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// Lines a judge may be ahead of its test; beyond that it waits, as a pipe would make it.
@@ -198,6 +199,15 @@ impl Judge {
                 Instant::now() < deadline,
                 "{sdk} looks for {wanted:?} in {service}, last found {found:?}\n{stderr}"
             );
+            std::thread::sleep(ASK_AGAIN);
+        }
+    }
+
+    /// Waits until the SDK itself says that its server is gone.
+    pub fn notices_the_outage(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.must("status", json!({}))["up"] != false {
+            assert!(Instant::now() < deadline, "{} never missed its server", self.sdk);
             std::thread::sleep(ASK_AGAIN);
         }
     }

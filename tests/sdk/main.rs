@@ -46,7 +46,7 @@ judged! {
     python_2_0_11 is "python-2.0.11":
         registers_and_is_found registers_a_batch_and_replaces_it
         is_told_of_add_change_and_removal stops_being_told leaves_with_its_connection
-        redoes_after_restart;
+        redoes_after_an_outage_it_noticed;
     rust_0_8_3 is "rust-0.8.3":
         registers_and_is_found registers_a_batch_and_replaces_it
         is_told_of_add_change_and_removal stops_being_told leaves_with_its_connection

@@ -1,13 +1,16 @@
 //! What must hold for every SDK. Each function is one test with a server of its own.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use crate::judge::{Instance, Instances, Judge, set};
 use crate::server::Server;
 
-/// One measurement of [`calls_within_a_millisecond`] and how often it may be repeated.
+/// The calls of one round of [`calls_within_a_millisecond`], and how long a round without
+/// neighbours is waited for.
 const CALLS: u64 = 200;
-const ROUNDS: u32 = 20;
+const CALM_WITHIN: Duration = Duration::from_secs(60);
 const CALL_US_P50_MAX: u64 = 1_000;
 
 /// Registered means found, by another client, at once; deregistered means gone.
@@ -110,9 +113,20 @@ pub fn leaves_with_its_connection(sdk: &str) {
     consumer.told("orders", &Instances::new());
 }
 
-/// After the server was killed and started again, the SDK restores by itself what it registered
-/// and what it subscribed to.
+/// After the server was killed and started again at once, the SDK restores by itself what it
+/// registered and what it subscribed to.
 pub fn redoes_after_restart(sdk: &str) {
+    redoes(sdk, |_| ());
+}
+
+/// The same where the server stays away until the SDK has noticed. Python 2.0.11 needs it: it
+/// takes the 301 that every server gives to the HealthCheck of an unknown connection for health,
+/// so a restart between two of its checks, 5 s apart, escapes it until the application's next call.
+pub fn redoes_after_an_outage_it_noticed(sdk: &str) {
+    redoes(sdk, Judge::notices_the_outage);
+}
+
+fn redoes(sdk: &str, while_down: fn(&mut Judge)) {
     let mut server = Server::start();
     let mut survivor = Judge::connect(sdk, &server);
     let single = Instance::new(1, "single");
@@ -125,6 +139,7 @@ pub fn redoes_after_restart(sdk: &str) {
     survivor.told("orders", &set(&[&single]));
 
     server.kill();
+    while_down(&mut survivor);
     server.start_again();
 
     // A client that never saw the server before its death has nothing in any cache.
@@ -141,8 +156,9 @@ pub fn redoes_after_restart(sdk: &str) {
 pub fn calls_within_a_millisecond(sdk: &str) {
     let server = Server::start();
     let mut caller = Judge::connect(sdk, &server);
+    let deadline = Instant::now() + CALM_WITHIN;
     let mut best_us = u64::MAX;
-    for _ in 0..ROUNDS {
+    while Instant::now() < deadline {
         let round = caller.must("timed_unary", json!({"group": "JUDGED", "n": CALLS}));
         best_us = best_us.min(round["p50_us"].as_u64().expect("a p50 in microseconds"));
         if best_us <= CALL_US_P50_MAX {
