@@ -178,6 +178,23 @@ impl Carrier {
                 self.metrics.inc(refusal);
             }
         }
+        self.after_send(sends, conn, backlog, outcome);
+    }
+
+    /// A client that leaves too much unread is closed by the protocol's bounds, or gets less.
+    fn after_send(
+        &mut self,
+        sends: &mut Sends,
+        conn: ConnKey,
+        backlog: Option<usize>,
+        outcome: Outcome,
+    ) {
+        if let Outcome::Closed(_) = outcome {
+            return self.refuse(sends, Socket { slot: conn.slot, generation: conn.generation });
+        }
+        if outcome == Outcome::Held {
+            self.schedule_check(conn.slot, conn.generation);
+        }
         self.watch_backlog(conn, backlog);
     }
 
