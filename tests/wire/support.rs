@@ -1,7 +1,7 @@
 //! What every property needs: a server, clients, metrics, waits with an end.
 
 use crate::server::{Server, http_get};
-use nacre_loadgen::client::{Answer, Client, Profile, ServiceName};
+use nacre_loadgen::client::{Answer, Client, ClientError, Profile, ServiceName};
 use serde_json::Value;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -89,4 +89,22 @@ pub fn metric(server: &Server, series: &str) -> f64 {
 /// Waits until a series is at least `least`; cores report ten times a second.
 pub fn until_metric(server: &Server, series: &str, least: f64) {
     until(series, || metric(server, series) >= least);
+}
+
+/// Who does not read for less than this is not given up: silence is asked about after 20 s, held
+/// output ends a connection after 30 s.
+pub const BORNE: Duration = Duration::from_secs(19);
+
+/// A client that reads again after it was `paused` gets the final state, or, paused for longer than
+/// [`BORNE`], may have been given up.
+pub fn final_state_or_ejected(client: &Client, paused: Instant, port: i64) {
+    let paused = paused.elapsed();
+    client.resume_reading();
+    let last =
+        client.wait_service(WAIT, |info| info.hosts.first().is_some_and(|host| host.port == port));
+    match last {
+        Ok(_) => {}
+        Err(ClientError::Closed(_)) if paused > BORNE => {}
+        Err(error) => panic!("paused for {paused:?}: {error}"),
+    }
 }
