@@ -4,6 +4,9 @@
 //! Shared by the whole-server test binaries (`#[path]`). What it prints goes to a file in its
 //! directory, shown when a test fails.
 
+// Each test binary uses its own part of it.
+#![allow(dead_code)]
+
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

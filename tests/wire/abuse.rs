@@ -24,8 +24,8 @@ const WARM_ATTACKS: usize = 4;
 const ATTACKS: usize = 4;
 /// Resident memory the attacks after those may cost together.
 const GROWTH_BYTES_MAX: u64 = 1 << 20;
-/// From a closed window to the end of the connection, 30 s by its limit; and how often such a client
-/// shows life meanwhile.
+/// From a closed window to the end of the connection, 30 s by its limit; and how often such a
+/// client shows life meanwhile.
 const DROPPED_MAX: Duration = Duration::from_secs(45);
 const LIFE_SIGN: Duration = Duration::from_millis(500);
 /// Frames written in one system call.
