@@ -11,5 +11,7 @@ pub mod server;
 pub mod stream;
 mod watch;
 
+pub use hyper::{Method, StatusCode, header};
+
 /// A request as handlers see it.
 pub type Request = hyper::Request<hyper::body::Incoming>;

@@ -17,8 +17,8 @@ use std::collections::HashMap;
 /// Panics unless the view reads whatever prost accepts, and reads it alike.
 pub fn same_bytes(bytes: &[u8]) {
     let Ok(owned) = Payload::decode(bytes) else { return };
-    // prost takes a header entry (field 7) of any wire type for a length-delimited one. Java and the
-    // view pass over it, so where one may be hidden there is nothing to compare.
+    // prost takes a header entry (field 7) of any wire type for a length-delimited one. Java and
+    // the view pass over it, so where one may be hidden there is nothing to compare.
     let tag_of_odd_header = |byte: &u8| matches!(byte & 0x7f, 0x38 | 0x39 | 0x3b..=0x3f);
     let headers = owned.metadata.as_ref().map_or(0, |metadata| metadata.headers.len());
     if headers == 0 || !bytes.iter().any(tag_of_odd_header) {

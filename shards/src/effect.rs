@@ -1,4 +1,5 @@
-//! Everything a shard may ask of the outside. Carried out in order by `src/pump`, or by the simulation.
+//! Everything a shard may ask of the outside. Carried out in order by `src/pump`, or by the
+//! simulation.
 
 use crate::key::{ConnKey, Home, Owner};
 use crate::message::{Ask, Tell};

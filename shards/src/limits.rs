@@ -1,7 +1,9 @@
-//! Every bound of the system, with its unit, how it was chosen, and what happens when it is reached.
+//! Every bound of the system, with its unit, how it was chosen, and what happens when it is
+//! reached.
 
-/// Asks under way between all pairs of one core, shared out over the pairs. 8,192 entries of about 100 bytes, and as many answers of 160, are 2 MiB a core;
-/// beyond it a call is answered errorCode 503 after [`REFUSED_DELAY_MS`].
+/// Asks under way between all pairs of one core, shared out over the pairs. 8,192 entries of about
+/// 100 bytes, and as many answers of 160, are 2 MiB a core; beyond it a call is answered errorCode
+/// 503 after [`REFUSED_DELAY_MS`].
 pub const LANE_ASKS_PER_CORE: usize = 8_192;
 
 /// Least share of one pair, on machines with very many cores.
@@ -13,17 +15,19 @@ pub const REFUSED_DELAY_MS: u32 = 1_000;
 /// Pushes handed out in one turn: one service with 100,000 subscribers must not stall the others.
 pub const PUSHES_PER_TURN_MAX: usize = 1_024;
 
-/// Filtered bodies kept per service and core; `clusters` is the client's text, so more are built per use.
+/// Filtered bodies kept per service and core; `clusters` is the client's text, so more are built
+/// per use.
 pub const FILTERED_BODIES_MAX: usize = 16;
 
-/// Subscriptions handed out or looked at in a row for one service before the next service has its turn.
+/// Subscriptions handed out or looked at in a row for one service before the next service has its
+/// turn.
 pub const FAN_SLICE: usize = 128;
 
 /// Subscriptions looked at in one turn, pushed to or not: looking costs a tenth of pushing.
 pub const VISITS_PER_TURN_MAX: usize = 8 * PUSHES_PER_TURN_MAX;
 
-/// Subscriptions of one connection; a gateway that follows every service of a large company has some ten
-/// thousand. One more is refused, typed, errorCode 503.
+/// Subscriptions of one connection; a gateway that follows every service of a large company has
+/// some ten thousand. One more is refused, typed, errorCode 503.
 pub const SUBSCRIPTIONS_PER_CONNECTION_MAX: u32 = 50_000;
 
 /// Services one connection publishes, as large: synchronisers publish for others. Refused likewise.
@@ -32,24 +36,27 @@ pub const PUBLISHED_PER_CONNECTION_MAX: usize = 50_000;
 /// Subscriptions of one core: their number is part of push ids. Refused likewise.
 pub const SUBSCRIPTIONS_PER_CORE_MAX: usize = (1 << PUSH_INDEX_BITS) - 1;
 
-/// Bits of a push id that say which subscription it is for; the rest, 38 of 63, count the connection's pushes.
+/// Bits of a push id that say which subscription it is for; the rest, 38 of 63, count the
+/// connection's pushes.
 pub const PUSH_INDEX_BITS: u32 = 25;
 
 /// Fuzzy watches of one connection: thrice what a whole node allows by default. Refused likewise.
 pub const FUZZY_WATCHES_PER_CONNECTION_MAX: usize = 64;
 
-/// Fuzzy watch messages one connection may have waiting or unacknowledged: 20 patterns of 500 names in tens
-/// are 1,000. Beyond it the connection is closed as too slow; it comes back and is told the difference.
+/// Fuzzy watch messages one connection may have waiting or unacknowledged: 20 patterns of 500 names
+/// in tens are 1,000. Beyond it the connection is closed as too slow; it comes back and is told the
+/// difference.
 pub const FUZZY_DELIVERIES_PER_CONNECTION_MAX: usize = 4_096;
 
 /// Names in one batch of a fuzzy watch's first synchronisation, as the reference cuts them.
 pub const FUZZY_BATCH_NAMES: usize = 10;
 
-/// Text kept of one setup (version, tenant, labels, abilities); real ones have some 200 bytes. What exceeds
-/// it is left out, the connection is served.
+/// Text kept of one setup (version, tenant, labels, abilities); real ones have some 200 bytes. What
+/// exceeds it is left out, the connection is served.
 pub const PROFILE_BYTES_MAX: usize = 4_096;
 
-/// Text kept of `clientIp`, which the parameter check of an address would allow. Longer: as if absent.
+/// Text kept of `clientIp`, which the parameter check of an address would allow. Longer: as if
+/// absent.
 pub const CLIENT_IP_BYTES_MAX: usize = 128;
 
 const _: () = assert!(FAN_SLICE <= PUSHES_PER_TURN_MAX, "a turn reaches several services");
@@ -90,7 +97,8 @@ pub const CLEANED_PER_TICK_MAX: usize = 1_024;
 pub struct LaneLimits {
     /// Asks under way from one core to another, answered or not yet.
     pub asks_max: usize,
-    /// Of these, kept free for asks that may not be refused (a client is gone, interest ended, a name changed).
+    /// Of these, kept free for asks that may not be refused (a client is gone, interest ended, a
+    /// name changed).
     pub asks_reserved: usize,
     /// Changes waiting in the lane back, beside the answers.
     pub changes_max: usize,
@@ -109,7 +117,8 @@ impl LaneLimits {
         self.asks_max
     }
 
-    /// Entries of the lane that carries answers and changes: every ask under way has its answer's place.
+    /// Entries of the lane that carries answers and changes: every ask under way has its answer's
+    /// place.
     pub const fn tell_lane(self) -> usize {
         self.asks_max + self.changes_max
     }

@@ -37,9 +37,9 @@ pub enum Message<'a> {
     Disconnected { conn: ConnKey },
     /// The first message on the bidirectional stream. `client_ip` is the payload's metadata.
     Setup { conn: ConnKey, client_ip: &'a str, setup: ConnectionSetupRequest<'a> },
-    /// A unary call whose type has a handler, its body parsed (`grpc-protocol.md` 4, rows 4 and 7 on),
-    /// or the parser's text (row 5; a `None` request is row 6, parsed to null).
-    /// `app` is the payload's `app` header.
+    /// A unary call whose type has a handler, its body parsed (`grpc-protocol.md` 4, rows 4 and 7
+    /// on), or the parser's text (row 5; a `None` request is row 6, parsed to null). `app` is the
+    /// payload's `app` header.
     Call {
         conn: ConnKey,
         stream: u32,
@@ -50,8 +50,8 @@ pub enum Message<'a> {
     ServerCheck { conn: ConnKey, stream: u32 },
     /// An answer to a push on the stream: only the id and `result_code == 200` count.
     Ack { conn: ConnKey, request_id: u64, accepted: bool },
-    /// The connection's send side is congested (more than a bound waits to be read by the client), or has
-    /// room again. While congested, no push is handed out for it: state coalesces instead.
+    /// The connection's send side is congested (more than a bound waits to be read by the client),
+    /// or has room again. While congested, no push is handed out for it: state coalesces instead.
     Congested { conn: ConnKey, congested: bool },
     /// A request from another core. Its answer goes back as [`Tell`] effects.
     Ask { from: Core, ask: Ask },
@@ -66,12 +66,14 @@ pub struct Waiter {
     pub stream: u32,
 }
 
-/// Home core (or owner) to owner core (or directory core). Each is answered by exactly one [`Tell`].
+/// Home core (or owner) to owner core (or directory core). Each is answered by exactly one
+/// [`Tell`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Ask {
     /// Replace what this connection publishes for the service. `answer` is sent back when done.
     Publish { waiter: Waiter, service: ServiceKey, publication: Box<Publication> },
-    /// Remove what this connection publishes for the service. With stream 0 the client is gone: never refused.
+    /// Remove what this connection publishes for the service. With stream 0 the client is gone:
+    /// never refused.
     Withdraw { waiter: Waiter, service: ServiceKey },
     /// Current state under a filter.
     Query { waiter: Waiter, service: ServiceKey, filter: Box<Filter>, purpose: QueryPurpose },
@@ -85,8 +87,9 @@ pub enum Ask {
     Watch { waiter: Waiter, watch: Box<Watch> },
     /// To the directory core: end one. With stream 0 the client is gone: never refused.
     Unwatch { waiter: Waiter, pattern: Box<str> },
-    /// Owner to directory core: a service has its first publisher, or was removed by the cleaner. Never refused.
-    /// `listed`: whether the name shows in lists; `published`: whether anybody publishes it now.
+    /// Owner to directory core: a service has its first publisher, or was removed by the cleaner.
+    /// Never refused. `listed`: whether the name shows in lists; `published`: whether anybody
+    /// publishes it now.
     Named { service: ServiceKey, listed: bool, published: bool },
 }
 
@@ -114,8 +117,8 @@ pub struct Watch {
 pub enum Tell {
     /// The answer of a call, ready to be written.
     Answer { waiter: Waiter, body: Body },
-    /// The answer of a `Query` for a service the asking home core follows: to the connection that gets it,
-    /// no state older than `revision` may be pushed afterwards.
+    /// The answer of a `Query` for a service the asking home core follows: to the connection that
+    /// gets it, no state older than `revision` may be pushed afterwards.
     Queried { waiter: Waiter, service: ServiceKey, revision: u64, body: Body },
     /// An ask nobody waits for was carried out.
     Confirmed,

@@ -1,7 +1,7 @@
 //! Whether this node is alive and ready, in the three shapes the reference has answered in.
 
+use crate::http1::StatusCode;
 use crate::http1::reply::{self, Reply};
-use hyper::StatusCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 

@@ -110,7 +110,8 @@ impl CoreMetrics {
         row.max_us.at_least(latency_us);
     }
 
-    /// Acknowledged pushes since the start: time from hand-out to ack together, how many, the longest.
+    /// Acknowledged pushes since the start: time from hand-out to ack together, how many, the
+    /// longest.
     pub fn set_push_cost(&self, sum_us: u64, count: u64, max_us: u64) {
         self.push_cost_us.set(sum_us);
         self.push_cost_count.set(count);

@@ -8,7 +8,7 @@ use crate::admin::exposition::{self, Format};
 use crate::admin::health::{self, Probe, Readiness, Shape};
 use crate::admin::metrics::Metrics;
 use crate::http1::reply::{self, Reply};
-use hyper::{Method, StatusCode, header};
+use crate::http1::{Method, StatusCode, header};
 use std::sync::Arc;
 
 /// Bytes of a path that are repeated in an answer.

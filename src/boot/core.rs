@@ -88,7 +88,8 @@ pub fn make(parts: Parts, settings: &Settings) -> Result<Turn, EngineError> {
 }
 
 fn engine_config(settings: &Settings) -> Config {
-    // Connections are shared out by the kernel's hash, which is uneven: each core can take them all.
+    // Connections are shared out by the kernel's hash, which is uneven: each core can take them
+    // all.
     Config { connections_max: settings.transport.connections_max, ..Config::default() }
 }
 

@@ -13,6 +13,7 @@ use crate::boot::settings::Settings;
 use crate::boot::start::{Failure, Ready, exit};
 use crate::boot::stop::{Ending, Phase, RunningCore, Stop};
 use crate::http1::Request;
+use crate::http1::header;
 use crate::http1::server::Server;
 use crate::pump::clock::Epoch;
 use crate::pump::node::Node;
@@ -21,7 +22,6 @@ use crate::pump::turn::Turn;
 use futures_lite::future;
 use glommio::net::TcpListener;
 use glommio::{ExecutorJoinHandle, timer};
-use hyper::header;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -46,8 +46,8 @@ struct Shared {
     gate: Arc<Gate>,
 }
 
-/// Cores meet here twice at the start: listeners open when every core is made, and a core serves when
-/// every listener is open.
+/// Cores meet here twice at the start: listeners open when every core is made, and a core serves
+/// when every listener is open.
 #[derive(Debug)]
 struct Gate {
     all: Barrier,
@@ -55,7 +55,8 @@ struct Gate {
 }
 
 impl Gate {
-    /// Waits for all cores; false when one of them failed. Blocks the thread, which has no other work.
+    /// Waits for all cores; false when one of them failed. Blocks the thread, which has no other
+    /// work.
     fn pass(&self, fine: bool) -> bool {
         if !fine {
             self.failed.store(true, Ordering::SeqCst);
@@ -214,8 +215,8 @@ async fn serve(core: usize, port: MeshPort, shared: Shared, started: Started) ->
     Ok(())
 }
 
-/// The core's loop and its HTTP listeners, gRPC listeners open. Every core passes both gates, or the
-/// others would wait for it for ever.
+/// The core's loop and its HTTP listeners, gRPC listeners open. Every core passes both gates, or
+/// the others would wait for it for ever.
 fn open_all(
     core: usize,
     port: MeshPort,

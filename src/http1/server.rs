@@ -65,8 +65,8 @@ impl Server {
 
     /// Serves until `until` resolves, then closes the listener. Call [`Server::close`] afterwards.
     ///
-    /// `handle` is called once per request, on this core. Every core has a listener of its own on the
-    /// same address.
+    /// `handle` is called once per request, on this core. Every core has a listener of its own on
+    /// the same address.
     pub async fn serve<H, F>(&self, listener: TcpListener, until: impl Future, handle: H)
     where
         H: Fn(Request) -> F + Clone + 'static,

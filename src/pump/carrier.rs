@@ -255,8 +255,8 @@ impl Carrier {
         sends.close(link.socket, closing);
     }
 
-    /// What one connection's bytes (or a deadline) lead to. `work` drives the protocol; what it noted
-    /// for the service is acted on afterwards, so that nothing is re-entered.
+    /// What one connection's bytes (or a deadline) lead to. `work` drives the protocol; what it
+    /// noted for the service is acted on afterwards, so that nothing is re-entered.
     fn serve<T>(
         &mut self,
         sends: &mut Sends,
@@ -464,7 +464,8 @@ fn refusal(kind: Kind, error_code: i32) -> Option<Counter> {
     }
 }
 
-/// Finds when a call came: among those of this receive, or among those that waited for another core.
+/// Finds when a call came: among those of this receive, or among those that waited for another
+/// core.
 fn take_arrival(
     fresh: &mut Vec<Arrival>,
     waiting: &mut Vec<Arrival>,

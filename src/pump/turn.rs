@@ -103,8 +103,8 @@ impl Turn {
     }
 
     /// Pushes, changes and what waited for room. Of pushes only a few while too much waits for the
-    /// kernel already: what it has not taken is our memory, but those who read must not wait for those
-    /// who do not.
+    /// kernel already: what it has not taken is our memory, but those who read must not wait for
+    /// those who do not.
     fn hand_out(&mut self) {
         let crowded = self.engine.sends().outstanding_bytes() > OUTSTANDING_BYTES_MAX;
         let pushes = if crowded { CROWDED_PUSHES_PER_TURN } else { PUSHES_PER_TURN_MAX };

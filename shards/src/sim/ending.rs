@@ -56,8 +56,8 @@ impl World {
         }
     }
 
-    /// The node stops: its clients are sent away, and their leaving changes nothing. One of them vanishes
-    /// before it is told.
+    /// The node stops: its clients are sent away, and their leaving changes nothing. One of them
+    /// vanishes before it is told.
     pub(super) fn stop(&mut self) {
         self.stopped = Some(oracle::publications(self));
         let now_ms = self.clock.now_ms;

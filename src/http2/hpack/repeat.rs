@@ -1,8 +1,8 @@
 //! The block that was decoded last, in case the next one says the same.
 //!
 //! In the steady state a client's head is some eight indices, and clients of one SDK all send the
-//! same. When block and referred entries are equal, the head of the last request is the head of this
-//! one, and comparing them costs a tenth of decoding.
+//! same. When block and referred entries are equal, the head of the last request is the head of
+//! this one, and comparing them costs a tenth of decoding.
 
 use super::static_table;
 use super::table::Table;
