@@ -30,11 +30,11 @@ use std::time::{Duration, Instant};
 /// queued, and [`Client::pushes_lost`] counts it.
 pub const PUSHES_MAX: usize = 65_536;
 
-/// What the SDKs wait for an answer.
-pub const CALL_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a call waits for its answer. SDKs wait 3 s; a busy test machine is not a bug.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What the Java SDK waits for a `SetupAckRequest`.
-pub const SETUP_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long set-up and an orderly close may take. Java waits 5 s for a `SetupAckRequest`.
+pub const SETUP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How a client introduces itself (`grpc-protocol.md` 7).
 #[derive(Debug, Clone)]

@@ -12,11 +12,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 /// Connections between SYN and the end of set-up at one time: below any listen backlog.
-const CONNECTING_MAX: usize = 128;
+const CONNECTING_MAX: usize = 256;
 
-/// Connections from one source address to one port: fewer than any default port range has
-/// (32768-60999 is 28,232).
-const PER_SOURCE_MAX: usize = 20_000;
+/// The port range where the kernel does not tell its own (its default).
+const PORTS_DEFAULT: (usize, usize) = (32_768, 60_999);
+
+/// How often a long set-up says how far it is.
+const PROGRESS_NS: u64 = 5_000_000_000;
 
 /// How long the first set-up, or the next one, may take before we give up.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
@@ -70,7 +72,7 @@ pub struct Drive {
     began: Instant,
     now_ns: u64,
     target: Address,
-    sources: Vec<Address>,
+    sources: Sources,
     asked: usize,
     ready: usize,
     lost: BTreeMap<String, u64>,
@@ -89,7 +91,7 @@ impl Drive {
             began: clock::now(),
             now_ns: 0,
             target: target.into(),
-            sources: sources(target.ip(), clients),
+            sources: Sources::new(target.ip(), clients),
             asked: 0,
             ready: 0,
             lost: BTreeMap::new(),
@@ -135,7 +137,7 @@ impl Drive {
     /// tried again; when nothing moves for ten seconds the error says what was seen.
     pub fn open(&mut self, until: usize, scenario: &mut impl Scenario) -> io::Result<()> {
         let mut progress = (self.ready, self.lost_count);
-        let mut moved_ns = self.now_ns;
+        let (mut moved_ns, mut told) = (self.now_ns, (self.now_ns, self.ready));
         loop {
             let settled = self.ready + self.lost_count as usize;
             if settled >= until {
@@ -145,6 +147,12 @@ impl Drive {
                 self.connect_next();
             }
             self.turn(Duration::from_millis(100), scenario)?;
+            if self.now_ns - told.0 > PROGRESS_NS {
+                let seconds = (self.now_ns - told.0) as f64 / 1e9;
+                let rate = self.ready.saturating_sub(told.1) as f64 / seconds;
+                eprintln!("{} of {until} clients set up, {rate:.0}/s", self.ready);
+                told = (self.now_ns, self.ready);
+            }
             if (self.ready, self.lost_count) != progress {
                 progress = (self.ready, self.lost_count);
                 moved_ns = self.now_ns;
@@ -157,7 +165,7 @@ impl Drive {
 
     fn connect_next(&mut self) {
         let client = self.asked;
-        let source = self.sources.get(client / PER_SOURCE_MAX).copied();
+        let source = self.sources.of(client);
         self.sessions.push(Session::new(&mut self.script));
         self.links.push(Link::default());
         self.asked += 1;
@@ -262,11 +270,57 @@ fn count_reason(lost: &mut BTreeMap<String, u64>, why: String) {
 }
 
 /// Source addresses so that ports suffice: on loopback any 127/8 address is ours.
-fn sources(target: IpAddr, clients: usize) -> Vec<Address> {
-    if clients <= PER_SOURCE_MAX || !matches!(target, IpAddr::V4(ip) if ip.is_loopback()) {
-        return Vec::new();
+#[derive(Default)]
+struct Sources {
+    addresses: Vec<Address>,
+    clients_each: usize,
+}
+
+impl Sources {
+    /// None are needed for few clients, and none are known but for loopback.
+    fn new(target: IpAddr, clients: usize) -> Self {
+        let clients_each = clients_per_source();
+        if clients <= clients_each || !matches!(target, IpAddr::V4(ip) if ip.is_loopback()) {
+            return Self::default();
+        }
+        let source = |at: usize| Ipv4Addr::new(127, 1, (at >> 8) as u8, (at & 0xff) as u8);
+        let addresses = (1..=clients.div_ceil(clients_each))
+            .map(|at| Address::from(SocketAddr::new(source(at).into(), 0)))
+            .collect();
+        Self { addresses, clients_each }
     }
-    let count = clients.div_ceil(PER_SOURCE_MAX);
-    let source = |at: usize| Ipv4Addr::new(127, 1, (at >> 8) as u8, (at & 0xff) as u8);
-    (1..=count).map(|at| Address::from(SocketAddr::new(source(at).into(), 0))).collect()
+
+    fn of(&self, client: usize) -> Option<Address> {
+        self.addresses.get(client.checked_div(self.clients_each)?).copied()
+    }
+}
+
+/// The kernel looks for a free port one by one, first among every second port of the range: once
+/// that half is full, each connect walks thousands of ports. We stay well inside it.
+fn clients_per_source() -> usize {
+    let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range");
+    let text = text.unwrap_or_default();
+    let mut bounds = text.split_whitespace().map(|bound| bound.parse::<usize>().ok());
+    let (low, high) = match (bounds.next().flatten(), bounds.next().flatten()) {
+        (Some(low), Some(high)) if low < high => (low, high),
+        _ => PORTS_DEFAULT,
+    };
+    ((high - low) / 2 * 2 / 3).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_come_when_ports_would_not_suffice() {
+        let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let each = clients_per_source();
+        assert!(each > 0 && each < 32_768 / 2, "{each}");
+        assert!(Sources::new(loopback, each).of(0).is_none());
+        let many = Sources::new(loopback, 10 * each);
+        assert_eq!(many.addresses.len(), 10);
+        assert!((0..10 * each).all(|client| many.of(client).is_some()));
+        assert!(Sources::new(Ipv4Addr::new(192, 0, 2, 1).into(), 10 * each).of(0).is_none());
+    }
 }

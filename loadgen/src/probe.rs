@@ -24,6 +24,15 @@ impl Probe {
     /// Nanoseconds on a core, user and system, summed over its living threads: finer than the
     /// ticks of `stat`, but what a thread used is gone when it ends.
     pub fn cpu_ns(&self) -> io::Result<u64> {
+        self.schedstat(0)
+    }
+
+    /// Nanoseconds its threads were ready to run and had no core: others were on it.
+    pub fn starved_ns(&self) -> io::Result<u64> {
+        self.schedstat(1)
+    }
+
+    fn schedstat(&self, field: usize) -> io::Result<u64> {
         let mut sum = 0;
         for task in fs::read_dir(format!("{}/task", self.folder))? {
             let text = match fs::read_to_string(task?.path().join("schedstat")) {
@@ -32,7 +41,8 @@ impl Probe {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(error),
             };
-            sum += text.split(' ').next().and_then(|ns| ns.parse::<u64>().ok()).unwrap_or(0);
+            let ns = text.split_whitespace().nth(field).and_then(|ns| ns.parse::<u64>().ok());
+            sum += ns.unwrap_or(0);
         }
         Ok(sum)
     }

@@ -9,13 +9,30 @@ const NEAR_BYTES: usize = 96;
 /// The `requestId` of a push. Text search, not JSON: the lists pushed are of our own instances,
 /// whose metadata has no such key.
 pub fn request_id(body: &[u8]) -> Option<&str> {
+    let (start, end) = id_range(body)?;
+    std::str::from_utf8(&body[start..end]).ok()
+}
+
+/// What stands before and after the id: equal for all subscribers of one list.
+pub fn around_id(body: &[u8]) -> (&[u8], &[u8]) {
+    match id_range(body) {
+        Some((start, end)) => (&body[..start], &body[end..]),
+        None => (body, &[]),
+    }
+}
+
+/// Where the id's characters are; ids have no escapes.
+fn id_range(body: &[u8]) -> Option<(usize, usize)> {
     const KEY: &[u8] = br#""requestId":"#;
     let head = &body[..body.len().min(NEAR_BYTES)];
     let tail_at = body.len().saturating_sub(NEAR_BYTES);
     let at = find(head, KEY)
         .or_else(|| find(&body[tail_at..], KEY).map(|at| at + tail_at))
         .or_else(|| find(body, KEY))?;
-    text(&body[at + KEY.len()..])
+    let after = at + KEY.len();
+    let start = after + body[after..].iter().position(|byte| *byte == b'"')? + 1;
+    let end = start + body[start..].iter().position(|byte| *byte == b'"')?;
+    Some((start, end))
 }
 
 /// The value of a member that holds digits in quotes, or a plain number.
@@ -31,14 +48,6 @@ pub fn number_after(body: &[u8], key: &[u8]) -> Option<u64> {
 /// Acknowledges whatever came on the stream; false when there was no room for it.
 pub fn acknowledge(turn: &mut Turn<'_>, push: &Envelope<'_>) -> bool {
     turn.acknowledge(push.kind, request_id(push.body).unwrap_or_default())
-}
-
-/// A string value after its colon; ids have no escapes.
-fn text(bytes: &[u8]) -> Option<&str> {
-    let open = bytes.iter().position(|byte| *byte == b'"')?;
-    let rest = &bytes[open + 1..];
-    let close = rest.iter().position(|byte| *byte == b'"')?;
-    std::str::from_utf8(&rest[..close]).ok()
 }
 
 fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
@@ -68,8 +77,11 @@ mod tests {
             format!(r#"{{"a":"{long}","requestId":"17","b":"{long}"}}"#),
         ] {
             assert_eq!(request_id(body.as_bytes()), Some("17"), "{body}");
+            let (before, after) = around_id(body.as_bytes());
+            assert_eq!([before, b"17", after].concat(), body.as_bytes());
         }
         assert_eq!(request_id(b"{}"), None);
+        assert_eq!(around_id(b"{}"), (&b"{}"[..], &b""[..]));
         assert_eq!(request_id(br#"{"requestId":"1"#), None);
     }
 

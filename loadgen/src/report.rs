@@ -51,6 +51,11 @@ impl Report {
         self.lines.push((label.to_owned(), text));
     }
 
+    /// A figure for the file alone.
+    pub fn silent_figure(&mut self, name: &str, value: f64) {
+        self.figures.insert(name.to_owned(), json!(value));
+    }
+
     /// A histogram of nanoseconds over a stretch of time; its percentiles become a line.
     pub fn histogram(
         &mut self,

@@ -12,14 +12,20 @@ use crate::probe::Probe;
 use crate::report::{Report, human_bytes};
 use std::io;
 
-/// Our share of one core above which the figures say more about us than about the server.
+/// Our share of one core, ready but without it included, above which the figures say more about
+/// us than about the server.
 const OWN_CPU_MAX: f64 = 0.9;
+
+/// A process kept from its core for more than this share of the time was not measured alone.
+const STARVED_MAX: f64 = 0.05;
 
 /// What server and generator had used at a moment.
 struct Costs {
     server_cpu_ns: u64,
+    server_starved_ns: u64,
     server_resident: u64,
     own_cpu_ns: u64,
+    own_starved_ns: u64,
     own_resident: u64,
     at_ns: u64,
 }
@@ -30,26 +36,37 @@ impl Costs {
         let read = |figure: fn(&Probe) -> io::Result<u64>| server.map_or(Ok(0), figure);
         Ok(Self {
             server_cpu_ns: read(Probe::cpu_ns)?,
+            server_starved_ns: read(Probe::starved_ns)?,
             server_resident: read(Probe::resident_bytes)?,
             own_cpu_ns: Probe::own().cpu_ns()?,
+            own_starved_ns: Probe::own().starved_ns()?,
             own_resident: Probe::own().resident_bytes()?,
             at_ns: drive.now_ns(),
         })
     }
 
+    /// Which part of the time since `before` an amount of nanoseconds is.
+    fn share(&self, before: &Self, ns_of: fn(&Self) -> u64) -> f64 {
+        let ns = ns_of(self).saturating_sub(ns_of(before)) as f64;
+        ns / (self.at_ns - before.at_ns).max(1) as f64
+    }
+
     /// The server's CPU since `before`, in all and per event when events are counted.
     fn report_server(&self, before: &Self, done: Option<(&str, u64)>, report: &mut Report) {
-        let cpu_ns = self.server_cpu_ns.saturating_sub(before.server_cpu_ns) as f64;
-        let share = cpu_ns / (self.at_ns - before.at_ns).max(1) as f64;
-        let text = format!("{:.2} % of a core", share * 100.0);
+        let share = self.share(before, |costs| costs.server_cpu_ns);
+        let starved = self.share(before, |costs| costs.server_starved_ns);
+        let text = format!("{:.2} % of a core{}", share * 100.0, starved_text(starved));
         report.figure("server_cpu_share", share, "server CPU", text);
+        report.silent_figure("server_starved_share", starved);
         if let Some((what, done)) = done {
+            let cpu_ns = self.server_cpu_ns.saturating_sub(before.server_cpu_ns) as f64;
             let each = cpu_ns / 1e3 / done.max(1) as f64;
-            let (name, label) = (format!("server_cpu_us_per_{what}"), format!("server CPU/{what}"));
-            report.figure(&name, each, &label, format!("{each:.3} µs"));
+            let name = format!("server_cpu_us_per_{what}");
+            report.figure(&name, each, &format!("server CPU/{what}"), format!("{each:.3} µs"));
         }
         let resident = self.server_resident as f64;
-        report.figure("server_resident_bytes", resident, "server resident", human_bytes(resident));
+        let text = human_bytes(resident);
+        report.figure("server_resident_bytes", resident, "server resident", text);
     }
 
     /// What each of so many clients added to either side's memory since `before`.
@@ -69,14 +86,23 @@ impl Costs {
 
     /// Our own CPU since `before`, and a warning when it is the limit.
     fn report_own(&self, before: &Self, report: &mut Report) {
-        let cpu_ns = self.own_cpu_ns.saturating_sub(before.own_cpu_ns) as f64;
-        let own = cpu_ns / (self.at_ns - before.at_ns).max(1) as f64;
-        let mut text = format!("{:.0} % of a core", own * 100.0);
-        if own > OWN_CPU_MAX {
+        let own = self.share(before, |costs| costs.own_cpu_ns);
+        let starved = self.share(before, |costs| costs.own_starved_ns);
+        let mut text = format!("{:.0} % of a core{}", own * 100.0, starved_text(starved));
+        if own + starved > OWN_CPU_MAX {
             text += ": THE GENERATOR IS THE BOTTLENECK; rate and latency are not the server's";
         }
         report.figure("own_cpu_share", own, "generator CPU", text);
+        report.silent_figure("own_starved_share", starved);
     }
+}
+
+/// Says when others were on a process's core.
+fn starved_text(share: f64) -> String {
+    if share <= STARVED_MAX {
+        return String::new();
+    }
+    format!(", kept from it by others {:.0} % of the time", share * 100.0)
 }
 
 /// Lost connections are a fault in every scenario.

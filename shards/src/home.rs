@@ -26,7 +26,7 @@ use crate::key::{ConnKey, Core, Home, Map};
 use crate::limits::LaneLimits;
 use crate::message::{Ask, Message, Now, Tell, Waiter};
 use crate::naming::host::Ids;
-use crate::push::fuzzy::Patterns;
+use crate::push::patterns::Patterns;
 use crate::push::subscription::Subscriptions;
 use crate::settings::Settings;
 use ahash::RandomState;

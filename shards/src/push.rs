@@ -4,4 +4,5 @@ pub mod ack;
 pub mod fan_out;
 pub mod fuzzy;
 pub mod id;
+pub mod patterns;
 pub mod subscription;

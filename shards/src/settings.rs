@@ -29,15 +29,16 @@ pub struct Settings {
     pub stop_ms: u32,
     /// The rules of naming.
     pub naming: Rules,
-    /// How lanes are cut, when not as [`LaneLimits::for_cores`] says: the simulation makes them narrow.
+    /// How lanes are cut, when not as [`LaneLimits::for_cores`] says: the simulation makes them
+    /// narrow.
     pub lanes: Option<LaneLimits>,
     /// A mistake the simulation has to find.
     #[cfg(any(test, feature = "sim"))]
     pub planted: Option<PlantedBug>,
 }
 
-/// Mistakes that can be switched on in test builds, to see that the simulation finds them. Each is one
-/// that an honest change could make.
+/// Mistakes that can be switched on in test builds, to see that the simulation finds them. Each is
+/// one that an honest change could make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PlantedBug {
     /// An ack forgets that a newer state was held back for it.
@@ -48,7 +49,8 @@ pub enum PlantedBug {
     WithdrawIsRefusable,
     /// An ask that waits for room may be overtaken by a later one.
     WaitingIsOvertaken,
-    /// A client's record is updated by the answer of its subscription even if it unsubscribed meanwhile.
+    /// A client's record is updated by the answer of its subscription even if it unsubscribed
+    /// meanwhile.
     LateAnswerSubscribes,
 }
 

@@ -1,17 +1,21 @@
-//! A whole node from one seed: its shards, the lanes between them, its clients, and what goes wrong.
+//! A whole node from one seed: its shards, the lanes between them, its clients, and what goes
+//! wrong.
 //!
-//! [`run`] lets clients do what clients do while lanes are slow and narrow, cores stall, clients do not
-//! read, do not answer, vanish and come back. Then everything heals, and the [`oracle`] compares what
-//! every client was told with what the [`shadow`] says is true. The same seed is the same run.
+//! [`run`] lets clients do what clients do while lanes are slow and narrow, cores stall, clients do
+//! not read, do not answer, vanish and come back. Then everything heals, and the [`oracle`]
+//! compares what every client was told with what the [`shadow`] says is true. The same seed is the
+//! same run.
 //!
 //! Later the same world holds several nodes: a [`net::Place`] names node and core, everything that
 //! travels between places goes through [`net::Net`], and a disk will stand beside it.
 
 pub mod client;
 pub mod clock;
+pub mod ending;
 pub mod faults;
 pub mod net;
 pub mod oracle;
+pub mod people;
 pub mod random;
 pub mod reading;
 pub mod server;

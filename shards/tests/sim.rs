@@ -71,7 +71,8 @@ fn the_same_seed_is_the_same_run() {
     }
 }
 
-/// One seed, told in full: `NACRE_SIM_SEED=7 cargo test -p nacre-shards --test sim replay -- --nocapture`.
+/// One seed, told in full: `NACRE_SIM_SEED=7 cargo test -p nacre-shards --test sim replay --
+/// --nocapture`.
 #[test]
 fn replay() {
     let Some(seed) = number("NACRE_SIM_SEED") else { return };

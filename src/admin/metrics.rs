@@ -110,11 +110,11 @@ impl CoreMetrics {
         row.max_us.at_least(latency_us);
     }
 
-    /// A push was acknowledged this long after the change that caused it.
-    pub fn push_cost(&self, cost_us: u64) {
-        self.push_cost_us.add(cost_us);
-        self.push_cost_count.add(1);
-        self.push_cost_max_us.at_least(cost_us);
+    /// Acknowledged pushes since the start: time from hand-out to ack together, how many, the longest.
+    pub fn set_push_cost(&self, sum_us: u64, count: u64, max_us: u64) {
+        self.push_cost_us.set(sum_us);
+        self.push_cost_count.set(count);
+        self.push_cost_max_us.set(max_us);
     }
 
     /// The core worked this long without sleeping.
@@ -298,8 +298,8 @@ mod tests {
     #[test]
     fn push_costs() {
         let metrics = Metrics::new(2, &[]);
-        metrics.core(0).push_cost(10);
-        metrics.core(1).push_cost(30);
+        metrics.core(0).set_push_cost(10, 1, 10);
+        metrics.core(1).set_push_cost(30, 1, 30);
         assert_eq!(metrics.push_costs(), (2, 40, 30));
     }
 }

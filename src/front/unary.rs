@@ -49,3 +49,70 @@ pub fn translate(conn: ConnKey, stream: u32, started: bool, bytes: &[u8]) -> (Ki
     };
     (kind, unary)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nacre_proto::payload::encode_head;
+    use nacre_shards::key::{Core, Home};
+
+    const CONN: ConnKey = ConnKey { home: Home(Core(0)), slot: 7, generation: 1 };
+
+    fn payload(kind: &str, body: &str) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        encode_head(kind, "192.0.2.2", body.len(), &mut bytes);
+        bytes.extend_from_slice(body.as_bytes());
+        bytes
+    }
+
+    fn refused(kind: &str, started: bool) -> Option<(i32, String)> {
+        match translate(CONN, 1, started, &payload(kind, "{}")).1 {
+            Unary::Answer(body) => {
+                assert_eq!(body.kind, "ErrorResponse");
+                let json = body.json.pieces().concat();
+                Some((body.error_code, String::from_utf8(json).expect("JSON is UTF-8")))
+            }
+            _ => None,
+        }
+    }
+
+    /// `grpc-protocol.md` 4, rows 0 to 3, in that order.
+    #[test]
+    fn rows_that_need_no_connection_answer_in_order() {
+        let (code, text) = refused("DistroDataRequest", false).expect("row 0 comes first");
+        assert_eq!(code, 502);
+        assert!(text.contains(" invoke DistroDataRequest from sdk is forbidden"), "{text}");
+        for kind in ["NoSuchRequest", "", "ConfigQueryRequest", "HealthCheckResponse"] {
+            let (code, text) = refused(kind, true).expect("row 3");
+            assert_eq!(code, 302, "{kind}");
+            assert!(text.contains("RequestHandler Not Found"), "{text}");
+        }
+    }
+
+    /// A server that is starting refuses everything, ServerCheck and unknown types too.
+    #[test]
+    fn a_starting_server_says_so_to_everything_but_peers() {
+        for kind in ["ServerCheckRequest", "HealthCheckRequest", "InstanceRequest", "NoSuch"] {
+            let (code, text) = refused(kind, false).expect("row 1");
+            assert_eq!(code, 300, "{kind}");
+            assert!(text.contains("Server is starting,please try later."), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_started_server_hands_calls_to_the_shard() {
+        let bytes = payload("ServerCheckRequest", "not even JSON");
+        let (kind, unary) = translate(CONN, 3, true, &bytes);
+        assert_eq!(kind, Kind::ServerCheck);
+        assert!(matches!(unary, Unary::Message(Message::ServerCheck { stream: 3, .. })));
+        let bytes = payload("InstanceRequest", "{\"type\":");
+        let (_, unary) = translate(CONN, 5, true, &bytes);
+        assert!(matches!(unary, Unary::Message(Message::Call { request: Err(_), .. })));
+    }
+
+    #[test]
+    fn bytes_that_are_no_payload_fail_the_call() {
+        let (_, unary) = translate(CONN, 1, true, &[0xff, 0xff, 0xff]);
+        assert!(matches!(unary, Unary::Malformed(_)));
+    }
+}

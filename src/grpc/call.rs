@@ -59,6 +59,15 @@ pub struct Call {
     pub stage: Stage,
     /// How messages may be compressed.
     pub encoding: Encoding,
+    /// A bidirectional stream has had its first message.
+    pub heard: bool,
+}
+
+impl Call {
+    /// Whether this is an open stream on which nothing is owed: it may be silent for ever.
+    pub fn is_resting(&self) -> bool {
+        self.stage == Stage::Reading && self.method.kind == Kind::Bidi && self.heard
+    }
 }
 
 /// What a request head says to gRPC.

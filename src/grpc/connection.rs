@@ -45,8 +45,8 @@ pub struct Connection {
     body_bytes: u32,
     /// A time before which no call is overdue.
     calls_due: Option<u32>,
-    /// Bidirectional streams whose requests have not ended.
-    bidi_open: u16,
+    /// Open streams that rest: see [`Call::is_resting`].
+    resting: u16,
 }
 
 /// An idle connection must fit: this, two streams and nine table entries (see `heap_bytes`).
@@ -68,7 +68,7 @@ impl Connection {
             http2: http2::Connection::new(now_ms as u32),
             body_bytes: 0,
             calls_due: None,
-            bidi_open: 0,
+            resting: 0,
         }
     }
 
@@ -100,7 +100,7 @@ impl Connection {
                 Event::Reset { stream, call } => self.cancelled(stream, call, codec, service),
             }
         }
-        let unfinished = self.http2.unfinished() > usize::from(self.bidi_open);
+        let unfinished = self.http2.unfinished() > usize::from(self.resting);
         if unfinished {
             self.note_due(codec.http2.now_ms.wrapping_add(codec.limits.request_ms));
         }
@@ -123,11 +123,8 @@ impl Connection {
             Verdict::Call { method, encoding, timeout_ms } => {
                 if let Some(stream) = self.http2.streams_mut().get_mut(stream) {
                     let stage = Stage::Reading;
-                    let gather = None;
-                    stream.call = Call { gather, begun_ms, timeout_ms, method, stage, encoding };
-                }
-                if method.kind == Kind::Bidi {
-                    self.bidi_open += 1;
+                    let begun = Call { begun_ms, timeout_ms, method, stage, ..Call::default() };
+                    stream.call = Call { encoding, ..begun };
                 }
                 if timeout_ms > 0 {
                     self.note_due(begun_ms.wrapping_add(timeout_ms));
@@ -153,8 +150,8 @@ impl Connection {
         service: &mut impl Service,
     ) {
         self.drop_gather(&mut call, codec);
-        if call.stage == Stage::Reading && call.method.kind == Kind::Bidi {
-            self.bidi_open -= 1;
+        if call.is_resting() {
+            self.resting -= 1;
         }
         if call.stage != Stage::Over {
             service.reset(stream, call.method);
@@ -203,8 +200,8 @@ impl Connection {
     ) -> Option<Method> {
         let mut call = self.http2.reset(stream, code, &mut codec.http2, out)?;
         self.drop_gather(&mut call, codec);
-        if call.stage == Stage::Reading && call.method.kind == Kind::Bidi {
-            self.bidi_open -= 1;
+        if call.is_resting() {
+            self.resting -= 1;
         }
         (call.stage != Stage::Over).then_some(call.method)
     }
@@ -241,7 +238,7 @@ impl Connection {
         for (_, mut call) in self.http2.release(&mut codec.http2) {
             self.drop_gather(&mut call, codec);
         }
-        self.bidi_open = 0;
+        self.resting = 0;
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::counters::Counters;
 use super::hpack::encode::Presets;
-use super::hpack::{Atoms, Head, decode::Strings};
+use super::hpack::{Atoms, Head, decode::Strings, repeat::Repeat};
 use super::limits::Limits;
 
 /// What the connections of one core share.
@@ -19,6 +19,7 @@ pub struct Core {
     pub now_ms: u32,
     /// Response bytes held back on all connections.
     pub(super) held_bytes: usize,
+    pub(super) repeat: Repeat,
     pub(super) strings: Strings,
     pub(super) presets: Presets,
 }
@@ -33,6 +34,7 @@ impl Core {
             head: Head::default(),
             now_ms: 0,
             held_bytes: 0,
+            repeat: Repeat::default(),
             strings: Strings::default(),
             presets: Presets::new(head, done),
         }

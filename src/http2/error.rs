@@ -88,8 +88,8 @@ reasons! {
     ProvokedResets = "provoked_resets", EnhanceYourCalm;
     /// DATA without data in masses.
     EmptyDataFlood = "empty_data_flood", EnhanceYourCalm;
-    /// Wants acknowledgements but does not read them.
-    AckBacklog = "ack_backlog", EnhanceYourCalm;
+    /// Asks for more while too many answers are unread.
+    Unread = "answers_unread", EnhanceYourCalm;
     /// More output held back than a connection may hold.
     HeldTooMuch = "held_too_much", EnhanceYourCalm;
     /// Output held back for too long.

@@ -11,6 +11,7 @@ pub mod fields;
 pub mod huffman;
 pub mod integer;
 pub mod packed;
+pub mod repeat;
 pub mod static_table;
 pub mod table;
 

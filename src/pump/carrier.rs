@@ -10,8 +10,10 @@ use super::node::Node;
 use crate::admin::counter::Counter;
 use crate::admin::metrics;
 use crate::engine::{CloseWhy, Closing, Handler, Sends, Socket};
-use crate::grpc;
+use crate::grpc::{self, Outcome};
+use nacre_proto::code::Code;
 use nacre_proto::payload::encode_head;
+use nacre_proto::request::Kind;
 use nacre_shards::effect::{Body, CloseReason, Effect, Effects, Json};
 use nacre_shards::key::{ConnKey, Core, Home};
 use nacre_shards::message::{Ask, Message, Now, Tell};
@@ -164,12 +166,34 @@ impl Carrier {
         self.head.clear();
         encode_head(body.kind, "", body.json.len(), &mut self.head);
         let (grpc, codec, head) = (&mut link.grpc, &mut self.codec, &mut self.head);
+        let mut outcome = Outcome::Gone;
         let backlog = sends.send_with(link.socket, |out| {
-            with_message(head, &body.json, |message| grpc.reply(stream, message, codec, out));
+            outcome =
+                with_message(head, &body.json, |message| grpc.reply(stream, message, codec, out));
         });
         if let Some(arrival) = take_arrival(&mut self.arrivals, &mut link.calls, stream) {
             let waited_us = self.clock.precise_us().saturating_sub(arrival.at_us);
             self.metrics.request(arrival.kind, body.error_code, waited_us);
+            if let Some(refusal) = refusal(arrival.kind, body.error_code) {
+                self.metrics.inc(refusal);
+            }
+        }
+        self.after_send(sends, conn, backlog, outcome);
+    }
+
+    /// A client that leaves too much unread is closed by the protocol's bounds, or gets less.
+    fn after_send(
+        &mut self,
+        sends: &mut Sends,
+        conn: ConnKey,
+        backlog: Option<usize>,
+        outcome: Outcome,
+    ) {
+        if let Outcome::Closed(_) = outcome {
+            return self.refuse(sends, Socket { slot: conn.slot, generation: conn.generation });
+        }
+        if outcome == Outcome::Held {
+            self.schedule_check(conn.slot, conn.generation);
         }
         self.watch_backlog(conn, backlog);
     }
@@ -183,10 +207,12 @@ impl Carrier {
         encode_head(body.kind, &self.node.own_ip, body.json.len(), &mut self.head);
         let (grpc, codec, head) = (&mut link.grpc, &mut self.codec, &mut self.head);
         let stream = link.pushes_on;
+        let mut outcome = Outcome::Gone;
         let backlog = sends.send_with(link.socket, |out| {
-            with_message(head, &body.json, |message| grpc.push(stream, message, codec, out));
+            outcome =
+                with_message(head, &body.json, |message| grpc.push(stream, message, codec, out));
         });
-        self.watch_backlog(conn, backlog);
+        self.after_send(sends, conn, backlog, outcome);
     }
 
     /// Tells the shard when a client reads too slowly, so that its state coalesces instead.
@@ -422,6 +448,19 @@ fn with_message<T>(
             head.extend_from_slice(before.as_bytes());
             send(grpc::Message { head, shared: Some(shared), tail: after.as_bytes() })
         }
+    }
+}
+
+/// The counter of an answer whose refusal no shard counts: refused before a shard sees the call,
+/// or by a core that is not the client's home.
+fn refusal(kind: Kind, error_code: i32) -> Option<Counter> {
+    let is = |code: Code| error_code == code.number();
+    match kind {
+        Kind::ClusterOnly => Some(Counter::RefusedClusterOnly),
+        _ if is(Code::NoHandler) => Some(Counter::RefusedNoHandler),
+        _ if is(Code::FuzzyWatchPatternOverLimit) => Some(Counter::LimitFuzzyPatterns),
+        _ if is(Code::FuzzyWatchMatchOverLimit) => Some(Counter::LimitFuzzyMatches),
+        _ => None,
     }
 }
 

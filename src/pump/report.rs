@@ -76,6 +76,11 @@ fn shard_counters(metrics: &metrics::Core, counts: &Counts) {
     metrics.set(Counter::PushSent, home.pushes);
     metrics.set(Counter::PushAcknowledged, home.pushes_acknowledged);
     metrics.set(Counter::PushFailed, home.pushes_failed);
+    metrics.set_push_cost(
+        home.push_ack_ms_sum * 1_000,
+        home.pushes_acknowledged,
+        home.push_ack_ms_max * 1_000,
+    );
     metrics.set(Counter::PushEmpty, home.pushes_empty);
     metrics.set(Counter::Detections, home.detections);
     metrics.set(Counter::RefusedUnregistered, home.refusals.unregistered);
@@ -98,6 +103,9 @@ fn shard_counters(metrics: &metrics::Core, counts: &Counts) {
     }
     let unset = (counts.connections as u64).saturating_sub(set_up);
     metrics.gauge(Gauge::ConnectionsUnset, unset);
+    metrics.gauge(Gauge::Services, counts.owner.names as u64);
+    metrics.gauge(Gauge::Publishers, counts.owner.publications as u64);
+    metrics.gauge(Gauge::Instances, counts.owner.instances as u64);
     metrics.gauge(Gauge::Subscribers, counts.subscriptions as u64);
     metrics.gauge(Gauge::FuzzyWatches, counts.patterns as u64);
     metrics.gauge(Gauge::PushesPending, counts.pushes_waiting as u64);

@@ -178,8 +178,24 @@ fn a_peer_that_reads_nothing_gets_no_more_acknowledgements() {
             break;
         }
     }
-    assert_eq!(reason, Some(Reason::AckBacklog));
+    assert_eq!(reason, Some(Reason::Unread));
     assert!(wire.out.len() < 400 * 1024);
+}
+
+#[test]
+fn a_peer_that_reads_nothing_gets_no_more_refusals() {
+    let mut wire = Wire::new();
+    let fields = block(&head_fields("/nowhere"));
+    let request = |stream| frame(HEADERS, END_HEADERS | END_STREAM, stream, &fields);
+    let (borne, closed) = wire.flood(|number| request(2 * number + 1));
+    assert_eq!(closed.reason, Reason::Unread);
+    assert!(borne > 1_000 && wire.out.len() < 400 * 1024);
+    // One who reads may ask for ever.
+    let mut wire = Wire::new();
+    for number in 0..20_000 {
+        wire.send(request(2 * number + 1));
+        wire.out.clear();
+    }
 }
 
 #[test]

@@ -81,10 +81,11 @@ fn end_of_request_in_an_empty_frame() {
 fn a_request_that_trickles_in_byte_by_byte() {
     let mut wire = Wire::new();
     let parts = [unary(1, b"slow"), call(3, "/bidi"), frame(DATA, 0, 3, &message(b"too"))];
-    for part in parts {
+    for (number, part) in parts.iter().enumerate() {
         for (position, byte) in part.iter().enumerate() {
-            let last = position + 1 == part.len();
-            assert_eq!(wire.send([*byte]).incomplete, !last);
+            // The head of the stream is part 1; its first message is still to come then.
+            let whole = position + 1 == part.len() && number != 1;
+            assert_eq!(wire.send([*byte]).incomplete, !whole);
         }
     }
     assert_eq!(wire.noted(), ["message 1 slow", "message 3 too"]);
@@ -111,6 +112,18 @@ fn an_open_stream_takes_and_gives_messages_until_both_end() {
     wire.connection.finish(1, &mut wire.codec, &mut wire.out);
     assert_eq!(wire.told(), ["HEADERS 1 end grpc-status=0"]);
     assert_eq!(wire.push(1, b"late"), Outcome::Gone);
+}
+
+#[test]
+fn the_first_message_of_a_stream_is_waited_for() {
+    // A client without TCP_NODELAY sends it only when our kernel has acknowledged the head.
+    let mut wire = Wire::new();
+    assert!(wire.send(call(1, "/bidi")).incomplete);
+    assert!(!wire.send(frame(DATA, 0, 1, &message(b"setup"))).incomplete);
+    assert!(wire.send(call(3, "/bidi")).incomplete);
+    assert!(!wire.send(frame(RST_STREAM, 0, 3, &8u32.to_be_bytes())).incomplete);
+    assert!(!wire.send(frame(RST_STREAM, 0, 1, &8u32.to_be_bytes())).incomplete);
+    assert!(wire.send(call(5, "/unary")).incomplete);
 }
 
 #[test]

@@ -4,11 +4,14 @@
 //! Shared by the whole-server test binaries (`#[path]`). What it prints goes to a file in its
 //! directory, shown when a test fails.
 
+// Each test binary uses its own part of it.
+#![allow(dead_code)]
+
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -34,15 +37,24 @@ pub struct Server {
     child: Child,
     http_port: u16,
     home: Directory,
+    arguments: Vec<String>,
 }
 
 impl Server {
     /// Starts the server and returns once it serves.
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same with further arguments, as `&["-D", "key=value"]`; they hold for restarts too.
+    pub fn start_with(arguments: &[&str]) -> Self {
         let home = Directory::new("server");
+        let arguments: Vec<String> = arguments.iter().map(|text| (*text).to_owned()).collect();
         for attempt in 1.. {
             let http_port = free_port_pair();
-            let mut server = Self { child: spawn(http_port, &home), http_port, home: home.clone() };
+            let child = spawn(http_port, &home, &arguments);
+            let (home, arguments) = (home.clone(), arguments.clone());
+            let mut server = Self { child, http_port, home, arguments };
             match server.wait_until_serving() {
                 Ok(()) => return server,
                 Err(_) if attempt < START_TRIES => {} // Someone else may have taken the port.
@@ -60,10 +72,59 @@ impl Server {
 
     /// Starts it again on the same ports and data after [`Server::kill`].
     pub fn start_again(&mut self) {
-        self.child = spawn(self.http_port, &self.home);
+        self.child = spawn(self.http_port, &self.home, &self.arguments);
         if let Err(reason) = self.wait_until_serving() {
             panic!("{reason}\n{}", self.log_tail());
         }
+    }
+
+    /// SIGTERM, without waiting: the orderly stop begins.
+    pub fn ask_to_stop(&self) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("run kill");
+        assert!(sent.success(), "the server is there to be stopped");
+    }
+
+    /// How it ended, within `timeout`; `None` while it still runs.
+    pub fn wait_ended(&mut self, timeout: Duration) -> Option<ExitStatus> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            let ended = self.child.try_wait().expect("look at the server");
+            if ended.is_some() || Instant::now() >= deadline {
+                return ended;
+            }
+            std::thread::sleep(LOOK_AGAIN);
+        }
+    }
+
+    /// SIGTERM, and how it ended.
+    pub fn terminate(&mut self) -> ExitStatus {
+        self.ask_to_stop();
+        self.wait_ended(START_TIMEOUT).expect("the server ends after SIGTERM")
+    }
+
+    /// The process, for signals and `/proc`.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Resident memory in bytes.
+    pub fn rss_bytes(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.pid());
+        let status = fs::read_to_string(path).expect("the server's status");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("VmRSS");
+        let kib = line.split_whitespace().nth(1).and_then(|text| text.parse::<u64>().ok());
+        kib.expect("a number of KiB") * 1_024
+    }
+
+    /// Its own directory: `data` and `log` are in it.
+    pub fn home(&self) -> &PathBuf {
+        self.home.path()
+    }
+
+    /// Where HTTP listens on 127.0.0.1.
+    pub fn http_port(&self) -> u16 {
+        self.http_port
     }
 
     /// What an SDK is given: `127.0.0.1:` and the HTTP port.
@@ -144,7 +205,7 @@ pub fn binary() -> PathBuf {
     }
 }
 
-fn spawn(http_port: u16, home: &Directory) -> Child {
+fn spawn(http_port: u16, home: &Directory, arguments: &[String]) -> Child {
     let log = File::options()
         .create(true)
         .append(true)
@@ -153,6 +214,7 @@ fn spawn(http_port: u16, home: &Directory) -> Child {
     Command::new(binary())
         .args(["--host", "127.0.0.1", "--port", &http_port.to_string(), "--data"])
         .arg(home.path().join("data"))
+        .args(arguments)
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("share the log"))
         .stderr(log)

@@ -18,7 +18,7 @@ use nacre_proto::client::request::{HealthCheckRequest, SubscribeServiceRequest};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
-use truth::{Glance, Truth};
+use truth::{Glances, Truth};
 
 /// Keep-alives begun per turn at most, so that a stall does not end in one burst of us.
 const KEEPALIVES_PER_TURN: u64 = 4_096;
@@ -95,6 +95,7 @@ pub fn run(
 struct Fleet<'a> {
     plan: &'a Plan,
     truth: Truth,
+    glances: Glances,
     asked: usize,
     whole: usize,
     keepalives: u64,
@@ -121,6 +122,7 @@ impl<'a> Fleet<'a> {
         Self {
             plan,
             truth: Truth::new(plan.clients, plan.per_service),
+            glances: Glances::default(),
             asked: 0,
             whole: 0,
             keepalives: 0,
@@ -264,7 +266,7 @@ impl<'a> Fleet<'a> {
 
     /// A list, by push or answer, has reached a client.
     fn look(&mut self, client: u32, now_ns: u64, body: &[u8]) {
-        let Some(glance) = Glance::read(body) else {
+        let Some(glance) = self.glances.read(body) else {
             self.unreadable += 1;
             return;
         };

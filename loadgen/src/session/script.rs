@@ -8,11 +8,12 @@ use nacre_proto::client::request::{
 };
 use nacre_proto::client::response::Response;
 
-/// Buffers kept for reuse; a turn needs one per connection with something to say.
-const SPARE_BUFFERS_MAX: usize = 4_096;
+/// Buffers kept for reuse; a turn needs one per connection with something to say. Both bounds
+/// together keep 16 MiB at most.
+const SPARE_BUFFERS_MAX: usize = 1_024;
 
 /// A buffer that grew beyond this is freed rather than kept.
-const SPARE_BYTES_MAX: usize = 64 << 10;
+const SPARE_BYTES_MAX: usize = 16 << 10;
 
 /// `Metadata.clientIp` of everything sent.
 const CLIENT_IP: &str = "127.0.0.1";

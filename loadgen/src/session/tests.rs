@@ -57,7 +57,7 @@ impl Peer {
             events.push(match event {
                 Event::Ready => "ready".to_owned(),
                 Event::Answer { tag, message, .. } => {
-                    let payload = envelope::decode(message).unwrap();
+                    let payload = envelope::decode(message).unwrap_or_default();
                     format!("answer {tag} {} {}", payload.kind, payload.body.len())
                 }
                 Event::Failed { tag, fault, .. } => format!("failed {tag} {fault}"),
@@ -334,4 +334,29 @@ fn a_held_connection_is_small() {
     let session = &peer.session;
     assert_eq!(session.out.capacity() + session.partial.capacity(), 0);
     assert_eq!(session.calls.capacity() + session.pushed.capacity(), 0);
+}
+
+#[test]
+fn damaged_bytes_end_a_session_but_never_the_process() {
+    let mut whole = answer_frames(5, "HealthCheckResponse", &json!({"message": "m"}));
+    put_message(3, "NotifySubscriberRequest", &json!({"requestId": "9"}), &mut whole);
+    frame::put_settings(&[(setting::INITIAL_WINDOW_SIZE, u32::MAX)], &mut whole);
+    frame::put_window_update(0, u32::MAX, &mut whole);
+    let mut random = 0x2545_f491_4f6c_dd1du64;
+    let mut refused = 0;
+    for _ in 0..3_000 {
+        let mut bytes = whole.clone();
+        for _ in 0..3 {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            let at = random as usize % bytes.len();
+            bytes[at] = (random >> 32) as u8;
+        }
+        let mut peer = Peer::ready();
+        assert!(peer.call(0));
+        refused += usize::from(peer.say(&bytes).is_err());
+        assert!(peer.session.partial.len() <= bytes.len());
+    }
+    assert!(refused > 1_000, "{refused}");
 }

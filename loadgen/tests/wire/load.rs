@@ -179,6 +179,16 @@ fn a_server_that_goes_away_ends_in_a_report() {
     }
 }
 
+#[test]
+fn nobody_there_is_an_error_that_says_so() {
+    // Bound, so that nobody else takes the port, and not listening.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let addr = socket.local_addr().unwrap();
+    let error = unary::run(&plan(Request::HealthCheck), "nobody", addr, None).unwrap_err();
+    assert!(error.to_string().contains("refused"), "{error}");
+}
+
 /// The command itself, where a ring may hold 44 sockets: three rings for 100 clients.
 #[test]
 fn the_command_spreads_clients_over_rings_and_keeps_files() {

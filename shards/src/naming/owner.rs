@@ -45,6 +45,8 @@ pub struct Census {
     pub services: usize,
     /// Publications: one per (connection, service).
     pub publications: usize,
+    /// Instances in them.
+    pub instances: usize,
     /// Names in this core's directory.
     pub names: usize,
     /// Fuzzy patterns in this core's directory.
@@ -70,6 +72,7 @@ pub struct OwnerState {
     /// How many of `empties` the scan under way has still to look at.
     scan_left: usize,
     publications: usize,
+    instances: usize,
 }
 
 impl OwnerState {
@@ -87,9 +90,10 @@ impl OwnerState {
             dirty: vec![VecDeque::new(); cores],
             names: vec![VecDeque::new(); cores],
             empties: VecDeque::new(),
-            next_scan_ms: FIRST_SCAN_MS,
+            next_scan_ms: FIRST_SCAN_MS.min(rules.empty_scan_ms),
             scan_left: 0,
             publications: 0,
+            instances: 0,
             rules,
         }
     }
@@ -149,11 +153,13 @@ impl OwnerState {
         debug_assert_eq!(self.map.owner(key).0, self.core, "another core's service");
         let (id, service) = self.services.obtain(key, now.unix_ms);
         let first = service.publishers.is_empty();
+        let instances = publication.hosts().len();
         match service.publishers.put(waiter.conn, publication, &self.hasher) {
             Put::Same => return done(waiter, answer),
             Put::First => self.publications += 1,
-            Put::Replaced => {}
+            Put::Replaced(before) => self.instances -= before,
         }
+        self.instances += instances;
         if first {
             service.listed = true;
             Self::queue_name(&mut self.names, self.map, id, service);
@@ -165,8 +171,9 @@ impl OwnerState {
     fn withdraw(&mut self, now: Now, waiter: Waiter, key: &ServiceKey) -> Tell {
         if let Some(id) = self.services.find(key) {
             let service = self.services.get(id).expect("the index names live services");
-            if service.publishers.withdraw(waiter.conn, &self.hasher) {
+            if let Some(instances) = service.publishers.withdraw(waiter.conn, &self.hasher) {
                 self.publications -= 1;
+                self.instances -= instances;
                 Self::change(&mut self.dirty, now, id, service);
                 if service.publishers.is_empty() {
                     Self::queue_name(&mut self.names, self.map, id, service);
@@ -344,13 +351,15 @@ impl OwnerState {
         Census {
             services: self.services.len(),
             publications: self.publications,
+            instances: self.instances,
             names: self.directory.names(),
             patterns: self.directory.patterns(),
         }
     }
 }
 
-/// The first scan of the cleaner after the start; the reference's.
+/// The first scan of the cleaner after the start, as in the reference; sooner when scans are set to
+/// follow each other sooner.
 const FIRST_SCAN_MS: u64 = 30_000;
 
 fn showing<'a>(rules: &Rules, hasher: &'a RandomState) -> Showing<'a> {

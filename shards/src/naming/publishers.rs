@@ -36,7 +36,8 @@ const _: () = assert!(size_of::<Entry>() <= 24);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Put {
     First,
-    Replaced,
+    /// Carries how many instances it had.
+    Replaced(usize),
     /// The same content as before.
     Same,
 }
@@ -74,8 +75,8 @@ impl Publishers {
             if kept.as_ref() == Some(&publication) {
                 return Put::Same;
             }
-            *kept = Some(publication);
-            return Put::Replaced;
+            let before = kept.replace(publication);
+            return Put::Replaced(before.map_or(0, |before| before.hosts().len()));
         }
         let at = self.entries.len() as u32;
         if self.entries.len() == self.entries.capacity() {
@@ -96,9 +97,9 @@ impl Publishers {
     }
 
     /// True if the connection published something.
-    pub fn withdraw(&mut self, conn: ConnKey, hasher: &RandomState) -> bool {
-        let Some(at) = self.find(conn) else { return false };
-        self.entries[at].publication = None;
+    pub fn withdraw(&mut self, conn: ConnKey, hasher: &RandomState) -> Option<usize> {
+        let at = self.find(conn)?;
+        let before = self.entries[at].publication.take();
         self.live -= 1;
         if let Some(index) = &mut self.index {
             index.0.remove(&conn);
@@ -108,7 +109,7 @@ impl Publishers {
         } else if self.entries.len() > 2 * self.live + LINEAR_MAX / 4 {
             self.pack(hasher);
         }
-        true
+        Some(before.map_or(0, |before| before.hosts().len()))
     }
 
     /// Drops withdrawn entries. Paid for by as many withdrawals.
@@ -165,13 +166,13 @@ mod tests {
                 let at = model.iter().position(|(there, _)| *there == slot);
                 if port == 0 {
                     let removed = at.map(|at| model.remove(at)).is_some();
-                    prop_assert_eq!(publishers.withdraw(conn(slot), &hasher), removed);
+                    prop_assert_eq!(publishers.withdraw(conn(slot), &hasher).is_some(), removed);
                 } else {
                     let expected = match at {
                         Some(at) if model[at].1 == port => Put::Same,
                         Some(at) => {
                             model[at].1 = port;
-                            Put::Replaced
+                            Put::Replaced(1)
                         }
                         None => {
                             model.push((slot, port));

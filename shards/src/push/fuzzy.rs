@@ -19,9 +19,6 @@ use crate::naming::accept::Refusal;
 use crate::naming::answer::{self, FuzzySync, SyncKind};
 use crate::naming::fuzzy::Pattern;
 use crate::push::id;
-use crate::slab::Slab;
-use ahash::RandomState;
-use std::collections::{HashMap, VecDeque};
 
 /// From a fuzzy watch's request to its first batch.
 const FIRST_BATCH_MS: u64 = 1_000;
@@ -172,125 +169,6 @@ impl Fuzzy {
     }
 }
 
-/// The patterns watched from this home core.
-#[derive(Debug)]
-pub struct Patterns {
-    records: Slab<Watched>,
-    by_text: HashMap<Box<str>, u32, RandomState>,
-    /// Names that came or went, their watchers not all told yet.
-    fans: HashMap<ServiceKey, NameFan, RandomState>,
-    fanning: VecDeque<ServiceKey>,
-    /// Connections with messages due.
-    ready: VecDeque<u32>,
-}
-
-#[derive(Debug)]
-struct Watched {
-    pattern: Pattern,
-    /// Slots, in no order.
-    watchers: Vec<u32>,
-}
-
-/// One name on its way to its watchers.
-#[derive(Debug)]
-struct NameFan {
-    change: NameChange,
-    /// Patterns left, each with the place below which watchers were not told. Numbers of patterns
-    /// may have been used again: they are matched once more.
-    left: Vec<(u32, u32)>,
-    /// It changed again since some were told.
-    again: bool,
-}
-
-impl Patterns {
-    pub fn new(hasher: RandomState) -> Self {
-        Self {
-            records: Slab::default(),
-            by_text: HashMap::with_hasher(hasher.clone()),
-            fans: HashMap::with_hasher(hasher),
-            fanning: VecDeque::new(),
-            ready: VecDeque::new(),
-        }
-    }
-
-    /// Whether something can be handed out now.
-    pub fn has_work(&self) -> bool {
-        !self.ready.is_empty() || !self.fanning.is_empty()
-    }
-
-    /// Forgets what was to be handed out.
-    pub fn stop(&mut self) {
-        self.ready = VecDeque::new();
-        self.fanning = VecDeque::new();
-        self.fans.clear();
-    }
-
-    /// Patterns watched.
-    pub fn len(&self) -> usize {
-        self.records.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
-    }
-
-    fn join(&mut self, text: &str, slot: u32) -> bool {
-        let index = match self.by_text.get(text) {
-            Some(index) => *index,
-            None => {
-                let Some(pattern) = Pattern::parse(text) else { return false };
-                let record = Watched { pattern, watchers: Vec::new() };
-                let index = self.records.insert(record);
-                self.by_text.insert(text.into(), index);
-                index
-            }
-        };
-        self.records[index].watchers.push(slot);
-        true
-    }
-
-    fn leave(&mut self, text: &str, slot: u32) {
-        let Some(index) = self.by_text.get(text).copied() else { return };
-        let watchers = &mut self.records[index].watchers;
-        if let Some(place) = watchers.iter().position(|watcher| *watcher == slot) {
-            watchers.swap_remove(place);
-        }
-        if watchers.is_empty() {
-            self.by_text.remove(text);
-            self.records.remove(index);
-        }
-    }
-
-    fn matching(&self, service: &ServiceKey) -> Vec<(u32, u32)> {
-        let matching = self.records.iter().filter(|(_, record)| record.pattern.matches(service));
-        matching.map(|(index, record)| (index, record.watchers.len() as u32)).collect()
-    }
-
-    /// The next watcher to be told of the first name in the list, or `None` when that one is done.
-    fn next_watcher(&mut self, service: &ServiceKey) -> Option<(u32, NameChange)> {
-        let again = self.fans.get(service)?.again;
-        if self.fans[service].left.is_empty() && again {
-            let left = self.matching(service);
-            let fan = self.fans.get_mut(service)?;
-            fan.again = false;
-            fan.left = left;
-        }
-        let fan = self.fans.get_mut(service)?;
-        while let Some((index, below)) = fan.left.last_mut() {
-            let record = self.records.get(*index).filter(|record| record.pattern.matches(service));
-            let watchers = record.map_or(&[][..], |record| &record.watchers);
-            *below = (*below).min(watchers.len() as u32);
-            if *below == 0 {
-                fan.left.pop();
-                continue;
-            }
-            *below -= 1;
-            return Some((watchers[*below as usize], fan.change));
-        }
-        if fan.again { self.next_watcher(service) } else { None }
-    }
-}
-
 impl HomeState {
     /// Records that a connection watches a pattern, before the directory is asked.
     pub(crate) fn watch(&mut self, conn: ConnKey, pattern: &str) -> Result<(), Refusal> {
@@ -357,43 +235,25 @@ impl HomeState {
 
     /// A watched name came or went.
     pub(crate) fn name_changed(&mut self, service: ServiceKey, change: NameChange) {
-        if self.phase == Phase::Stopping {
-            return;
-        }
-        if let Some(fan) = self.patterns.fans.get_mut(&service) {
-            fan.change = change;
-            fan.again = true;
-            return;
-        }
-        let left = self.patterns.matching(&service);
-        if !left.is_empty() {
-            self.patterns.fans.insert(service.clone(), NameFan { change, left, again: false });
-            self.patterns.fanning.push_back(service);
+        if self.phase != Phase::Stopping {
+            self.patterns.announce(service, change);
         }
     }
 
     /// Hands out what is due, `left` messages at most.
     pub(crate) fn fuzzy_some(&mut self, left: &mut usize, turn: &mut Turn<'_>) {
         while *left > 0
-            && let Some(service) = self.patterns.fanning.front().cloned()
+            && let Some((slot, service, change)) = self.patterns.next_told()
         {
-            match self.patterns.next_watcher(&service) {
-                None => {
-                    self.patterns.fans.remove(&service);
-                    self.patterns.fanning.pop_front();
-                }
-                Some((slot, change)) => {
-                    if let Some(fuzzy) = self.fuzzy_of(slot) {
-                        fuzzy.change(&service, change, turn.lived_ms);
-                        self.within_bound_or_close(slot, turn);
-                        self.deliver(slot, left, turn);
-                    }
-                    *left = left.saturating_sub(1);
-                }
+            *left -= 1;
+            if let Some(fuzzy) = self.fuzzy_of(slot) {
+                fuzzy.change(&service, change, turn.lived_ms);
+                self.within_bound_or_close(slot, turn);
+                self.deliver(slot, left, turn);
             }
         }
         while *left > 0
-            && let Some(slot) = self.patterns.ready.pop_front()
+            && let Some(slot) = self.patterns.next_ready()
         {
             if let Some(fuzzy) = self.fuzzy_of(slot) {
                 fuzzy.queued = false;
@@ -452,7 +312,7 @@ impl HomeState {
         }
         let Some(fuzzy) = self.fuzzy_of(slot) else { return };
         if !std::mem::replace(&mut fuzzy.queued, true) {
-            self.patterns.ready.push_back(slot);
+            self.patterns.look_at(slot);
         }
     }
 

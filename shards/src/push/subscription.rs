@@ -335,9 +335,9 @@ impl HomeState {
         }
     }
 
-    /// A connection that follows the service was answered with a state of this revision. An older one is
-    /// not pushed any more; the `Changed` of this one is under way and will be. (A query may show less
-    /// than the subscription does, so it does not replace the push of its own revision.)
+    /// A connection that follows the service was answered with a state of this revision. An older
+    /// one is not pushed any more; the `Changed` of this one is under way and will be. (A query may
+    /// show less than the subscription does, so it does not replace the push of its own revision.)
     pub(crate) fn has_seen(&mut self, conn: ConnKey, service: &ServiceKey, revision: u64) {
         if self.table.get(conn).is_none() {
             return;

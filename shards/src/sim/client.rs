@@ -278,7 +278,7 @@ impl Online {
                 self.see(list, names, 1)?;
                 Ok(Reaction::Ack(id))
             }
-            "ClientDetectionRequest" => Ok(Reaction::Alive(id)),
+            "ClientDetectionRequest" | "ConnectResetRequest" => Ok(Reaction::Alive(id)),
             "NamingFuzzyWatchSyncRequest" => {
                 let pattern = read.text("groupKeyPattern");
                 if let Some((_, known)) = self.knows.iter_mut().find(|(key, _)| **key == pattern) {
@@ -291,7 +291,7 @@ impl Online {
                 for (pattern, known) in &mut self.knows {
                     let matching: Vec<_> =
                         contexts.iter().filter(|(name, _)| matches(pattern, name)).collect();
-                    learn(known, matching.into_iter());
+                    learn(known, matching);
                 }
                 Ok(Reaction::Ack(id))
             }

@@ -1,4 +1,5 @@
-//! What a run's world is like: drawn once from the seed, so that runs differ in kind and not only in luck.
+//! What a run's world is like: drawn once from the seed, so that runs differ in kind and not only
+//! in luck.
 
 use crate::limits::LaneLimits;
 use crate::settings::Settings;
@@ -37,7 +38,7 @@ pub struct Faults {
 impl Faults {
     /// The habits this seed's world has.
     pub fn draw(random: &mut Random) -> Self {
-        let cores = *random.pick(&[1, 2, 2, 3, 4, 8]);
+        let cores = random.pick(&[1, 2, 2, 3, 4, 8]);
         let mut settings = Settings::default();
         settings.naming.empty_scan_ms = 1_000;
         settings.naming.empty_expired_ms = 2_000;
@@ -48,7 +49,7 @@ impl Faults {
             settings.congested_ms = 3_000;
         }
         if random.percent(20) {
-            settings.push_delay_ms = Some(*random.pick(&[1, 100, 500]));
+            settings.push_delay_ms = Some(random.pick(&[1, 100, 500]));
         }
         if random.percent(60) {
             let asks_max = random.between(4, 12) as usize;
@@ -60,16 +61,16 @@ impl Faults {
             clients: random.between(2, 16),
             services: random.between(1, 10),
             unrest_ms: random.between(2_000, 12_000),
-            pause_ms_max: *random.pick(&[100, 400, 1_500]),
-            lane_ms_max: *random.pick(&[0, 1, 20, 300]),
-            wire_ms_max: *random.pick(&[0, 5, 100]),
-            turn_inputs_max: *random.pick(&[1, 4, 64]),
-            turn_pushes: *random.pick(&[1, 2, 7, 1_024]),
-            stall_per_myriad: *random.pick(&[0, 5, 50]),
-            stall_ms_max: *random.pick(&[20, 900, 4_000]),
-            mute: *random.pick(&[0, 5, 40]),
-            nack: *random.pick(&[0, 5, 20]),
-            ack_ms_max: *random.pick(&[0, 30, 700]),
+            pause_ms_max: random.pick(&[100, 400, 1_500]),
+            lane_ms_max: random.pick(&[0, 1, 20, 300]),
+            wire_ms_max: random.pick(&[0, 5, 100]),
+            turn_inputs_max: random.pick(&[1, 4, 64]),
+            turn_pushes: random.pick(&[1, 2, 7, 1_024]),
+            stall_per_myriad: random.pick(&[0, 5, 50]),
+            stall_ms_max: random.pick(&[20, 900, 4_000]),
+            mute: random.pick(&[0, 5, 40]),
+            nack: random.pick(&[0, 5, 20]),
+            ack_ms_max: random.pick(&[0, 30, 700]),
             unread_max: random.between(1, 8) as usize,
             settings,
         };
@@ -84,7 +85,7 @@ impl Faults {
         self.cores = random.between(1, 2) as u16;
         self.clients = random.between(16, 30);
         self.services = random.between(1, 2);
-        self.turn_pushes = *random.pick(&[1, 2]);
+        self.turn_pushes = random.pick(&[1, 2]);
     }
 
     /// What is left when everything has healed: the same lanes and delays, but nobody misbehaves.

@@ -1,10 +1,11 @@
-//! What travels between cores: bounded lanes with delays, in order per lane, in no order between lanes.
+//! What travels between cores: bounded lanes with delays, in order per lane, in no order between
+//! lanes.
 
 use crate::key::{Core, Map};
 use crate::limits::LaneLimits;
 use crate::message::{Ask, Tell};
 use crate::sim::random::Random;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// Where a shard runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,7 +33,10 @@ impl Parcel {
 #[derive(Debug)]
 pub struct Net {
     limits: LaneLimits,
-    lanes: BTreeMap<(Place, Place, bool), Lane>,
+    /// Places of one node.
+    cores: usize,
+    /// Those to the first place, then those to the second, …; two for each place they come from.
+    lanes: Vec<Lane>,
     /// Parcels carried.
     pub carried: u64,
 }
@@ -47,7 +51,23 @@ struct Lane {
 impl Net {
     pub fn new(map: Map, limits: Option<LaneLimits>) -> Self {
         let limits = limits.unwrap_or(LaneLimits::for_cores(usize::from(map.cores)));
-        Self { limits, lanes: BTreeMap::new(), carried: 0 }
+        let cores = usize::from(map.cores);
+        let lanes = (0..cores * cores * 2).map(|_| Lane::default()).collect();
+        Self { limits, cores, lanes, carried: 0 }
+    }
+
+    /// The number of a place.
+    fn number(&self, place: Place) -> usize {
+        usize::from(place.node) * self.cores + usize::from(place.core.0)
+    }
+
+    /// The lanes that end at a place.
+    fn lanes_to(&self, place: Place) -> &[Lane] {
+        &self.lanes[self.number(place) * self.cores * 2..][..self.cores * 2]
+    }
+
+    fn at(&self, from: Place, to: Place, asks: bool) -> usize {
+        (self.number(to) * self.cores + self.number(from)) * 2 + usize::from(asks)
     }
 
     /// Puts a parcel on its way; it arrives at the returned time. A lane that overflows is a broken
@@ -61,7 +81,8 @@ impl Net {
     ) -> Result<u64, String> {
         let asks = matches!(parcel, Parcel::Ask(_));
         let room = if asks { self.limits.ask_lane() } else { self.limits.tell_lane() };
-        let lane = self.lanes.entry((from, to, asks)).or_default();
+        let at = self.at(from, to, asks);
+        let lane = &mut self.lanes[at];
         lane.changes += usize::from(parcel.is_change());
         if lane.parcels.len() >= room || lane.changes > self.limits.changes_max {
             return Err(format!("the lane from {from:?} to {to:?} overflows with {parcel:?}"));
@@ -74,33 +95,34 @@ impl Net {
 
     /// How many changes the lane to `to` takes now.
     pub fn room_for_changes(&self, from: Place, to: Place) -> usize {
-        let waiting = self.lanes.get(&(from, to, false)).map_or(0, |lane| lane.changes);
-        self.limits.changes_max - waiting
+        self.limits.changes_max - self.lanes[self.at(from, to, false)].changes
     }
 
     /// A parcel that has arrived at `to`, of any lane.
     pub fn take(&mut self, to: Place, now_ms: u64, random: &mut Random) -> Option<(Place, Parcel)> {
         let arrived = |lane: &Lane| lane.parcels.front().is_some_and(|parcel| parcel.0 <= now_ms);
-        let mut lanes: Vec<_> =
-            self.lanes.iter_mut().filter(|(key, lane)| key.1 == to && arrived(lane)).collect();
-        if lanes.is_empty() {
+        let count = self.lanes_to(to).iter().filter(|lane| arrived(lane)).count();
+        if count == 0 {
             return None;
         }
-        let at = random.below(lanes.len() as u64) as usize;
-        let (key, lane) = &mut lanes[at];
+        let chosen = random.below(count as u64) as usize;
+        let mut lanes = self.lanes_to(to).iter().enumerate().filter(|(_, lane)| arrived(lane));
+        let (at, _) = lanes.nth(chosen)?;
+        let start = self.number(to) * self.cores * 2;
+        let lane = &mut self.lanes[start + at];
         let (_, parcel) = lane.parcels.pop_front()?;
         lane.changes -= usize::from(parcel.is_change());
-        Some((key.0, parcel))
+        Some((Place { node: to.node, core: Core((at / 2) as u16) }, parcel))
     }
 
     /// When the next parcel for `to` arrives.
     pub fn next_ms(&self, to: Place) -> Option<u64> {
-        let mine = self.lanes.iter().filter(|(key, _)| key.1 == to);
-        mine.filter_map(|(_, lane)| lane.parcels.front().map(|parcel| parcel.0)).min()
+        let first = |lane: &Lane| lane.parcels.front().map(|parcel| parcel.0);
+        self.lanes_to(to).iter().filter_map(first).min()
     }
 
     /// Parcels under way.
     pub fn under_way(&self) -> usize {
-        self.lanes.values().map(|lane| lane.parcels.len()).sum()
+        self.lanes.iter().map(|lane| lane.parcels.len()).sum()
     }
 }

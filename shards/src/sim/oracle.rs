@@ -123,3 +123,21 @@ fn judge_possessions(world: &World, truth: &Truth) -> Result<(), String> {
     }
     Ok(())
 }
+
+/// Publications kept by all owners.
+pub fn publications(world: &World) -> usize {
+    world.servers.iter().map(|server| server.shard.counts().owner.publications).sum()
+}
+
+/// A node that stopped has sent everybody away and kept every list as it was.
+pub fn judge_stopped(world: &World) -> Result<(), String> {
+    let connections: usize =
+        world.servers.iter().map(|server| server.shard.counts().connections).sum();
+    if connections > 0 {
+        return Err(format!("{connections} connections are left of a node that stops"));
+    }
+    if world.stopped != Some(publications(world)) {
+        return Err("stopping changed a list".to_owned());
+    }
+    Ok(())
+}

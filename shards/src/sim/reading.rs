@@ -1,4 +1,5 @@
-//! How clients read what they are sent: just enough JSON, by a reader that shares nothing with the writer.
+//! How clients read what they are sent: just enough JSON, by a reader that shares nothing with the
+//! writer.
 
 use crate::effect::Body;
 use serde_json::Value;

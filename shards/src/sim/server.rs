@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 #[derive(Debug)]
 pub enum Input {
     Started,
+    Stopping,
     Connected { conn: ConnKey, id_ms: u64 },
     Setup { conn: ConnKey, abilities: bool },
     Call { conn: ConnKey, stream: u32, op: Op },
@@ -26,7 +27,7 @@ impl Input {
     /// Whose it is.
     pub fn conn(&self) -> Option<ConnKey> {
         match self {
-            Input::Started => None,
+            Input::Started | Input::Stopping => None,
             Input::Connected { conn, .. }
             | Input::Setup { conn, .. }
             | Input::Call { conn, .. }
@@ -40,6 +41,7 @@ impl Input {
     pub fn message(&self) -> Message<'_> {
         match self {
             Input::Started => Message::Started,
+            Input::Stopping => Message::Stopping,
             Input::Connected { conn, id_ms } => {
                 let peer = SocketAddr::from(([10, 1, 0, 1], 5_000));
                 Message::Connected { conn: *conn, peer, id_ms: *id_ms }

@@ -1,8 +1,9 @@
-//! What is true: derived from the calls that were answered with success, in the order they were sent.
+//! What is true: derived from the calls that were answered with success, in the order they were
+//! sent.
 //!
-//! Calls of one connection about one service are carried out in order, calls of different connections
-//! about one service touch different entries. So what each connection holds needs no clock to be known,
-//! and what a service shows is the sum over the connections that live.
+//! Calls of one connection about one service are carried out in order, calls of different
+//! connections about one service touch different entries. So what each connection holds needs no
+//! clock to be known, and what a service shows is the sum over the connections that live.
 
 use crate::key::ServiceKey;
 use crate::sim::client::{Instance, Op};

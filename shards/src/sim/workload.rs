@@ -45,7 +45,7 @@ pub fn next(
     services: &[ServiceKey],
     random: &mut Random,
 ) -> Act {
-    let service = random.pick(services).clone();
+    let service = random.pick(services);
     let op = match random.below(100) {
         0..25 => Op::Register(service, instance(number, ports, random)),
         25..32 => {
@@ -53,17 +53,17 @@ pub fn next(
             Op::Batch(service, (0..count).map(|_| instance(number, ports, random)).collect())
         }
         32..44 => Op::Deregister(pick_of(online.standing.published.keys(), service, random)),
-        44..58 => Op::Subscribe(service, *random.pick(&WANTED)),
+        44..58 => Op::Subscribe(service, random.pick(&WANTED)),
         58..66 => Op::Unsubscribe(pick_of(online.standing.follows.keys(), service, random)),
-        66..74 => Op::Query(service, *random.pick(&WANTED)),
+        66..74 => Op::Query(service, random.pick(&WANTED)),
         74..76 => {
-            let (namespace, group) = *random.pick(&SPACES);
+            let (namespace, group) = random.pick(&SPACES);
             Op::List(namespace, group)
         }
         76..82 => watch(online, random),
-        82..84 => Op::Cancel(*random.pick(&PATTERNS)),
+        82..84 => Op::Cancel(random.pick(&PATTERNS)),
         84..90 => return Act::Reading(!online.reads),
-        90..93 => return Act::Freeze(*random.pick(&[500, 3_000, 30_000])),
+        90..93 => return Act::Freeze(random.pick(&[500, 3_000, 30_000])),
         93..98 => return Act::Leave { politely: random.percent(50) },
         _ => Op::Health,
     };
@@ -71,7 +71,7 @@ pub fn next(
 }
 
 fn watch(online: &Online, random: &mut Random) -> Op {
-    let pattern = *random.pick(&PATTERNS);
+    let pattern = random.pick(&PATTERNS);
     let known = online.knows.get(pattern).filter(|_| random.percent(50));
     Op::Watch(pattern, known.map(|known| known.iter().cloned().collect()))
 }
@@ -83,7 +83,7 @@ fn pick_of<'a>(
     random: &mut Random,
 ) -> ServiceKey {
     let own: Vec<_> = own.collect();
-    if own.is_empty() || random.percent(10) { other } else { (*random.pick(&own)).clone() }
+    if own.is_empty() || random.percent(10) { other } else { random.pick(&own).clone() }
 }
 
 fn instance(number: u64, ports: &mut u16, random: &mut Random) -> Instance {
@@ -91,7 +91,7 @@ fn instance(number: u64, ports: &mut u16, random: &mut Random) -> Instance {
     Instance {
         ip: format!("10.1.0.{number}"),
         port: *ports,
-        cluster: *random.pick(&CLUSTERS),
+        cluster: random.pick(&CLUSTERS),
         enabled: random.percent(90),
     }
 }

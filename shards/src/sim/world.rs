@@ -6,7 +6,7 @@ use crate::message::{Message, Now};
 use crate::settings::PlantedBug;
 use crate::shard::{Room, Shard};
 use crate::sim::Summary;
-use crate::sim::client::{Online, Op, Reaction, Wire};
+use crate::sim::client::{Online, Op, Wire};
 use crate::sim::clock::Clock;
 use crate::sim::faults::Faults;
 use crate::sim::net::{Net, Parcel, Place};
@@ -18,9 +18,10 @@ use crate::sim::workload::{self, Act};
 use std::collections::VecDeque;
 
 /// Unix time of tick 0.
-const EPOCH_MS: u64 = 1_800_000_000_000;
+pub(super) const EPOCH_MS: u64 = 1_800_000_000_000;
 
-/// When the cleaner has surely looked (its first scan is at 30 s), and repetitions have come to an end.
+/// When the cleaner has surely looked (its first scan is at 30 s), and repetitions have come to an
+/// end.
 const REST_MS: u64 = 36_000;
 
 /// By then a healed world must have come to rest.
@@ -60,17 +61,19 @@ pub struct World {
     pub probed: Vec<(Op, Read)>,
     /// What it has still to ask; the first is on its way, on stream `probing`.
     pub probes: VecDeque<Op>,
-    probing: Option<u32>,
-    probe: Option<usize>,
+    pub(super) probing: Option<u32>,
+    pub(super) probe: Option<usize>,
     pub trace: Vec<String>,
-    verbose: bool,
-    healed: bool,
-    silent: bool,
-    ports: u16,
-    connected: u64,
-    calls: u64,
-    stalls: u64,
-    blocked: u64,
+    pub(super) verbose: bool,
+    pub(super) healed: bool,
+    pub(super) silent: bool,
+    /// Publications when the node began to stop.
+    pub stopped: Option<usize>,
+    pub(super) ports: u16,
+    pub(super) connected: u64,
+    pub(super) calls: u64,
+    pub(super) stalls: u64,
+    pub(super) blocked: u64,
 }
 
 impl World {
@@ -99,6 +102,7 @@ impl World {
             verbose,
             healed: false,
             silent: false,
+            stopped: None,
             ports: 0,
             connected: 0,
             calls: 0,
@@ -134,10 +138,14 @@ impl World {
         }
         self.send_probes();
         self.run_until(until + 5_000)?;
-        // Nobody asks any more, so that every call has its answer; too short a silence to be asked about.
+        // Nobody asks any more, so that every call has its answer; too short a silence to be asked
+        // about.
         self.silent = true;
         self.run_until(until + 5_500)?;
-        oracle::judge(self)
+        oracle::judge(self)?;
+        self.stop();
+        self.run_until(until + 10_000)?;
+        oracle::judge_stopped(self)
     }
 
     /// What happened, for whoever wants to know whether it was enough.
@@ -216,7 +224,7 @@ impl World {
     }
 
     /// Adds a line to the trace of a replay.
-    fn note(&mut self, line: impl FnOnce(&Self) -> String) {
+    pub(super) fn note(&mut self, line: impl FnOnce(&Self) -> String) {
         if self.verbose {
             let line = format!("{:>7} {}", self.clock.now_ms, line(self));
             self.trace.push(line);
@@ -224,7 +232,7 @@ impl World {
     }
 
     /// Lets a core have a turn at that time, or earlier if that was planned.
-    fn wake(&mut self, core: Core, at_ms: u64) {
+    pub(super) fn wake(&mut self, core: Core, at_ms: u64) {
         let server = &mut self.servers[usize::from(core.0)];
         let at_ms = at_ms.max(server.stalled_until_ms).max(self.clock.now_ms);
         if server.turn_ms.is_none_or(|planned| at_ms < planned) {
@@ -340,6 +348,9 @@ impl World {
                 }
                 Effect::Push { conn, body } => {
                     self.client_of(conn, &body)?;
+                    if self.stopped.is_some() && body.kind != "ConnectResetRequest" {
+                        return Err(format!("{} after the node began to stop", body.kind));
+                    }
                     self.send_to_client(conn, Wire::Push(Read::of(&body)));
                 }
                 Effect::Close { conn, reason } => {
@@ -365,282 +376,5 @@ impl World {
         let server = &self.servers[usize::from(conn.home.0.0)];
         let client = server.client_of(conn);
         client.ok_or_else(|| format!("{} for {conn:?}, which is gone", body.kind))
-    }
-}
-
-/// The clients' half.
-impl World {
-    fn online(&mut self, client: usize, conn: ConnKey) -> Option<&mut Online> {
-        self.clients[client].as_mut().filter(|online| online.conn == conn)
-    }
-
-    fn act(&mut self, client: usize) {
-        if self.healed {
-            return;
-        }
-        let pause_ms = self.random.between(1, self.faults.pause_ms_max);
-        self.clock.at(self.clock.now_ms + pause_ms, Event::Act(client));
-        match &self.clients[client] {
-            None => self.connect(client),
-            Some(online) if online.frozen => {}
-            Some(online) if !online.set_up => {
-                if self.random.percent(80) {
-                    self.set_up(client);
-                }
-            }
-            Some(online) => {
-                let (number, ports) = (client as u64, &mut self.ports);
-                match workload::next(online, number, ports, &self.services, &mut self.random) {
-                    Act::Call(op) => self.call(client, op),
-                    act => self.behave(client, act),
-                }
-            }
-        }
-    }
-
-    fn behave(&mut self, client: usize, act: Act) {
-        self.note(|_| format!("client {client}: {act:?}"));
-        let Some(online) = &mut self.clients[client] else { return };
-        let (conn, core) = (online.conn, online.core);
-        match act {
-            Act::Call(_) => {}
-            Act::Reading(reads) => {
-                online.reads = reads;
-                if reads {
-                    self.clock.at(self.clock.now_ms, Event::Thaw(client, conn));
-                }
-            }
-            Act::Freeze(ms) => {
-                online.frozen = true;
-                self.clock.at(self.clock.now_ms + ms, Event::Thaw(client, conn));
-            }
-            Act::Leave { politely } => {
-                let input = Input::Disconnected { conn };
-                if politely {
-                    self.send_to_server(client, input);
-                } else {
-                    self.clock.at(self.clock.now_ms, Event::Arrive(core, input));
-                }
-                self.clients[client] = None;
-            }
-        }
-    }
-
-    fn connect(&mut self, client: usize) {
-        let core = Core(self.random.below(u64::from(self.faults.cores)) as u16);
-        self.connected += 1;
-        let id_ms = EPOCH_MS + self.connected;
-        let conn = self.servers[usize::from(core.0)].accept(client);
-        self.note(|_| format!("client {client} connects as {conn:?}"));
-        self.clients[client] = Some(Online::new(conn, core, self.clock.now_ms));
-        self.clock.at(self.clock.now_ms, Event::Arrive(core, Input::Connected { conn, id_ms }));
-    }
-
-    fn set_up(&mut self, client: usize) {
-        let abilities = self.random.percent(50);
-        let Some(online) = &mut self.clients[client] else { return };
-        online.set_up = true;
-        let conn = online.conn;
-        self.send_to_server(client, Input::Setup { conn, abilities });
-        self.clock.at(self.clock.now_ms + self.life_ms(), Event::Health(client, conn));
-    }
-
-    /// How often clients show life: often enough for any way and stall.
-    fn life_ms(&self) -> u64 {
-        u64::from(self.faults.settings.idle_ms) / 4
-    }
-
-    fn show_life(&mut self, client: usize, conn: ConnKey) {
-        if self.silent || self.online(client, conn).is_none() {
-            return;
-        }
-        self.clock.at(self.clock.now_ms + self.life_ms(), Event::Health(client, conn));
-        if self.online(client, conn).is_some_and(|online| !online.frozen) {
-            self.call(client, Op::Health);
-        }
-    }
-
-    pub fn call(&mut self, client: usize, op: Op) {
-        self.note(|_| format!("client {client}: {op:?}"));
-        let Some(online) = &mut self.clients[client] else { return };
-        online.stream += 1;
-        let (conn, stream) = (online.conn, online.stream);
-        online.calls.insert(stream, op.clone());
-        self.calls += 1;
-        self.send_to_server(client, Input::Call { conn, stream, op });
-    }
-
-    /// A connection keeps the order of what it carries.
-    fn send_to_server(&mut self, client: usize, input: Input) {
-        let arrives_ms = self.clock.now_ms + self.random.between(0, self.faults.wire_ms_max);
-        let Some(online) = &mut self.clients[client] else { return };
-        online.to_server_ms = online.to_server_ms.max(arrives_ms);
-        self.clock.at(online.to_server_ms, Event::Arrive(online.core, input));
-    }
-
-    fn send_to_client(&mut self, conn: ConnKey, wire: Wire) {
-        let server = &self.servers[usize::from(conn.home.0.0)];
-        let Some(client) = server.client_of(conn) else { return };
-        let arrives_ms = self.clock.now_ms + self.random.between(0, self.faults.wire_ms_max);
-        let Some(online) = self.online(client, conn) else { return };
-        online.to_client_ms = online.to_client_ms.max(arrives_ms);
-        let at_ms = online.to_client_ms;
-        self.clock.at(at_ms, Event::Deliver(client, conn, wire));
-    }
-
-    fn deliver(&mut self, client: usize, conn: ConnKey, wire: Wire) -> Result<(), String> {
-        let unread_max = self.faults.unread_max;
-        let Some(online) = self.online(client, conn) else { return Ok(()) };
-        if matches!(wire, Wire::Lost) {
-            self.clients[client] = None;
-            return Ok(());
-        }
-        if online.reads && !online.frozen && online.unread.is_empty() {
-            return self.read(client, &wire);
-        }
-        online.unread.push_back(wire);
-        if online.unread.len() > unread_max && !online.congested {
-            online.congested = true;
-            self.tell_congestion(client, true);
-        }
-        Ok(())
-    }
-
-    fn tell_congestion(&mut self, client: usize, congested: bool) {
-        let Some(online) = &self.clients[client] else { return };
-        let (conn, core) = (online.conn, online.core);
-        let input = Input::Congested { conn, congested };
-        self.clock.at(self.clock.now_ms, Event::Arrive(core, input));
-    }
-
-    /// A client reads what has waited.
-    fn read_on(&mut self, client: usize) -> Result<(), String> {
-        while let Some(online) = &mut self.clients[client]
-            && online.reads
-            && !online.frozen
-        {
-            let Some(wire) = online.unread.pop_front() else {
-                if std::mem::replace(&mut online.congested, false) {
-                    self.tell_congestion(client, false);
-                }
-                return Ok(());
-            };
-            self.read(client, &wire)?;
-        }
-        Ok(())
-    }
-
-    fn read(&mut self, client: usize, wire: &Wire) -> Result<(), String> {
-        self.note(|_| match wire {
-            Wire::Reply(stream, read) => {
-                format!("client {client} reads on {stream}: {}", read.json)
-            }
-            Wire::Push(read) => format!("client {client} reads {}: {}", read.kind, read.json),
-            Wire::Lost => format!("client {client} is cut off"),
-        });
-        let Some(online) = &mut self.clients[client] else { return Ok(()) };
-        let conn = online.conn;
-        let reaction = online.read(wire, &self.services);
-        match reaction.map_err(|text| format!("client {client} ({conn:?}): {text}"))? {
-            Reaction::Nothing => {}
-            Reaction::Answered(stream) => {
-                if let Wire::Reply(_, read) = wire
-                    && self.probe == Some(client)
-                {
-                    self.probe_answered(stream, read);
-                }
-            }
-            Reaction::Alive(request_id) => {
-                self.send_to_server(client, Input::Ack { conn, request_id, accepted: true });
-            }
-            Reaction::Ack(request_id) => self.acknowledge(client, conn, request_id),
-        }
-        Ok(())
-    }
-
-    fn acknowledge(&mut self, client: usize, conn: ConnKey, request_id: u64) {
-        if self.random.percent(self.faults.mute) {
-            return;
-        }
-        let accepted = !self.random.percent(self.faults.nack);
-        let delay_ms = self.random.between(0, self.faults.ack_ms_max);
-        let Some(online) = &self.clients[client] else { return };
-        let at_ms = self.clock.now_ms + delay_ms;
-        let input = Input::Ack { conn, request_id, accepted };
-        self.clock.at(at_ms, Event::Arrive(online.core, input));
-    }
-
-    /// Everybody behaves from here on; one more client comes, to look.
-    fn heal(&mut self) {
-        self.note(|_| "heals".to_owned());
-        self.healed = true;
-        self.faults.heal();
-        for client in 0..self.clients.len() {
-            if let Some(online) = &mut self.clients[client] {
-                online.reads = true;
-                online.frozen = false;
-                let conn = online.conn;
-                self.clock.at(self.clock.now_ms, Event::Thaw(client, conn));
-                if !online.set_up {
-                    self.set_up(client);
-                }
-            }
-        }
-        self.clients.push(None);
-        let probe = self.clients.len() - 1;
-        self.probe = Some(probe);
-        self.connect(probe);
-        self.set_up(probe);
-    }
-
-    /// A last change, and comings and goings while it is told: what is missed now stays missed.
-    fn stir(&mut self) {
-        let service = self.random.pick(&self.services).clone();
-        let start_ms = self.clock.now_ms + self.random.below(1_000);
-        let mut first = true;
-        for client in 0..self.clients.len() {
-            let Some(online) = &self.clients[client] else { continue };
-            let conn = online.conn;
-            let act = match self.random.below(100) {
-                _ if self.probe == Some(client) => continue,
-                _ if std::mem::replace(&mut first, false) => {
-                    let instances = Vec::new();
-                    Act::Call(Op::Batch(service.clone(), instances))
-                }
-                0..25 => Act::Call(Op::Unsubscribe(service.clone())),
-                25..40 => Act::Leave { politely: false },
-                40..60 => Act::Call(Op::Subscribe(service.clone(), "")),
-                _ => continue,
-            };
-            let at_ms = start_ms + self.random.below(20);
-            self.clock.at(at_ms, Event::Stir(client, conn, act));
-        }
-    }
-
-    /// Has the probe ask for everything there is, one after the other.
-    fn send_probes(&mut self) {
-        let queries = self.services.iter().map(|service| Op::Query(service.clone(), ""));
-        let lists = workload::SPACES.map(|(namespace, group)| Op::List(namespace, group));
-        self.probes = queries.chain(lists).collect();
-        self.probe_next();
-    }
-
-    fn probe_next(&mut self) {
-        if let (Some(op), Some(probe)) = (self.probes.front().cloned(), self.probe) {
-            self.call(probe, op);
-            self.probing = self.clients[probe].as_ref().map(|online| online.stream);
-        }
-    }
-
-    /// What the probe asked is answered; if it was refused, it asks again.
-    fn probe_answered(&mut self, stream: u32, read: &Read) {
-        if self.probing == Some(stream) {
-            if read.success()
-                && let Some(op) = self.probes.pop_front()
-            {
-                self.probed.push((op, read.clone()));
-            }
-            self.probe_next();
-        }
     }
 }

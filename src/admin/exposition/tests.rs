@@ -15,8 +15,7 @@ fn filled() -> Arc<Metrics> {
     core.request(Kind::Instance, 0, 40);
     core.request(Kind::Instance, 0, 3);
     core.request(Kind::Instance, 503, 1_000);
-    core.push_cost(2_500);
-    core.push_cost(500);
+    core.set_push_cost(3_000, 2, 2_500);
     core.busy_us(1_500_000);
     core.set_http2_closed(0, 4);
     metrics.core(1).add(Counter::Accepted, 2);

@@ -89,9 +89,8 @@ impl Connection {
     /// The call is answered: its request is of no more interest.
     fn end_call(&mut self, stream: u32, codec: &mut Codec) {
         let Some(open) = self.http2.streams_mut().get_mut(stream) else { return };
-        let reading = open.call.stage == Stage::Reading;
-        if reading && open.call.method.kind == Kind::Bidi {
-            self.bidi_open -= 1;
+        if open.call.is_resting() {
+            self.resting -= 1;
         }
         open.call.stage = Stage::Over;
         if let Some(gather) = open.call.gather.take() {

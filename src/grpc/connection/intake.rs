@@ -73,11 +73,11 @@ impl Connection {
             call: &mut open.call,
             stream,
             body_bytes: &mut self.body_bytes,
+            resting: &mut self.resting,
             codec,
             service,
         };
         let taken = intake.feed(bytes, end);
-        let half_closed = end && open.call.method.kind == Kind::Bidi;
         if let Err(refusal) = taken {
             refusal.count(codec);
             let (status, text) = refusal.status(codec.limits.message_bytes_max);
@@ -86,8 +86,6 @@ impl Connection {
             if method.kind == Kind::Bidi {
                 service.reset(stream, method);
             }
-        } else if half_closed {
-            self.bidi_open -= 1;
         }
     }
 }
@@ -96,6 +94,7 @@ struct Intake<'a, S> {
     call: &'a mut Call,
     stream: u32,
     body_bytes: &'a mut u32,
+    resting: &'a mut u16,
     codec: &'a mut Codec,
     service: &'a mut S,
 }
@@ -233,6 +232,9 @@ impl<S: Service> Intake<'_, S> {
         self.codec.counters.messages += 1;
         if self.call.method.kind == Kind::Unary {
             self.call.stage = Stage::Serving;
+        } else if !self.call.heard {
+            self.call.heard = true;
+            *self.resting += 1;
         }
     }
 
@@ -247,6 +249,9 @@ impl<S: Service> Intake<'_, S> {
         }
         if self.call.gather.is_some() {
             return Err(Refusal::Truncated);
+        }
+        if self.call.is_resting() {
+            *self.resting -= 1;
         }
         self.call.stage = Stage::Serving;
         self.service.half_closed(self.stream, self.call.method);

@@ -40,7 +40,7 @@ impl<C: Default> Connection<C> {
                 }
             }
         }
-        self.check_acknowledgement(out)?;
+        self.check_unread(out)?;
         frame::write_head(out, 0, Kind::Settings, frame::ACK, 0);
         if settings.initial_window.is_some() {
             self.flush_held(core, out);
@@ -65,17 +65,17 @@ impl<C: Default> Connection<C> {
         if frame.has(frame::ACK) {
             return Ok(());
         }
-        self.check_acknowledgement(out)?;
+        self.check_unread(out)?;
         frame::write_ping(out, frame::ACK, payload);
         Ok(())
     }
 
-    /// Acknowledgements are outside flow control, so a peer that does not read must not ask for
+    /// Acknowledgements and heads are outside flow control: who does not read must not ask for
     /// more.
-    fn check_acknowledgement(&self, out: &[u8]) -> Result<(), Reason> {
+    pub(super) fn check_unread(&self, out: &[u8]) -> Result<(), Reason> {
         let waiting = self.backlog as usize + out.len();
         let bound = limits::OUT_BYTES_MAX + limits::OUT_CONTROL_BYTES_MAX;
-        if waiting > bound { Err(Reason::AckBacklog) } else { Ok(()) }
+        if waiting > bound { Err(Reason::Unread) } else { Ok(()) }
     }
 
     pub(super) fn window_update<'i>(

@@ -79,15 +79,9 @@ impl<C: Default> Connection<C> {
         core: &mut Core,
         out: &mut Vec<u8>,
     ) -> Result<Option<Event<'i, C>>, Reason> {
-        core.head.clear(limits::HEADER_LIST_BYTES_MAX);
-        let Core { atoms, strings, head, .. } = core;
-        hpack::decode(block, &mut self.table, atoms, strings, head).map_err(
-            |error| match error {
-                HpackError::NoRoom => Reason::AtomsFull,
-                HpackError::Bomb => Reason::HeaderBomb,
-                _ => Reason::Compression,
-            },
-        )?;
+        if !core.repeat.is(block, &self.table) {
+            self.decode(block, core)?;
+        }
         if self.streams.position(id).is_some() {
             return self.trailers(id, end, core, out);
         }
@@ -95,6 +89,7 @@ impl<C: Default> Connection<C> {
             return self.late_head(id, core).map(|()| None);
         }
         self.last_stream = id;
+        self.check_unread(out)?;
         let full = self.streams.len() >= core.limits.streams_max as usize;
         if full || self.flags & GOING_AWAY != 0 {
             core.counters.streams_refused += 1;
@@ -119,6 +114,21 @@ impl<C: Default> Connection<C> {
             return self.refuse_large_head(id, end, core, out);
         }
         Ok(Some(Event::Head { stream: id, end }))
+    }
+
+    /// Decodes a block into [`Core::head`].
+    fn decode(&mut self, block: &[u8], core: &mut Core) -> Result<(), Reason> {
+        let Core { atoms, strings, head, repeat, .. } = core;
+        repeat.clear();
+        head.clear(limits::HEADER_LIST_BYTES_MAX);
+        let result = hpack::decode(block, &mut self.table, atoms, strings, head);
+        result.map_err(|error| match error {
+            HpackError::NoRoom => Reason::AtomsFull,
+            HpackError::Bomb => Reason::HeaderBomb,
+            _ => Reason::Compression,
+        })?;
+        repeat.note(block, &self.table);
+        Ok(())
     }
 
     fn open(&mut self, id: u32, end: bool, length_left: u32, core: &mut Core) {

@@ -7,8 +7,8 @@ use crate::http2::hpack::Block;
 use crate::http2::hpack::encode::Presets;
 use crate::http2::stream::{END_QUEUED, End, HEAD_SENT, Held, HeldEnd, LOCAL_CLOSED};
 
-/// A frame of held output at least this large pays for control frames of the peer; smaller ones come
-/// of windows opened by a few bytes at a time.
+/// A frame of held output at least this large pays for control frames of the peer; smaller ones
+/// come of windows opened by a few bytes at a time.
 const CREDITED_FRAME_BYTES: usize = 1_024;
 
 /// The bytes of a message, concatenated. Only `shared` may be large: it is never copied while it

@@ -8,7 +8,8 @@ use super::table::{Entry, Table};
 use super::{huffman, integer};
 use crate::http2::limits::HEADER_BOMB_BYTES;
 
-/// Why a block cannot be decoded. The connection ends with COMPRESSION_ERROR where nothing else is said.
+/// Why a block cannot be decoded. The connection ends with COMPRESSION_ERROR where nothing else is
+/// said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HpackError {
     /// The block ends inside a field, or an integer is longer than any we admit.
@@ -38,7 +39,8 @@ const SIZE_UPDATES_MAX: usize = 2;
 /// Decodes a whole block into `head`, which the caller has cleared.
 ///
 /// The table is changed even where `head` keeps nothing, so that both ends stay in step. Work is
-/// bounded by the bytes of the block and by what it unfolds to; memory by the table and by the limit of `head`.
+/// bounded by the bytes of the block and what it unfolds to, memory by the table and the limit of
+/// `head`.
 pub fn decode(
     block: &[u8],
     table: &mut Table,

@@ -137,7 +137,11 @@ impl Head {
     pub fn push_static(&mut self, index: usize) {
         let (name, value) = static_table::ENTRIES[index - 1];
         if self.admit(name.len() + value.len()) {
-            self.note(static_kind(index), Source::Static(index as u8 - 1), value.as_bytes());
+            let kind = static_kind(index);
+            self.note(kind, Source::Static(index as u8 - 1));
+            if kind == FieldKind::ContentLength {
+                self.note_content_length(value.as_bytes());
+            }
         }
     }
 
@@ -145,7 +149,10 @@ impl Head {
     pub fn push_atom(&mut self, id: AtomId, atoms: &Atoms) {
         let (kind, bytes) = atoms.kind_and_bytes(id);
         if self.admit(bytes) {
-            self.note(kind, Source::Atom(id), atoms.get(id).1);
+            self.note(kind, Source::Atom(id));
+            if kind == FieldKind::ContentLength {
+                self.note_content_length(atoms.get(id).1);
+            }
         }
     }
 
@@ -164,22 +171,20 @@ impl Head {
         self.scratch.extend_from_slice(name);
         self.scratch.extend_from_slice(value);
         let source = Source::Scratch { start, name_bytes, value_bytes };
-        self.note(classify(name, value), source, value);
+        let kind = classify(name, value);
+        self.note(kind, source);
+        if kind == FieldKind::ContentLength {
+            self.note_content_length(value);
+        }
     }
 
-    fn note(&mut self, kind: FieldKind, source: Source, value: &[u8]) {
+    fn note(&mut self, kind: FieldKind, source: Source) {
         let fresh = match kind {
             FieldKind::Method => self.method.replace(source).is_none(),
             FieldKind::Path => self.path.replace(source).is_none(),
             FieldKind::Scheme => !std::mem::replace(&mut self.scheme, true),
             FieldKind::Authority => !std::mem::replace(&mut self.authority, true),
-            FieldKind::ContentLength => {
-                self.regular_seen = true;
-                self.fields.push(source);
-                self.note_content_length(value);
-                return;
-            }
-            FieldKind::Regular => {
+            FieldKind::Regular | FieldKind::ContentLength => {
                 self.regular_seen = true;
                 self.fields.push(source);
                 return;

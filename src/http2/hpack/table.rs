@@ -52,9 +52,14 @@ impl Default for Table {
 impl Table {
     /// The entry of an HPACK index behind the static table.
     pub fn get(&self, index: usize) -> Option<Entry> {
+        self.slot(index).map(|slot| Slot(slot).entry())
+    }
+
+    /// The same as it is kept: equal in two tables of a core where the fields are equal.
+    pub(super) fn slot(&self, index: usize) -> Option<u32> {
         let from_newest = index.checked_sub(static_table::LEN + 1)?;
         let position = self.entries.len().checked_sub(from_newest + 1)?;
-        Some(self.entries[position].entry())
+        Some(self.entries[position].0)
     }
 
     /// Adds a field; `false` when the core has no room for a new atom.

@@ -3,10 +3,15 @@
 //! A list is remembered as the sum of its hosts' fingerprints, so that order does not matter and
 //! two lists are compared in one step.
 
+use crate::push;
 use crate::scenario::feed::SEQUENCE_KEY;
 use serde::Deserialize;
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+
+/// Lists remembered in [`Glances`]: changes on their way at the same time.
+const RECENT_LISTS_MAX: usize = 16;
 
 /// One list as a client got it, decoded as far as the truth needs.
 pub(super) struct Glance {
@@ -36,7 +41,40 @@ struct Host<'a> {
     #[serde(borrow)]
     ip: Cow<'a, str>,
     #[serde(borrow)]
-    metadata: HashMap<Cow<'a, str>, Cow<'a, str>>,
+    metadata: Metadata<'a>,
+}
+
+/// The one pair of [`feed::instance`]; the field is its key.
+#[derive(Deserialize)]
+struct Metadata<'a> {
+    #[serde(borrow)]
+    seq: Cow<'a, str>,
+}
+
+const _: () = assert!(matches!(SEQUENCE_KEY.as_bytes(), b"seq"));
+
+/// Lists decoded lately. All subscribers of a list get the same bytes but for the id, close
+/// together, so each is decoded once, and the generator stays faster than the server.
+#[derive(Default)]
+pub(super) struct Glances {
+    recent: VecDeque<(Vec<u8>, usize, Rc<Glance>)>,
+}
+
+impl Glances {
+    /// [`Glance::read`], or the one made of the same bytes before.
+    pub(super) fn read(&mut self, body: &[u8]) -> Option<Rc<Glance>> {
+        let (before, after) = push::around_id(body);
+        let known = self.recent.iter().find(|(bytes, split, _)| {
+            *split == before.len() && bytes[..*split] == *before && bytes[*split..] == *after
+        });
+        if let Some((_, _, glance)) = known {
+            return Some(glance.clone());
+        }
+        let glance = Rc::new(Glance::read(body)?);
+        self.recent.truncate(RECENT_LISTS_MAX - 1);
+        self.recent.push_front(([before, after].concat(), before.len(), glance.clone()));
+        Some(glance)
+    }
 }
 
 impl Glance {
@@ -46,7 +84,7 @@ impl Glance {
         let mut hosts = Vec::with_capacity(body.service_info.hosts.len());
         for host in body.service_info.hosts {
             let ip: std::net::Ipv4Addr = host.ip.parse().ok()?;
-            let sequence = host.metadata.get(SEQUENCE_KEY)?.parse().ok()?;
+            let sequence = host.metadata.seq.parse().ok()?;
             hosts.push((u32::from(ip), sequence));
         }
         let fingerprint = hosts
@@ -196,6 +234,27 @@ mod tests {
             ServiceInfo { hosts: hosts.collect(), last_ref_time, ..ServiceInfo::default() };
         let body = json!({"requestId": "1", "serviceInfo": service_info}).to_string();
         Glance::read(body.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn equal_lists_are_decoded_once_and_others_are_not() {
+        let mut glances = Glances::default();
+        let body = |id: &str, time: i64| {
+            let service_info = ServiceInfo {
+                hosts: vec![feed::instance(1, 7)],
+                last_ref_time: time,
+                ..ServiceInfo::default()
+            };
+            json!({"requestId": id, "serviceInfo": service_info}).to_string().into_bytes()
+        };
+        let first = glances.read(&body("1", 5)).unwrap();
+        assert!(Rc::ptr_eq(&first, &glances.read(&body("22", 5)).unwrap()));
+        assert_eq!(glances.read(&body("1", 6)).unwrap().last_ref_time, 6);
+        for time in 10..10 + RECENT_LISTS_MAX as i64 {
+            glances.read(&body("1", time)).unwrap();
+        }
+        assert_eq!(glances.recent.len(), RECENT_LISTS_MAX);
+        assert!(glances.read(b"{}").is_none());
     }
 
     #[test]

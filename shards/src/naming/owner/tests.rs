@@ -370,7 +370,10 @@ fn the_cleaner_takes_services_empty_for_a_minute() {
     expected.push(young.clone());
     expected.sort();
     assert_eq!(first, expected);
-    assert_eq!(state.census(), Census { services: 2, publications: 1, names: 0, patterns: 0 });
+    assert_eq!(
+        state.census(),
+        Census { services: 2, publications: 1, instances: 1, names: 0, patterns: 0 }
+    );
     // The follower hears of the service when it comes back, with a higher revision.
     let before = queried(&mut state, at(93_000), &followed).1;
     state.handle(at(93_000), Core(1), publish(waiter(1, 5), &followed, one(&followed, "new")));

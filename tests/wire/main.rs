@@ -1,0 +1,22 @@
+//! The real server judged on the wire: each module is a property, each test one line of a
+//! checklist. See README.md beside this file.
+
+// A test is no core: it waits, reads the time and has threads.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod abuse;
+mod command;
+mod conformance;
+mod fuzzy_watch;
+mod graceful_stop;
+mod http;
+mod limits;
+mod liveness;
+mod naming;
+mod one_slow_reader;
+mod push;
+mod restart;
+#[path = "../process/server.rs"]
+mod server;
+mod starting;
+mod support;
