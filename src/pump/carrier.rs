@@ -146,7 +146,7 @@ impl Carrier {
             Effect::Reply { conn, stream, body, delay_ms } => {
                 let due_ms = self.now.tick_ms + u64::from(delay_ms);
                 let delayed = Delayed { conn, stream, body };
-                if let Err(back) = self.delayed.keep(due_ms, delayed) {
+                if let Some(back) = self.delayed.keep(due_ms, delayed) {
                     self.metrics.inc(Counter::LimitDelayed);
                     self.reply(sends, back.conn, back.stream, &back.body);
                 }

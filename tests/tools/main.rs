@@ -2,8 +2,7 @@
 //! ourselves. Versions are pinned in tests/tools; see README.md beside this file.
 
 #[path = "../process/server.rs"]
-// These tests never kill their server.
-#[allow(dead_code, clippy::disallowed_methods)]
+#[allow(clippy::disallowed_methods)]
 mod server;
 
 use std::fs;
