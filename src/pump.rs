@@ -4,6 +4,7 @@ pub mod carrier;
 mod checks;
 pub mod clock;
 mod delayed;
+mod effects;
 mod incoming;
 pub mod limits;
 mod link;

@@ -75,8 +75,6 @@ entries! {
         LimitRequestBytes ["limit" = "request_bytes"],
         LimitStreams ["limit" = "streams"],
         LimitHeaderList ["limit" = "header_list"],
-        LimitMetadata ["limit" = "metadata"],
-        LimitFilteredBodies ["limit" = "filtered_bodies"],
         LimitSendBytes ["limit" = "send_bytes"],
     }
     "nacre_refusals", "Requests refused, by class" {
@@ -85,7 +83,6 @@ entries! {
         RefusedParameter ["class" = "parameter"],
         RefusedMalformed ["class" = "malformed"],
         RefusedClusterOnly ["class" = "cluster_only"],
-        RefusedStopping ["class" = "stopping"],
         RefusedMethod ["class" = "unknown_method"],
         RefusedCompression ["class" = "compression"],
         RefusedDeadline ["class" = "deadline"],
@@ -121,11 +118,6 @@ entries! {
         MeshAsks ["lane" = "ask"],
         MeshTells ["lane" = "tell"],
     }
-    "nacre_mesh_lane_full", "Messages that found a full lane and were held back, by lane" {
-        MeshAskFull ["lane" = "ask"],
-        MeshTellFull ["lane" = "tell"],
-    }
-    "nacre_mesh_wakes", "Sleeping cores woken by this one" { MeshWakes [] }
     "nacre_core_turns", "Turns of the core's loop" { Turns [] }
     "nacre_core_sleeps", "Times the core slept for want of work" { Sleeps [] }
     "nacre_core_stalls", "Turns that came more than a second late" { Stalls [] }

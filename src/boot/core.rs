@@ -28,6 +28,9 @@ pub type MeshPort = Port<Ask, Tell>;
 /// Path that answers plain `GET` on the gRPC port, for load balancers and protocol testers.
 const HEALTH_PATHS: [&str; 2] = ["/health", "/"];
 
+/// Slots a core has beyond the node's connection limit.
+const BEYOND_LIMIT: u32 = 64;
+
 /// The ends of a mesh of so many cores; all lanes exist before any listener does.
 ///
 /// # Errors
@@ -89,8 +92,9 @@ pub fn make(parts: Parts, settings: &Settings) -> Result<Turn, EngineError> {
 
 fn engine_config(settings: &Settings) -> Config {
     // Connections are shared out by the kernel's hash, which is uneven: each core can take them
-    // all.
-    Config { connections_max: settings.transport.connections_max, ..Config::default() }
+    // all, and a few more, so that the node's limit is what one connection too many meets.
+    let connections_max = settings.transport.connections_max.saturating_add(BEYOND_LIMIT);
+    Config { connections_max, ..Config::default() }
 }
 
 fn grpc_limits(settings: &Settings) -> grpc::Limits {

@@ -2,19 +2,15 @@
 
 use super::checks::Checks;
 use super::clock::Clock;
-use super::delayed::{Delayed, DelayedReplies};
+use super::delayed::DelayedReplies;
 use super::incoming::{Arrival, Incoming, Noted};
-use super::limits::{CONGESTED_BYTES, RELIEVED_BYTES};
 use super::link::{Link, Links, conn_key};
 use super::node::Node;
 use crate::admin::counter::Counter;
 use crate::admin::metrics;
 use crate::engine::{CloseWhy, Closing, Handler, Sends, Socket};
-use crate::grpc::{self, Outcome};
-use nacre_proto::code::Code;
-use nacre_proto::payload::encode_head;
-use nacre_proto::request::Kind;
-use nacre_shards::effect::{Body, CloseReason, Effect, Effects, Json};
+use crate::grpc;
+use nacre_shards::effect::{CloseReason, Effects};
 use nacre_shards::key::{ConnKey, Core, Home};
 use nacre_shards::message::{Ask, Message, Now, Tell};
 use nacre_shards::shard::{Room, Shard};
@@ -38,14 +34,17 @@ pub struct Carrier {
     pub outgoing: Outgoing,
     pub clock: Clock,
     pub now: Now,
+    /// When the clock was last read precisely: once a turn and once per chunk received. One chunk's
+    /// end is the next one's begin, so each call is charged what was done for its chunk.
+    pub read_us: u64,
     pub metrics: metrics::Core,
     pub node: Arc<Node>,
     checks: Checks,
-    delayed: DelayedReplies,
-    effects: Effects,
-    arrivals: Vec<Arrival>,
+    pub(super) delayed: DelayedReplies,
+    pub(super) effects: Effects,
+    pub(super) arrivals: Vec<Arrival>,
     noted: Noted,
-    head: Vec<u8>,
+    pub(super) head: Vec<u8>,
     last_id_ms: u64,
 }
 
@@ -68,6 +67,7 @@ impl Carrier {
             outgoing: Outgoing::default(),
             clock,
             now,
+            read_us: 0,
             metrics,
             node,
             checks: Checks::default(),
@@ -126,135 +126,6 @@ impl Carrier {
         }
     }
 
-    fn carry_out(&mut self, sends: &mut Sends) {
-        while !self.effects.list.is_empty() {
-            let mut list = std::mem::take(&mut self.effects.list);
-            for effect in list.drain(..) {
-                self.carry_out_one(sends, effect);
-            }
-            if self.effects.list.is_empty() {
-                self.effects.list = list;
-            }
-        }
-    }
-
-    fn carry_out_one(&mut self, sends: &mut Sends, effect: Effect) {
-        match effect {
-            Effect::Reply { conn, stream, body, delay_ms: 0 } => {
-                self.reply(sends, conn, stream, &body);
-            }
-            Effect::Reply { conn, stream, body, delay_ms } => {
-                let due_ms = self.now.tick_ms + u64::from(delay_ms);
-                let delayed = Delayed { conn, stream, body };
-                if let Some(back) = self.delayed.keep(due_ms, delayed) {
-                    self.metrics.inc(Counter::LimitDelayed);
-                    self.reply(sends, back.conn, back.stream, &back.body);
-                }
-            }
-            Effect::Push { conn, body } => self.push(sends, conn, &body),
-            Effect::Close { conn, reason } => self.close(sends, conn, reason),
-            Effect::Ask { to, ask } => self.outgoing.asks.push((to.0, ask)),
-            Effect::Tell { to, tell } => self.outgoing.tells.push((to.0, tell)),
-        }
-    }
-
-    fn reply(&mut self, sends: &mut Sends, conn: ConnKey, stream: u32, body: &Body) {
-        let Some(link) = self.links.get(conn.slot, conn.generation) else { return };
-        if link.leaving {
-            return;
-        }
-        self.head.clear();
-        encode_head(body.kind, "", body.json.len(), &mut self.head);
-        let (grpc, codec, head) = (&mut link.grpc, &mut self.codec, &mut self.head);
-        let mut outcome = Outcome::Gone;
-        let backlog = sends.send_with(link.socket, |out| {
-            outcome =
-                with_message(head, &body.json, |message| grpc.reply(stream, message, codec, out));
-        });
-        if let Some(arrival) = take_arrival(&mut self.arrivals, &mut link.calls, stream) {
-            let waited_us = self.clock.precise_us().saturating_sub(arrival.at_us);
-            self.metrics.request(arrival.kind, body.error_code, waited_us);
-            if let Some(refusal) = refusal(arrival.kind, body.error_code) {
-                self.metrics.inc(refusal);
-            }
-        }
-        self.after_send(sends, conn, backlog, outcome);
-    }
-
-    /// A client that leaves too much unread is closed by the protocol's bounds, or gets less.
-    fn after_send(
-        &mut self,
-        sends: &mut Sends,
-        conn: ConnKey,
-        backlog: Option<usize>,
-        outcome: Outcome,
-    ) {
-        if let Outcome::Closed(_) = outcome {
-            return self.refuse(sends, Socket { slot: conn.slot, generation: conn.generation });
-        }
-        if outcome == Outcome::Held {
-            self.schedule_check(conn.slot, conn.generation);
-        }
-        self.watch_backlog(conn, backlog);
-    }
-
-    fn push(&mut self, sends: &mut Sends, conn: ConnKey, body: &Body) {
-        let Some(link) = self.links.get(conn.slot, conn.generation) else { return };
-        if link.leaving || link.pushes_on == 0 {
-            return;
-        }
-        self.head.clear();
-        encode_head(body.kind, &self.node.own_ip, body.json.len(), &mut self.head);
-        let (grpc, codec, head) = (&mut link.grpc, &mut self.codec, &mut self.head);
-        let stream = link.pushes_on;
-        let mut outcome = Outcome::Gone;
-        let backlog = sends.send_with(link.socket, |out| {
-            outcome =
-                with_message(head, &body.json, |message| grpc.push(stream, message, codec, out));
-        });
-        self.after_send(sends, conn, backlog, outcome);
-    }
-
-    /// Tells the shard when a client reads too slowly, so that its state coalesces instead.
-    fn watch_backlog(&mut self, conn: ConnKey, backlog: Option<usize>) {
-        let Some(link) = self.links.get(conn.slot, conn.generation) else { return };
-        let waiting = backlog.unwrap_or(0) + link.grpc.pending_bytes();
-        let bound = if link.congested { RELIEVED_BYTES } else { CONGESTED_BYTES };
-        let congested = waiting > bound;
-        if congested != link.congested {
-            link.congested = congested;
-            let message = Message::Congested { conn, congested };
-            self.shard.handle(self.now, message, &mut self.effects);
-        }
-    }
-
-    fn close(&mut self, sends: &mut Sends, conn: ConnKey, reason: CloseReason) {
-        let Some(link) = self.links.get(conn.slot, conn.generation) else { return };
-        if std::mem::replace(&mut link.leaving, true) {
-            return;
-        }
-        let (counter, text, closing) = match reason {
-            CloseReason::Ejected => (Counter::ClosedEjected, "silent", Closing::AfterQueued),
-            CloseReason::NeverSetUp => {
-                (Counter::ClosedNeverSetUp, "no ConnectionSetupRequest", Closing::AfterQueued)
-            }
-            CloseReason::Starting => {
-                (Counter::ClosedStarting, "starting, come again", Closing::AfterQueued)
-            }
-            CloseReason::TooSlow => (Counter::ClosedTooSlow, "too slow", Closing::AtOnce),
-            CloseReason::Stopping => {
-                (Counter::ClosedStopping, "app_requested", Closing::AfterQueued)
-            }
-        };
-        self.metrics.inc(counter);
-        let (grpc, codec) = (&mut link.grpc, &mut self.codec);
-        sends.send_with(link.socket, |out| {
-            grpc.go_away(text, out);
-            grpc.reset_bidi(codec, out);
-        });
-        sends.close(link.socket, closing);
-    }
-
     /// What one connection's bytes (or a deadline) lead to. `work` drives the protocol; what it
     /// noted for the service is acted on afterwards, so that nothing is re-entered.
     fn serve<T>(
@@ -273,7 +144,7 @@ impl Carrier {
         let mut incoming = Incoming {
             conn,
             now: self.now,
-            now_us: self.clock.precise_us(),
+            now_us: self.read_us,
             shard: &mut self.shard,
             effects: &mut self.effects,
             arrivals: &mut self.arrivals,
@@ -284,6 +155,7 @@ impl Carrier {
         let (grpc, codec) = (&mut link.grpc, &mut self.codec);
         let mut verdict = None;
         sends.send_with(socket, |out| verdict = Some(work(grpc, codec, out, &mut incoming)));
+        self.read_us = self.clock.precise_us();
         self.fail_calls(sends, socket);
         self.carry_out(sends);
         self.keep_arrivals(socket);
@@ -343,7 +215,7 @@ impl Carrier {
     }
 
     /// Keeps the earliest time a link asked for.
-    fn schedule_check(&mut self, slot: u32, generation: u32) {
+    pub(super) fn schedule_check(&mut self, slot: u32, generation: u32) {
         let Some(link) = self.links.get(slot, generation) else { return };
         let Some(due_ms) = link.grpc.next_check(&self.codec) else { return };
         if link.check_due.is_none_or(|known| due_ms < known) {
@@ -353,7 +225,7 @@ impl Carrier {
     }
 
     /// The protocol was broken: what explains it was written, then the connection ends.
-    fn refuse(&mut self, sends: &mut Sends, socket: Socket) {
+    pub(super) fn refuse(&mut self, sends: &mut Sends, socket: Socket) {
         let Some(link) = self.links.get(socket.slot, socket.generation) else { return };
         link.leaving = true;
         self.metrics.inc(Counter::ClosedProtocol);
@@ -433,52 +305,4 @@ impl Handler for Carrier {
         }
         self.tell_shard(sends, Message::Disconnected { conn: conn_key(self.home, socket) });
     }
-}
-
-/// Hands the pieces of a payload on as one gRPC message.
-fn with_message<T>(
-    head: &mut Vec<u8>,
-    json: &Json,
-    send: impl FnOnce(grpc::Message<'_>) -> T,
-) -> T {
-    match json {
-        Json::Static(text) => send(grpc::Message { head, shared: None, tail: text.as_bytes() }),
-        Json::Owned(bytes) => send(grpc::Message { head, shared: None, tail: bytes }),
-        Json::Shared { before, shared, after } => {
-            head.extend_from_slice(before.as_bytes());
-            send(grpc::Message { head, shared: Some(shared), tail: after.as_bytes() })
-        }
-    }
-}
-
-/// The counter of an answer whose refusal no shard counts: refused before a shard sees the call,
-/// or by a core that is not the client's home.
-fn refusal(kind: Kind, error_code: i32) -> Option<Counter> {
-    let is = |code: Code| error_code == code.number();
-    match kind {
-        Kind::ClusterOnly => Some(Counter::RefusedClusterOnly),
-        _ if is(Code::NoHandler) => Some(Counter::RefusedNoHandler),
-        _ if is(Code::FuzzyWatchPatternOverLimit) => Some(Counter::LimitFuzzyPatterns),
-        _ if is(Code::FuzzyWatchMatchOverLimit) => Some(Counter::LimitFuzzyMatches),
-        _ => None,
-    }
-}
-
-/// Finds when a call came: among those of this receive, or among those that waited for another
-/// core.
-fn take_arrival(
-    fresh: &mut Vec<Arrival>,
-    waiting: &mut Vec<Arrival>,
-    stream: u32,
-) -> Option<Arrival> {
-    let is_it = |arrival: &Arrival| arrival.stream == stream;
-    if let Some(at) = fresh.iter().position(is_it) {
-        return Some(fresh.swap_remove(at));
-    }
-    let arrival = waiting.swap_remove(waiting.iter().position(is_it)?);
-    if waiting.is_empty() {
-        // An idle connection keeps no heap.
-        *waiting = Vec::new();
-    }
-    Some(arrival)
 }

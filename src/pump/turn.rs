@@ -42,6 +42,7 @@ impl Turn {
     pub async fn run(mut self) {
         while !self.has_stopped() {
             let began_us = self.carrier.clock.precise_us();
+            self.carrier.read_us = began_us;
             let events = self.turn();
             self.report.busy_us += self.carrier.clock.precise_us() - began_us;
             let now_ms = self.carrier.now.tick_ms;
