@@ -4,7 +4,7 @@ use clap::{Args, Parser, Subcommand};
 use nacre_loadgen::probe::Probe;
 use nacre_loadgen::report::Report;
 use nacre_loadgen::scenario::unary::{self, Request};
-use nacre_loadgen::scenario::{fanout, fleet, idle};
+use nacre_loadgen::scenario::{echo, fanout, fleet, idle};
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
@@ -35,6 +35,8 @@ enum Scenario {
     Fanout(FanoutArguments),
     /// Whole clients: one instance, one subscription, keep-alive; the truth at the end
     Fleet(FleetArguments),
+    /// Bytes for bytes without a protocol: what the carriage alone costs (bare_engine_echo)
+    Echo(EchoArguments),
 }
 
 #[derive(Args)]
@@ -172,6 +174,36 @@ struct FleetArguments {
     patience: Duration,
 }
 
+#[derive(Args)]
+struct EchoArguments {
+    /// HOST:PORT exactly
+    address: SocketAddr,
+    /// Bytes of a request [default: a HealthCheck's]
+    #[arg(long, default_value_t = echo::REQUEST_BYTES, hide_default_value = true)]
+    request_bytes: usize,
+    /// Bytes of an answer [default: those of nacre's answer to it]
+    #[arg(long, default_value_t = echo::ANSWER_BYTES, hide_default_value = true)]
+    answer_bytes: usize,
+    /// Connections
+    #[arg(long, default_value_t = 1_000)]
+    connections: usize,
+    /// Requests under way, in all
+    #[arg(long, default_value_t = 1_000)]
+    in_flight: usize,
+    /// Measured time
+    #[arg(long, default_value = "5s", value_parser = parse_duration)]
+    duration: Duration,
+    /// Time before it, not measured
+    #[arg(long, default_value = "1s", value_parser = parse_duration)]
+    warmup: Duration,
+    /// Process id of the server: adds its CPU and memory to the report
+    #[arg(long = "server-pid")]
+    pid: Option<u32>,
+    /// Folder for JSON and histogram files
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
 impl Arguments {
     /// Runs; true when no fault was found.
     pub fn run(self) -> io::Result<bool> {
@@ -180,6 +212,7 @@ impl Arguments {
             Scenario::Idle(arguments) => arguments.run(),
             Scenario::Fanout(arguments) => arguments.run(),
             Scenario::Fleet(arguments) => arguments.run(),
+            Scenario::Echo(arguments) => arguments.run(),
         }
     }
 }
@@ -270,6 +303,23 @@ impl FleetArguments {
             };
             fleet::run(&plan, name, target, probe)
         })
+    }
+}
+
+impl EchoArguments {
+    fn run(self) -> io::Result<bool> {
+        let plan = echo::Plan {
+            connections: self.connections.max(1),
+            in_flight: self.in_flight.max(1),
+            request_bytes: self.request_bytes.max(1),
+            answer_bytes: self.answer_bytes.max(1),
+            warmup: self.warmup,
+            duration: self.duration,
+        };
+        let target = Target { name: "engine".to_owned(), addr: self.address };
+        let pids = self.pid.into_iter().collect();
+        let common = Common { targets: vec![target], pids, out: self.out, rounds: 1 };
+        common.each("echo", |name, target, probe, _| echo::run(&plan, name, target, probe))
     }
 }
 

@@ -12,7 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 /// Connections between SYN and the end of set-up at one time: below any listen backlog.
-const CONNECTING_MAX: usize = 256;
+pub(crate) const CONNECTING_MAX: usize = 256;
 
 /// The port range where the kernel does not tell its own (its default).
 const PORTS_DEFAULT: (usize, usize) = (32_768, 60_999);
@@ -21,7 +21,7 @@ const PORTS_DEFAULT: (usize, usize) = (32_768, 60_999);
 const PROGRESS_NS: u64 = 5_000_000_000;
 
 /// How long the first set-up, or the next one, may take before we give up.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Different reasons kept for the report.
 const REASONS_MAX: usize = 16;
@@ -62,6 +62,13 @@ struct Link {
     gone: bool,
 }
 
+/// Bytes on the wire above TCP, set-up included, since the drive began.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    pub sent_bytes: u64,
+    pub received_bytes: u64,
+}
+
 /// All clients of one target.
 pub struct Drive {
     engine: Engine,
@@ -77,6 +84,7 @@ pub struct Drive {
     ready: usize,
     lost: BTreeMap<String, u64>,
     lost_count: u64,
+    traffic: Traffic,
 }
 
 impl Drive {
@@ -96,6 +104,7 @@ impl Drive {
             ready: 0,
             lost: BTreeMap::new(),
             lost_count: 0,
+            traffic: Traffic::default(),
         })
     }
 
@@ -117,6 +126,11 @@ impl Drive {
     /// Clients that went away without being asked to, and why.
     pub fn lost(&self) -> (u64, &BTreeMap<String, u64>) {
         (self.lost_count, &self.lost)
+    }
+
+    /// What has been handed to the kernel and received, in all.
+    pub fn traffic(&self) -> Traffic {
+        self.traffic
     }
 
     /// Starts a call on one client; false when it has no room now or is gone.
@@ -180,12 +194,14 @@ impl Drive {
             let session = &mut self.sessions[client as usize];
             if !link.sending && !link.gone && session.has_output() {
                 link.sending = true;
-                self.engine.send(client, session.take_output());
+                let output = session.take_output();
+                self.traffic.sent_bytes += output.len() as u64;
+                self.engine.send(client, output);
             }
         }
         self.engine.wait(wait)?;
         self.now_ns = self.began.elapsed().as_nanos() as u64;
-        let Self { engine, script, sessions, links, dirty, lost, .. } = self;
+        let Self { engine, script, sessions, links, dirty, lost, traffic, .. } = self;
         let (now_ns, ready, lost_count) = (self.now_ns, &mut self.ready, &mut self.lost_count);
         let mut closing = Vec::new();
         engine.reap(|client, event| {
@@ -199,6 +215,7 @@ impl Drive {
                 }
                 engine::Event::Received(_) if links[client as usize].gone => return,
                 engine::Event::Received(bytes) => {
+                    traffic.received_bytes += bytes.len() as u64;
                     let mut each =
                         |session: &mut Session, script: &mut Script, event: Event<'_>| {
                             *ready += usize::from(matches!(event, Event::Ready));
@@ -261,7 +278,8 @@ fn mark(links: &mut [Link], dirty: &mut Vec<u32>, client: u32) {
     }
 }
 
-fn count_reason(lost: &mut BTreeMap<String, u64>, why: String) {
+/// Counts a loss under its reason; reasons beyond the bound share one line.
+pub(crate) fn count_reason(lost: &mut BTreeMap<String, u64>, why: String) {
     if lost.len() < REASONS_MAX || lost.contains_key(&why) {
         *lost.entry(why).or_default() += 1;
     } else {
@@ -271,14 +289,14 @@ fn count_reason(lost: &mut BTreeMap<String, u64>, why: String) {
 
 /// Source addresses so that ports suffice: on loopback any 127/8 address is ours.
 #[derive(Default)]
-struct Sources {
+pub(crate) struct Sources {
     addresses: Vec<Address>,
     clients_each: usize,
 }
 
 impl Sources {
     /// None are needed for few clients, and none are known but for loopback.
-    fn new(target: IpAddr, clients: usize) -> Self {
+    pub(crate) fn new(target: IpAddr, clients: usize) -> Self {
         let clients_each = clients_per_source();
         if clients <= clients_each || !matches!(target, IpAddr::V4(ip) if ip.is_loopback()) {
             return Self::default();
@@ -290,7 +308,8 @@ impl Sources {
         Self { addresses, clients_each }
     }
 
-    fn of(&self, client: usize) -> Option<Address> {
+    /// The source a client binds, if any.
+    pub(crate) fn of(&self, client: usize) -> Option<Address> {
         self.addresses.get(client.checked_div(self.clients_each)?).copied()
     }
 }

@@ -1,16 +1,19 @@
 //! What may be asked of a server, one file each.
 
+pub mod echo;
 pub mod fanout;
 pub mod feed;
 pub mod fleet;
-
 pub mod idle;
 pub mod unary;
 
 use crate::drive::Drive;
 use crate::probe::Probe;
 use crate::report::{Report, human_bytes};
+use hdrhistogram::Histogram;
+use std::collections::BTreeMap;
 use std::io;
+use std::time::Duration;
 
 /// Our share of one core, ready but without it included, above which the figures say more about
 /// us than about the server.
@@ -33,6 +36,11 @@ struct Costs {
 impl Costs {
     /// Now; the server's are zero when it is not watched.
     fn now(server: Option<&Probe>, drive: &Drive) -> io::Result<Self> {
+        Self::at(server, drive.now_ns())
+    }
+
+    /// Now, by a clock that says `at_ns`.
+    fn at(server: Option<&Probe>, at_ns: u64) -> io::Result<Self> {
         let read = |figure: fn(&Probe) -> io::Result<u64>| server.map_or(Ok(0), figure);
         Ok(Self {
             server_cpu_ns: read(Probe::cpu_ns)?,
@@ -41,7 +49,7 @@ impl Costs {
             own_cpu_ns: Probe::own().cpu_ns()?,
             own_starved_ns: Probe::own().starved_ns()?,
             own_resident: Probe::own().resident_bytes()?,
-            at_ns: drive.now_ns(),
+            at_ns,
         })
     }
 
@@ -49,6 +57,26 @@ impl Costs {
     fn share(&self, before: &Self, ns_of: fn(&Self) -> u64) -> f64 {
         let ns = ns_of(self).saturating_sub(ns_of(before)) as f64;
         ns / (self.at_ns - before.at_ns).max(1) as f64
+    }
+
+    /// What so many requests since `before` took: rate, CPU of both sides, latency.
+    fn report_requests(
+        &self,
+        before: &Self,
+        done: u64,
+        watched: bool,
+        latency: &Histogram<u64>,
+        report: &mut Report,
+    ) {
+        let measured_ns = self.at_ns - before.at_ns;
+        let rate = done as f64 * 1e9 / measured_ns.max(1) as f64;
+        report.figure("requests_per_s", rate, "requests/s", format!("{rate:.0}"));
+        if watched {
+            self.report_server(before, Some(("request", done)), report);
+        }
+        self.report_own(before, report);
+        let time = Duration::from_nanos(measured_ns);
+        report.histogram("latency", "latency", latency.clone(), time);
     }
 
     /// The server's CPU since `before`, in all and per event when events are counted.
@@ -108,6 +136,11 @@ fn starved_text(share: f64) -> String {
 /// Lost connections are a fault in every scenario.
 fn report_lost(drive: &Drive, report: &mut Report) {
     let (lost, reasons) = drive.lost();
+    report_losses(lost, reasons, report);
+}
+
+/// The same, counted by whoever has connections.
+fn report_losses(lost: u64, reasons: &BTreeMap<String, u64>, report: &mut Report) {
     if lost > 0 {
         report.fault(format!("{lost} connections lost: {reasons:?}"));
     }

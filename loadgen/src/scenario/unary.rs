@@ -8,7 +8,7 @@ mod load;
 use super::Costs;
 use super::feed::{self, Feed, Register};
 use crate::check::Judge;
-use crate::drive::Drive;
+use crate::drive::{Drive, Traffic};
 use crate::probe::Probe;
 use crate::report::Report;
 use load::{Load, Pacer};
@@ -75,24 +75,28 @@ pub fn run(
     let mut pacer = Pacer::new(plan, drive.now_ns());
     pacer.until(begin_ns, &mut drive, &mut load)?;
     let before = Costs::now(server, &drive)?;
+    let began = drive.traffic();
     load.done = 0;
     pacer.until(load.window.1, &mut drive, &mut load)?;
-    let measured_ns = drive.now_ns() - before.at_ns;
-    let done = load.done;
+    let (done, ended) = (load.done, drive.traffic());
     let after = Costs::now(server, &drive)?;
     let late = pacer.late();
     load.drain(&mut drive)?;
     let mut report = Report::new(title(plan, name));
-    let rate = done as f64 * 1e9 / measured_ns as f64;
-    report.figure("requests_per_s", rate, "requests/s", format!("{rate:.0}"));
-    if server.is_some() {
-        after.report_server(&before, Some(("request", done)), &mut report);
-    }
-    after.report_own(&before, &mut report);
-    let time = Duration::from_nanos(measured_ns);
-    report.histogram("latency", "latency", load.latency.clone(), time);
+    after.report_requests(&before, done, server.is_some(), &load.latency, &mut report);
+    report_wire(began, ended, done, &mut report);
     load.faults(&drive, late, &mut report);
     Ok(report)
+}
+
+/// What a call and its answer weigh on the wire: the sizes `echo` is to be run with.
+fn report_wire(began: Traffic, ended: Traffic, done: u64, report: &mut Report) {
+    let each = |ended: u64, began: u64| (ended - began) as f64 / done.max(1) as f64;
+    let sent = each(ended.sent_bytes, began.sent_bytes);
+    let received = each(ended.received_bytes, began.received_bytes);
+    let text = format!("{sent:.1} B sent, {received:.1} B received");
+    report.figure("request_wire_bytes", sent, "wire/request", text);
+    report.silent_figure("answer_wire_bytes", received);
 }
 
 fn title(plan: &Plan, name: &str) -> String {

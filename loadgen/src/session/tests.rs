@@ -269,6 +269,16 @@ fn a_server_without_a_table_gets_literals() {
 }
 
 #[test]
+fn a_health_check_weighs_what_echo_sends() {
+    let mut peer = Peer::ready();
+    for tag in 0..3 {
+        assert!(peer.call(tag));
+        let bytes = peer.session.take_output().len();
+        assert_eq!(bytes, crate::scenario::echo::REQUEST_BYTES, "call {tag}");
+    }
+}
+
+#[test]
 fn acknowledgements_name_the_push() {
     let mut peer = Peer::ready();
     assert!(peer.session.acknowledge(&mut peer.script, "NotifySubscriberRequest", "17"));

@@ -7,5 +7,6 @@
 )]
 
 mod client;
+mod echo;
 mod load;
 mod registry;
