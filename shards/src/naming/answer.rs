@@ -9,9 +9,10 @@ use crate::key::ServiceKey;
 use crate::limits::LIST_BYTES_MAX;
 use crate::message::NameChange;
 use crate::naming::accept::Refusal;
-use crate::naming::write::{self, Digits};
+use crate::naming::digits::Digits;
 use bytes::Bytes;
 use nacre_proto::code::{Code, RESULT_FAIL};
+use nacre_proto::json;
 use nacre_proto::request::Kind;
 
 const ERROR_RESPONSE: &str = "ErrorResponse";
@@ -28,7 +29,7 @@ pub fn health() -> Body {
 /// `ServerCheckResponse`.
 pub fn server_check(connection_id: &str) -> Body {
     let mut out = br#"{"resultCode":200,"errorCode":0,"connectionId":"#.to_vec();
-    write::quoted(&mut out, connection_id);
+    json::write_string(&mut out, connection_id);
     out.extend_from_slice(br#","supportAbilityNegotiation":true,"success":true}"#);
     Body::new("ServerCheckResponse", Json::Owned(out))
 }
@@ -76,13 +77,13 @@ pub fn subscribe(info: Bytes) -> Body {
 /// `ServiceListResponse`: how many there are, and the plain names of one page.
 pub fn service_list<'a>(count: usize, names: impl Iterator<Item = &'a str>) -> Body {
     let mut out = br#"{"resultCode":200,"errorCode":0,"count":"#.to_vec();
-    write::number(&mut out, count as i64);
+    json::write_i64(&mut out, count as i64);
     out.extend_from_slice(br#","serviceNames":["#);
     for (at, name) in names.enumerate() {
         if at > 0 {
             out.push(b',');
         }
-        write::quoted(&mut out, name);
+        json::write_string(&mut out, name);
         if out.len() > LIST_BYTES_MAX {
             return list_too_long();
         }
@@ -133,9 +134,9 @@ pub fn setup_ack(abilities: &[(&str, bool)]) -> Body {
         if at > 0 {
             out.push(b',');
         }
-        write::quoted(&mut out, ability);
+        json::write_string(&mut out, ability);
         out.push(b':');
-        write::boolean(&mut out, *on);
+        json::write_bool(&mut out, *on);
     }
     out.extend_from_slice(br#"},"module":"internal"}"#);
     Body::new("SetupAckRequest", Json::Owned(out))
@@ -178,7 +179,7 @@ pub fn connect_reset(
     for (key, value) in members {
         if let Some(value) = value {
             out.extend_from_slice(key.as_bytes());
-            write::quoted(&mut out, value);
+            json::write_string(&mut out, value);
         }
     }
     out.extend_from_slice(br#","module":"internal"}"#);
@@ -230,24 +231,24 @@ fn changed_type(change: NameChange) -> &'static str {
 pub fn fuzzy_sync(request_id: u64, sync: FuzzySync<'_>) -> Body {
     let mut out = to_client(request_id);
     out.extend_from_slice(b",\"syncType\":");
-    write::quoted(&mut out, sync.kind.name());
+    json::write_string(&mut out, sync.kind.name());
     out.extend_from_slice(b",\"groupKeyPattern\":");
-    write::quoted(&mut out, sync.pattern);
+    json::write_string(&mut out, sync.pattern);
     out.extend_from_slice(b",\"contexts\":[");
     for (at, (service, change)) in sync.contexts.iter().enumerate() {
         if at > 0 {
             out.push(b',');
         }
         out.extend_from_slice(b"{\"serviceKey\":");
-        write::quoted(&mut out, service.text());
+        json::write_string(&mut out, service.text());
         out.extend_from_slice(b",\"changedType\":");
-        write::quoted(&mut out, changed_type(*change));
+        json::write_string(&mut out, changed_type(*change));
         out.push(b'}');
     }
     out.extend_from_slice(b"],\"totalBatch\":");
-    write::number(&mut out, sync.total_batch as i64);
+    json::write_i64(&mut out, sync.total_batch as i64);
     out.extend_from_slice(b",\"currentBatch\":");
-    write::number(&mut out, sync.current_batch as i64);
+    json::write_i64(&mut out, sync.current_batch as i64);
     out.extend_from_slice(br#","module":"naming"}"#);
     Body::new("NamingFuzzyWatchSyncRequest", Json::Owned(out))
 }
@@ -256,9 +257,9 @@ pub fn fuzzy_sync(request_id: u64, sync: FuzzySync<'_>) -> Body {
 pub fn fuzzy_change(request_id: u64, service: &ServiceKey, change: NameChange) -> Body {
     let mut out = to_client(request_id);
     out.extend_from_slice(br#","syncType":"FUZZY_WATCH_RESOURCE_CHANGED","serviceKey":"#);
-    write::quoted(&mut out, service.text());
+    json::write_string(&mut out, service.text());
     out.extend_from_slice(b",\"changedType\":");
-    write::quoted(&mut out, changed_type(change));
+    json::write_string(&mut out, changed_type(change));
     out.extend_from_slice(br#","module":"naming"}"#);
     Body::new("NamingFuzzyWatchChangeNotifyRequest", Json::Owned(out))
 }
@@ -296,11 +297,11 @@ fn response_of(kind: Kind) -> &'static str {
 
 fn failure(response: &'static str, result_code: i32, error_code: i32, message: &str) -> Body {
     let mut out = b"{\"resultCode\":".to_vec();
-    write::number(&mut out, i64::from(result_code));
+    json::write_i64(&mut out, i64::from(result_code));
     out.extend_from_slice(b",\"errorCode\":");
-    write::number(&mut out, i64::from(error_code));
+    json::write_i64(&mut out, i64::from(error_code));
     out.extend_from_slice(b",\"message\":");
-    write::quoted(&mut out, message);
+    json::write_string(&mut out, message);
     // Java's primitives are there also in a failure.
     if response == "ServiceListResponse" {
         out.extend_from_slice(b",\"count\":0");

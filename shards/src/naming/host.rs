@@ -7,7 +7,8 @@
 
 use crate::key::{Core, ServiceKey};
 use crate::message::Now;
-use crate::naming::write::{self, Digits};
+use crate::naming::digits::Digits;
+use nacre_proto::json;
 use nacre_proto::naming::Instance;
 use nacre_proto::text::Pairs;
 
@@ -122,7 +123,7 @@ pub struct Grouped(Vec<u8>);
 impl Grouped {
     pub fn of(service: &ServiceKey) -> Self {
         let mut text = Vec::with_capacity(service.grouped().len());
-        write::escaped(&mut text, service.grouped());
+        json::write_escaped(&mut text, service.grouped());
         Self(text)
     }
 }
@@ -289,7 +290,7 @@ impl Host {
             self.write_text(out, self.ip());
         }
         out.extend_from_slice(b"\",\"port\":");
-        write::number(out, i64::from(self.port));
+        json::write_i64(out, i64::from(self.port));
         let healthy_at = if self.usual {
             out.extend_from_slice(USUAL.as_bytes());
             out.len() - start - USUAL.len() + USUAL_HEALTHY_AT
@@ -306,12 +307,12 @@ impl Host {
     /// What [`USUAL`] says of most hosts. Returns where in `out` the value of `healthy` stands.
     fn write_unusual(&self, out: &mut Vec<u8>) -> usize {
         out.extend_from_slice(b",\"weight\":");
-        write::double(out, self.weight());
+        json::write_f64(out, self.weight());
         out.extend_from_slice(b",\"healthy\":");
         let healthy_at = out.len();
-        write::boolean(out, self.healthy);
+        json::write_bool(out, self.healthy);
         out.extend_from_slice(b",\"enabled\":");
-        write::boolean(out, self.enabled);
+        json::write_bool(out, self.enabled);
         out.extend_from_slice(b",\"ephemeral\":true,\"clusterName\":\"");
         self.write_text(out, self.cluster());
         out.extend_from_slice(b"\",\"serviceName\":\"");
@@ -321,7 +322,7 @@ impl Host {
     fn write_text(&self, out: &mut Vec<u8>, text: &str) {
         match self.plain {
             true => out.extend_from_slice(text.as_bytes()),
-            false => write::escaped(out, text),
+            false => json::write_escaped(out, text),
         }
     }
 
@@ -332,7 +333,7 @@ impl Host {
         let ip = if self.has_ip { self.ip() } else { "null" };
         self.write_text(out, ip);
         out.push(b'#');
-        write::number(out, i64::from(self.port));
+        json::write_i64(out, i64::from(self.port));
         out.push(b'#');
         match self.id {
             IdForm::Null => out.extend_from_slice(b"null"),
@@ -395,9 +396,9 @@ fn metadata_json(out: &mut Vec<u8>, metadata: &Pairs<'_>) {
     for (key, value) in metadata.iter().filter(|(key, _)| !RESERVED.contains(key)) {
         out.push(before);
         before = b',';
-        write::quoted(out, key);
+        json::write_string(out, key);
         out.push(b':');
-        write::quoted(out, value);
+        json::write_string(out, value);
     }
     if before == b',' {
         out.push(b'}');
@@ -417,11 +418,11 @@ fn special_tail(out: &mut Vec<u8>, metadata: &Pairs<'_>) {
         (",\"ipDeleteTimeout\":", beats.delete_ms),
     ] {
         out.extend_from_slice(key.as_bytes());
-        write::number(out, value);
+        json::write_i64(out, value);
     }
     if let Some(generator) = generator {
         out.extend_from_slice(b",\"instanceIdGenerator\":");
-        write::quoted(out, generator);
+        json::write_string(out, generator);
     }
 }
 

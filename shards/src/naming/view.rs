@@ -5,10 +5,11 @@
 
 use crate::key::ServiceKey;
 use crate::limits::{FILTERED_BODIES_MAX, VIEW_BYTES_MAX};
+use crate::naming::digits::Digits;
 use crate::naming::host::{Grouped, Host};
-use crate::naming::write;
 use ahash::RandomState;
 use bytes::Bytes;
+use nacre_proto::json;
 use std::collections::{HashMap, HashSet};
 
 /// What part of a service somebody wants to see.
@@ -293,22 +294,22 @@ const TAIL_START: &str = "],\"lastRefTime\":";
 
 fn head(out: &mut Vec<u8>, service: &ServiceKey, clusters: Option<&str>, cache_ms: u64) {
     out.extend_from_slice(b"{\"name\":");
-    write::quoted(out, service.service());
+    json::write_string(out, service.service());
     out.extend_from_slice(b",\"groupName\":");
-    write::quoted(out, service.group());
+    json::write_string(out, service.group());
     if let Some(clusters) = clusters {
         out.extend_from_slice(b",\"clusters\":");
-        write::quoted(out, clusters);
+        json::write_string(out, clusters);
     }
     out.extend_from_slice(b",\"cacheMillis\":");
-    out.extend_from_slice(write::Digits::of(cache_ms).as_str().as_bytes());
+    out.extend_from_slice(Digits::of(cache_ms).as_str().as_bytes());
     out.extend_from_slice(b",\"hosts\":[");
 }
 
 fn tail(out: &mut Vec<u8>, revision: u64, protected: bool) {
-    out.extend_from_slice(write::Digits::of(revision).as_str().as_bytes());
+    out.extend_from_slice(Digits::of(revision).as_str().as_bytes());
     out.extend_from_slice(b",\"checksum\":\"\",\"allIps\":false,\"reachProtectionThreshold\":");
-    write::boolean(out, protected);
+    json::write_bool(out, protected);
     out.extend_from_slice(b",\"valid\":true}");
 }
 
@@ -324,7 +325,7 @@ fn frame_bytes(
         r#""allIps":false,"reachProtectionThreshold":false,"valid":true}"#
     )
     .len();
-    let digits = |number| write::Digits::of(number).as_str().len();
+    let digits = |number| Digits::of(number).as_str().len();
     let clusters = clusters.map_or(0, |clusters| r#","clusters":"""#.len() + clusters.len());
     FIXED
         + service.service().len()
