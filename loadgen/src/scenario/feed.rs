@@ -79,9 +79,14 @@ impl Register {
         Self { service_at, sequence_at, services, clients, turns, sequence: 0, message }
     }
 
+    /// Services of one client.
+    fn own(&self, client: usize) -> usize {
+        (self.services.saturating_sub(client)).div_ceil(self.clients).max(1)
+    }
+
     fn next(&mut self, client: u32) -> &[u8] {
         let client = client as usize % self.clients;
-        let own = (self.services.saturating_sub(client)).div_ceil(self.clients).max(1);
+        let own = self.own(client);
         let turn = &mut self.turns[client];
         let service = (client + (*turn % own) * self.clients) % self.services;
         *turn += 1;
@@ -98,6 +103,17 @@ impl Feed {
         match self {
             Self::Cycle(messages) => &messages[number as usize % messages.len()],
             Self::Register(register) => register.next(client),
+        }
+    }
+
+    /// Whether each message was handed out once. Connections answer at different speeds, so a
+    /// number of calls in all does not say it of each client's services.
+    pub fn is_covered(&self, begun: u64) -> bool {
+        match self {
+            Self::Cycle(messages) => begun >= messages.len() as u64,
+            Self::Register(register) => {
+                (0..register.clients).all(|client| register.turns[client] >= register.own(client))
+            }
         }
     }
 

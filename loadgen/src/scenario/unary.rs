@@ -129,14 +129,9 @@ fn prepare(plan: &Plan, drive: &mut Drive) -> io::Result<()> {
             setup.feed = register_feed(plan);
         }
     }
-    setup.limit = match plan.request {
-        Request::ServiceQuery => plan.services as u64,
-        // Every connection's share is rounded up, so that each service is there.
-        _ => (plan.services.div_ceil(plan.connections) * plan.connections) as u64,
-    };
     setup.window = (0, u64::MAX);
     setup.fill(drive, plan.connections, plan.in_flight.max(plan.connections));
-    while setup.finished() < setup.limit {
+    while !setup.is_covered() || setup.finished() < setup.limit {
         drive.turn(Duration::from_millis(100), &mut setup)?;
         setup.refill(drive);
         setup.fail_early(drive)?;

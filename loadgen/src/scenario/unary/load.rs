@@ -145,6 +145,15 @@ impl Load {
     }
 
     /// Calls that ended, well or not.
+    /// Whether everything the feed holds was asked for once; from then on nothing more is begun.
+    pub(super) fn is_covered(&mut self) -> bool {
+        let covered = self.feed.is_covered(self.begun);
+        if covered {
+            self.limit = self.limit.min(self.begun);
+        }
+        covered
+    }
+
     pub(super) fn finished(&self) -> u64 {
         self.answered + self.failed
     }
