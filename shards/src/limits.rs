@@ -2,9 +2,9 @@
 //! reached.
 
 /// Asks under way between all pairs of one core, shared out over the pairs. 16,384 entries of
-/// about 100 bytes, and as many answers of 160, are 4 MiB a core; with half of it a burst of sixteen
-/// connections with every stream in use was refused. Beyond it a call is answered errorCode 503
-/// after [`REFUSED_DELAY_MS`].
+/// about 100 bytes, and as many answers of 160, are 4 MiB a core; with half of it a burst of
+/// sixteen connections with every stream in use was refused. Beyond it a call is answered errorCode
+/// 503 after [`REFUSED_DELAY_MS`].
 pub const LANE_ASKS_PER_CORE: usize = 16_384;
 
 /// Least share of one pair, on machines with very many cores.
