@@ -23,7 +23,7 @@ mod close;
 mod counters;
 mod error;
 pub mod limits;
-mod listen;
+pub(crate) mod listen;
 mod op;
 mod outbox;
 mod recv;

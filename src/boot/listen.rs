@@ -3,10 +3,11 @@
 //! glommio's own would lack SO_REUSEADDR, and without it connections of the last run, in TIME_WAIT,
 //! keep a restart from its port for a minute.
 
+use crate::engine::listen::{bind, set, socket};
 use glommio::net::TcpListener;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd};
 use std::time::Duration;
 
 /// Connections waiting to be accepted on one core; the kernel cuts it to `net.core.somaxconn`.
@@ -18,7 +19,7 @@ const BACKLOG: i32 = 1_024;
 /// As `bind(2)`.
 pub fn open(address: SocketAddr) -> io::Result<TcpListener> {
     let fd = socket(address)?;
-    set(&fd, libc::SOL_SOCKET, libc::SO_REUSEPORT)?;
+    set(&fd, libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)?;
     bind(&fd, address)?;
     // SAFETY: `fd` is an open socket; no pointer is passed.
     if unsafe { libc::listen(fd.as_raw_fd(), BACKLOG) } != 0 {
@@ -53,63 +54,6 @@ pub fn check_free(address: SocketAddr) -> io::Result<()> {
             done => return done,
         }
     }
-}
-
-/// IPv6 is IPv6 only, so that `0.0.0.0` and `::` can both be listened on.
-fn socket(address: SocketAddr) -> io::Result<OwnedFd> {
-    let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
-    let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
-    // SAFETY: no pointer is passed; the result is checked before it is used.
-    let fd = unsafe { libc::socket(family, kind, 0) };
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: socket returned this descriptor to us alone.
-    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-    set(&fd, libc::SOL_SOCKET, libc::SO_REUSEADDR)?;
-    if address.is_ipv6() {
-        set(&fd, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY)?;
-    }
-    Ok(fd)
-}
-
-fn set(fd: &OwnedFd, level: i32, option: i32) -> io::Result<()> {
-    let on = 1i32;
-    let bytes = size_of::<i32>() as libc::socklen_t;
-    // SAFETY: the kernel reads `bytes` bytes of `on`, which lives through the call.
-    let done =
-        unsafe { libc::setsockopt(fd.as_raw_fd(), level, option, (&raw const on).cast(), bytes) };
-    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-fn bind(fd: &OwnedFd, address: SocketAddr) -> io::Result<()> {
-    let fd = fd.as_raw_fd();
-    let done = match address {
-        SocketAddr::V4(v4) => {
-            let raw = libc::sockaddr_in {
-                sin_family: libc::AF_INET as libc::sa_family_t,
-                sin_port: v4.port().to_be(),
-                sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(v4.ip().octets()) },
-                sin_zero: [0; 8],
-            };
-            let bytes = size_of::<libc::sockaddr_in>() as libc::socklen_t;
-            // SAFETY: `raw` is a whole sockaddr_in of that many bytes.
-            unsafe { libc::bind(fd, (&raw const raw).cast(), bytes) }
-        }
-        SocketAddr::V6(v6) => {
-            let raw = libc::sockaddr_in6 {
-                sin6_family: libc::AF_INET6 as libc::sa_family_t,
-                sin6_port: v6.port().to_be(),
-                sin6_flowinfo: v6.flowinfo(),
-                sin6_addr: libc::in6_addr { s6_addr: v6.ip().octets() },
-                sin6_scope_id: v6.scope_id(),
-            };
-            let bytes = size_of::<libc::sockaddr_in6>() as libc::socklen_t;
-            // SAFETY: `raw` is a whole sockaddr_in6 of that many bytes.
-            unsafe { libc::bind(fd, (&raw const raw).cast(), bytes) }
-        }
-    };
-    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 #[cfg(test)]

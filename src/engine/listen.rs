@@ -42,7 +42,8 @@ pub fn check_free(address: SocketAddr) -> Result<(), EngineError> {
     bind(&fd, address).map_err(failed("bind"))
 }
 
-fn socket(address: SocketAddr) -> io::Result<OwnedFd> {
+/// A socket to listen with. IPv6 is IPv6 only, so that `0.0.0.0` and `::` can both be listened on.
+pub(crate) fn socket(address: SocketAddr) -> io::Result<OwnedFd> {
     let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
     let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
     // SAFETY: no pointer is passed; the result is checked by `own`.
@@ -54,7 +55,8 @@ fn socket(address: SocketAddr) -> io::Result<OwnedFd> {
     Ok(fd)
 }
 
-fn set(fd: &OwnedFd, level: i32, option: i32, value: i32) -> io::Result<()> {
+/// Sets an option whose value is an int.
+pub(crate) fn set(fd: &OwnedFd, level: i32, option: i32, value: i32) -> io::Result<()> {
     let length = size_of::<i32>() as libc::socklen_t;
     // SAFETY: the option's value is an i32 that lives through the call, its length is given.
     let result = unsafe {
@@ -63,7 +65,8 @@ fn set(fd: &OwnedFd, level: i32, option: i32, value: i32) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-fn bind(fd: &OwnedFd, address: SocketAddr) -> io::Result<()> {
+/// Binds a socket to an address.
+pub(crate) fn bind(fd: &OwnedFd, address: SocketAddr) -> io::Result<()> {
     let fd: RawFd = fd.as_raw_fd();
     let result = match address {
         SocketAddr::V4(v4) => {
