@@ -37,8 +37,8 @@ impl Probe {
         for task in fs::read_dir(format!("{}/task", self.folder))? {
             let text = match fs::read_to_string(task?.path().join("schedstat")) {
                 Ok(text) => text,
-                // A thread may end between the listing and the look.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                // A thread may end between the listing and the look, or between open and read.
+                Err(error) if gone(&error) => continue,
                 Err(error) => return Err(error),
             };
             let ns = text.split_whitespace().nth(field).and_then(|ns| ns.parse::<u64>().ok());
@@ -57,6 +57,13 @@ impl Probe {
     }
 }
 
+/// Whether a look at a task failed because the task has ended: its file is missing, or, once
+/// opened, reading it answers ESRCH.
+fn gone(error: &io::Error) -> bool {
+    const ESRCH: i32 = 3;
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(ESRCH)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,5 +78,15 @@ mod tests {
         }
         assert!(own.resident_bytes().unwrap() > 100_000);
         assert!(Probe::of(u32::MAX).is_err());
+    }
+
+    #[test]
+    fn threads_may_end_during_a_look() {
+        let own = Probe::own();
+        for _ in 0..2_000 {
+            let short = std::thread::spawn(|| {});
+            own.cpu_ns().expect("an ending thread is passed over");
+            short.join().unwrap();
+        }
     }
 }
