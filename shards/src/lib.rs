@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod conns;
+pub mod durable;
 pub mod effect;
 pub mod health;
 pub mod home;

@@ -1,0 +1,40 @@
+//! What Raft replicates, seen from outside: commands go in, answers and changed records come out.
+//!
+//! The same commands in the same order give the same state, answers and records on every node: a
+//! command carries time, ids, hashes and the limits in force, and applying one reads nothing else.
+
+use bytes::Bytes;
+
+/// Which family of records: the first byte of what the disk knows them by. Never renumbered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Table {
+    /// Formal configs.
+    Config = 1,
+    /// Gray (beta, tag) variants of configs.
+    Gray = 2,
+    /// What configs were before.
+    History = 3,
+    /// Namespaces.
+    Namespace = 4,
+    /// Quotas of namespaces and groups.
+    Capacity = 5,
+    /// Instances of persistent services.
+    Instance = 6,
+    /// Metadata of services, clusters and instances.
+    Metadata = 7,
+    /// Users, roles and permissions.
+    Identity = 8,
+    /// Switches and counters of the whole state.
+    Global = 9,
+}
+
+/// One record of the applied state, as a checkpoint or a snapshot carries it. The storage adds
+/// what guards it; key and value are versioned by their family's encoding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    pub table: Table,
+    pub key: Bytes,
+    /// `None`: the record is gone.
+    pub value: Option<Bytes>,
+}
