@@ -1,7 +1,9 @@
 //! The loop of one core: take in what arrived, act, send, sleep when there is nothing.
 
 use super::carrier::Carrier;
-use super::limits::{CROWDED_PUSHES_PER_TURN, MESH_PER_TURN_MAX, OUTSTANDING_BYTES_MAX};
+use super::limits::{
+    CROWDED_PUSHES_PER_TURN, MESH_PER_TURN_MAX, OUTSTANDING_BYTES_MAX, PUSHES_PER_SUBMIT,
+};
 use super::report::Report;
 use super::sleep::Bed;
 use crate::admin::counter::Counter;
@@ -46,7 +48,8 @@ impl Turn {
             let events = self.turn();
             self.report.busy_us += self.carrier.clock.precise_us() - began_us;
             let now_ms = self.carrier.now.tick_ms;
-            let wake_at_ms = self.carrier.next_due().unwrap_or(u64::MAX).min(self.report.next_ms);
+            let wake_at_ms = self.carrier.next_due().unwrap_or(u64::MAX);
+            let wake_at_ms = wake_at_ms.min(self.report.wake_at_ms(self.engine.sends()));
             let (port, stop) = (&self.port, &self.stop);
             let stopping = self.stopping_since_ms.is_some();
             let is_quiet = || port.is_quiet() && (stopping || stop.phase() == Phase::Running);
@@ -73,11 +76,12 @@ impl Turn {
         }
         self.carrier.run_timers(sends);
         self.hand_out();
-        self.send_messages();
         self.follow_stop();
+        self.send_messages();
         if self.report.is_due(now_ms) {
             self.report.write(now_ms, &self.carrier, self.engine.sends());
         }
+        self.report.is_stale |= messages > 0;
         events + messages + usize::from(self.carrier.shard.has_work())
     }
 
@@ -105,10 +109,24 @@ impl Turn {
 
     /// Pushes, changes and what waited for room. Of pushes only a few while too much waits for the
     /// kernel already: what it has not taken is our memory, but those who read must not wait for
-    /// those who do not.
+    /// those who do not. Many pushes leave in steps, so that the first subscriber's is on its way
+    /// while the last one's is written.
     fn hand_out(&mut self) {
         let crowded = self.engine.sends().outstanding_bytes() > OUTSTANDING_BYTES_MAX;
-        let pushes = if crowded { CROWDED_PUSHES_PER_TURN } else { PUSHES_PER_TURN_MAX };
+        let mut pushes = if crowded { CROWDED_PUSHES_PER_TURN } else { PUSHES_PER_TURN_MAX };
+        loop {
+            let step = pushes.min(PUSHES_PER_SUBMIT);
+            self.hand_out_some(step);
+            pushes -= step;
+            if pushes == 0 || !self.carrier.shard.has_work() {
+                return;
+            }
+            self.send_messages();
+            self.engine.send_now();
+        }
+    }
+
+    fn hand_out_some(&mut self, pushes: usize) {
         for (core, room) in self.room.iter_mut().enumerate() {
             let core = Core(core as u16);
             if core != self.port.core() {
