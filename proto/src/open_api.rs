@@ -43,6 +43,29 @@ impl<'a> Beat<'a> {
     }
 }
 
+/// The `selector` parameter of a service.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Selector<'a> {
+    /// `none` or `label`.
+    pub kind: Option<Text<'a>>,
+    pub expression: Option<Text<'a>>,
+}
+
+form!(Selector {
+    "type" => kind,
+    "expression" => expression,
+});
+
+impl<'a> Selector<'a> {
+    /// Reads the parameter; `None` for JSON's null.
+    ///
+    /// # Errors
+    /// No JSON object, or a member of another type.
+    pub fn parse(text: &'a str) -> Result<Option<Self>, ParseError> {
+        form::parse(text.as_bytes())
+    }
+}
+
 /// The `metadata` parameter: a JSON object of text, or `k=v,k2=v2`. `None`: neither.
 pub fn metadata(text: &str) -> Option<Pairs<'_>> {
     if text.trim().is_empty() {

@@ -169,14 +169,7 @@ impl Beating {
     }
 
     /// It was registered again: times and health as now given.
-    pub fn renew(
-        &mut self,
-        at: u32,
-        healthy: bool,
-        times: Times,
-        now_ms: u64,
-        wheel: &mut Wheel,
-    ) {
+    pub fn renew(&mut self, at: u32, healthy: bool, times: Times, now_ms: u64, wheel: &mut Wheel) {
         let record = &mut self.records[at];
         record.last_ms = now_ms;
         record.times = times;
@@ -237,13 +230,7 @@ impl Beating {
     }
 
     /// The wheel came round. `None`: nothing has to be done (any more, or yet).
-    pub fn due(
-        &mut self,
-        at: u32,
-        tick: Tick,
-        now_ms: u64,
-        wheel: &mut Wheel,
-    ) -> Option<Silent> {
+    pub fn due(&mut self, at: u32, tick: Tick, now_ms: u64, wheel: &mut Wheel) -> Option<Silent> {
         let record = self.records.get_mut(at).filter(|record| record.tick == tick)?;
         record.tick = NO_TICK;
         if Self::deadline(record) > now_ms {

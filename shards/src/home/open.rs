@@ -20,8 +20,7 @@ impl HomeState {
         if self.phase == Phase::Starting {
             return Err(Refused::busy("server is STARTING now, please try again later!"));
         }
-        let mut means =
-            Means { rules: &self.settings.naming, now: turn.now, ids: &mut self.ids };
+        let mut means = Means { rules: &self.settings.naming, now: turn.now, ids: &mut self.ids };
         let order = open::accept(call, &mut means)?;
         let to = match &order {
             Order::Names { namespace, .. } => self.map.directory(namespace),

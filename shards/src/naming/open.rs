@@ -52,14 +52,33 @@ pub enum Shape {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Call {
     /// Publish an instance; its client is kept by beats.
-    Register { name: Name, instance: Instance<'static> },
-    Deregister { name: Name, address: Address, ephemeral: bool },
+    Register {
+        name: Name,
+        instance: Instance<'static>,
+    },
+    Deregister {
+        name: Name,
+        address: Address,
+        ephemeral: bool,
+    },
     /// Change a published instance as an administrator.
-    Edit { name: Name, address: Address, edit: Edit },
+    Edit {
+        name: Name,
+        address: Address,
+        edit: Edit,
+    },
     /// One instance; `service_key` is what that version calls the service's name.
-    Detail { name: Name, address: Address, service_key: &'static str },
+    Detail {
+        name: Name,
+        address: Address,
+        service_key: &'static str,
+    },
     /// A beat; with `instance` an unknown one is registered.
-    Beat { name: Name, address: Address, instance: Option<Instance<'static>> },
+    Beat {
+        name: Name,
+        address: Address,
+        instance: Option<Instance<'static>>,
+    },
     /// The instances. `poller`: where the caller wants to be told of changes by datagram.
     List {
         name: Name,
@@ -69,13 +88,29 @@ pub enum Call {
         poller: Option<SocketAddr>,
     },
     /// A page of names.
-    Names { name: Name, page_no: i64, page_size: i64 },
-    Create { name: Name, settings: Settings, ephemeral: bool },
+    Names {
+        name: Name,
+        page_no: i64,
+        page_size: i64,
+    },
+    Create {
+        name: Name,
+        settings: Settings,
+        ephemeral: bool,
+    },
     /// Change a service's settings.
-    Change { name: Name, settings: Settings },
-    Delete { name: Name },
+    Change {
+        name: Name,
+        settings: Settings,
+    },
+    Delete {
+        name: Name,
+    },
     /// A service's settings and clusters, in the words of that version.
-    Service { name: Name, detail: Detail },
+    Service {
+        name: Name,
+        detail: Detail,
+    },
 }
 
 /// A service's own settings as given: JSON for the text, empty for none.
@@ -146,9 +181,14 @@ pub enum Answer {
     /// JSON.
     Json(Bytes),
     /// How many names there are, and one page of them as a JSON list.
-    Names { count: usize, names: Bytes },
+    Names {
+        count: usize,
+        names: Bytes,
+    },
     /// A beat of a known instance; its client waits so long until the next, ms.
-    Beaten { interval_ms: u32 },
+    Beaten {
+        interval_ms: u32,
+    },
     /// A beat without a description of an instance nobody knows: it must register.
     UnknownInstance,
     /// An answer of the other wire, for calls that are the same on both.
@@ -373,11 +413,7 @@ fn publishable(
     Ok((Host::new(&instance, service, means.ids, means.now), beats))
 }
 
-fn addressed(
-    name: &Name,
-    address: Address,
-    rules: &Rules,
-) -> Result<(ServiceKey, Place), Refused> {
+fn addressed(name: &Name, address: Address, rules: &Rules) -> Result<(ServiceKey, Place), Refused> {
     let params = Params {
         ip: Some(&address.ip),
         port: Some(address.port),
@@ -386,8 +422,8 @@ fn addressed(
     };
     check(&params, rules)?;
     let service = name.key_of_named()?;
-    let port = i32::try_from(address.port)
-        .map_err(|_| Refused::param(check::BAD_PORT.to_owned()))?;
+    let port =
+        i32::try_from(address.port).map_err(|_| Refused::param(check::BAD_PORT.to_owned()))?;
     let place = Place { ip: address.ip.into(), port, cluster: address.cluster.into() };
     Ok((service, place))
 }
@@ -432,7 +468,8 @@ fn settled(
 pub const NO_SELECTOR: &str = r#"{"type":"none","contextType":"NONE"}"#;
 
 fn no_persistent() -> Refused {
-    let text = "persistent instances are not built yet: register with ephemeral=true and send beats";
+    let text =
+        "persistent instances are not built yet: register with ephemeral=true and send beats";
     Refused::new(501, Code::ApiFunctionDisabled, text)
 }
 

@@ -59,13 +59,7 @@ impl OwnerState {
         if self.rules.expire_instance { times } else { times.kept(expired_ms) }
     }
 
-    fn open_register(
-        &mut self,
-        now: Now,
-        key: &ServiceKey,
-        host: Host,
-        beats: Beats,
-    ) -> Outcome {
+    fn open_register(&mut self, now: Now, key: &ServiceKey, host: Host, beats: Beats) -> Outcome {
         let (lived_ms, times) = (self.lived(now), self.times(beats));
         let (id, service) = self.services.obtain(key, now.unix_ms);
         if service.persistent {
@@ -83,8 +77,7 @@ impl OwnerState {
             }
             None => {
                 let address = (id, host.ip(), host.port());
-                let new =
-                    self.beating.insert(address, healthy, times, lived_ms, &mut self.wheel);
+                let new = self.beating.insert(address, healthy, times, lived_ms, &mut self.wheel);
                 let Some(at) = new else {
                     self.services.remove_idle(id);
                     return Err(Refused::busy("Too many instances that live by beats."));
@@ -137,13 +130,7 @@ impl OwnerState {
     }
 
     /// Changes what is published there, whoever published it: until it is registered again.
-    fn open_edit(
-        &mut self,
-        now: Now,
-        key: &ServiceKey,
-        address: &Place,
-        edit: &Edit,
-    ) -> Outcome {
+    fn open_edit(&mut self, now: Now, key: &ServiceKey, address: &Place, edit: &Edit) -> Outcome {
         let place = (&*address.ip, address.port, &*address.cluster);
         let Some(id) = self.services.find(key) else {
             let text = format!(
@@ -179,8 +166,11 @@ impl OwnerState {
     ) -> Outcome {
         let nothing = || Refused::new(404, Code::ResourceNotFound, "no matched ip found!");
         let id = self.services.find(key).ok_or_else(|| {
-            let text = format!("no ips found for cluster {} in service {}", address.cluster,
-                key.grouped());
+            let text = format!(
+                "no ips found for cluster {} in service {}",
+                address.cluster,
+                key.grouped()
+            );
             Refused::new(404, Code::ResourceNotFound, text)
         })?;
         let service = self.services.get(id).expect("the index names live services");
@@ -241,9 +231,8 @@ impl OwnerState {
             }
             json::write_string(&mut out, name.service());
             if out.len() > LIST_BYTES_MAX {
-                let text = format!(
-                    "The page exceeds {LIST_BYTES_MAX} bytes, ask for a smaller pageSize."
-                );
+                let text =
+                    format!("The page exceeds {LIST_BYTES_MAX} bytes, ask for a smaller pageSize.");
                 return Err(Refused::invalid(text));
             }
         }
@@ -282,12 +271,7 @@ impl OwnerState {
         self.services.get(id).is_some_and(|service| service.listed)
     }
 
-    fn open_change(
-        &mut self,
-        now: Now,
-        key: &ServiceKey,
-        settings: ServiceSettings,
-    ) -> Outcome {
+    fn open_change(&mut self, now: Now, key: &ServiceKey, settings: ServiceSettings) -> Outcome {
         if !self.is_there(key) {
             return Err(unknown_service(key));
         }
@@ -343,8 +327,11 @@ impl OwnerState {
 }
 
 fn unknown_service(key: &ServiceKey) -> Refused {
-    let text =
-        format!("service not found, namespace: {}, serviceName: {}", key.namespace(), key.grouped());
+    let text = format!(
+        "service not found, namespace: {}, serviceName: {}",
+        key.namespace(),
+        key.grouped()
+    );
     Refused::new(400, Code::ServiceNotExist, text)
 }
 
