@@ -96,7 +96,7 @@ pub struct DatagramAck<'a> {
     /// `push-ack`.
     pub kind: Option<Text<'a>>,
     /// The datagram's number; clients send it as a number or as text.
-    pub last_ref_time: i64,
+    pub last_ref_time: Option<Text<'a>>,
 }
 
 form!(DatagramAck {
@@ -105,6 +105,12 @@ form!(DatagramAck {
 });
 
 impl<'a> DatagramAck<'a> {
+    /// The number of the datagram that is acknowledged; `None` for any other message.
+    pub fn number(&self) -> Option<u64> {
+        let is_ack = self.kind.as_deref() == Some("push-ack");
+        self.last_ref_time.as_ref().filter(|_| is_ack)?.parse().ok()
+    }
+
     /// Reads a datagram; `None` for JSON's null.
     ///
     /// # Errors
@@ -174,7 +180,10 @@ mod tests {
             r#"{"type":"push-ack","lastRefTime":8895867734685,"data":""}"#,
         ] {
             let ack = DatagramAck::parse(text.as_bytes()).unwrap().unwrap();
-            assert_eq!((ack.kind.as_deref(), ack.last_ref_time), (Some("push-ack"), 8895867734685));
+            assert_eq!(ack.number(), Some(8_895_867_734_685));
+        }
+        for other in [r#"{"type":"unknown-ack","lastRefTime":1}"#, r#"{"type":"push-ack"}"#, "{}"] {
+            assert_eq!(DatagramAck::parse(other.as_bytes()).unwrap().unwrap().number(), None);
         }
         assert!(DatagramAck::parse(b"\xff\xfe").is_err());
     }

@@ -87,9 +87,7 @@ fn take(socket: &UdpSocket, desk: &Desk) {
     for _ in 0..ACKS_IN_A_ROW_MAX {
         let Ok((length, from)) = socket.recv_from(&mut bytes) else { return };
         let Ok(Some(ack)) = DatagramAck::parse(&bytes[..length]) else { continue };
-        if ack.kind.as_deref() == Some("push-ack")
-            && let Ok(number) = u64::try_from(ack.last_ref_time)
-        {
+        if let Some(number) = ack.number() {
             desk.acknowledged(from, number);
         }
     }
