@@ -166,9 +166,9 @@ keys! {
     OPEN_CLIENT = "nacos.core.api.compatibility.client.enabled", [], Shape::Flag, "true",
         "Whether the HTTP API of 1.x and 2.x answers clients; 410 Gone if not.";
     OPEN_ADMIN = "nacos.core.api.compatibility.admin.enabled", [], Shape::Flag, "true",
-        "The same for what administrators used in 1.x and 2.x. (3.x has it off.)";
+        "The same for what administrators used in 1.x and 2.x; 3.x has it off.";
     OPEN_CONSOLE = "nacos.core.api.compatibility.console.enabled", [], Shape::Flag, "true",
-        "The same for what the console used in 1.x and 2.x. (3.x has it off.)";
+        "The same for what the console used in 1.x and 2.x; 3.x has it off.";
     TRUSTED_PROXIES = "nacre.http.trusted-proxies", [],
         Shape::Text("IP addresses, separated by commas"), "",
         "Whose X-Forwarded-For is believed. Nobody's when absent.";

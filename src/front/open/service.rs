@@ -23,10 +23,11 @@ pub(super) async fn create(api: &Api, input: &Input<'_>) -> Outcome {
 }
 
 pub(super) async fn update(api: &Api, input: &Input<'_>) -> Outcome {
+    let name = input.name()?;
     if input.version == Version::V1 {
         input.required("protectThreshold")?;
     }
-    let (name, settings) = (input.name()?, settings(input)?);
+    let settings = settings(input)?;
     api.ask(Call::Change { name, settings }).await?;
     Ok(shape::done(input.version))
 }
