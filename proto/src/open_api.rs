@@ -131,7 +131,8 @@ mod tests {
 
     #[test]
     fn metadata_is_json_or_a_list() {
-        let table: &[(&str, Option<&[(&str, &str)]>)] = &[
+        type Expected = Option<&'static [(&'static str, &'static str)]>;
+        let table: &[(&str, Expected)] = &[
             ("", Some(&[])),
             ("  ", Some(&[])),
             ("{}", Some(&[])),

@@ -27,6 +27,10 @@ pub struct ServiceSettings {
     pub selector: Box<str>,
 }
 
+/// Numbers of pollers. Boxed in [`Service`], because nearly every service has none.
+#[derive(Debug, Default)]
+pub struct PollerNumbers(pub Vec<u32>);
+
 /// One service: what is published, who must be told.
 #[derive(Debug)]
 pub struct Service {
@@ -58,7 +62,7 @@ pub struct Service {
     /// Made by hand; absent for nearly all.
     pub settings: Option<Box<ServiceSettings>>,
     /// Numbers of its pollers; absent for nearly all, never empty.
-    pub pollers: Option<Box<Vec<u32>>>,
+    pub pollers: Option<Box<PollerNumbers>>,
 }
 
 /// What making a view takes beside the service.

@@ -148,7 +148,7 @@ impl Pollers {
     }
 
     /// The next one to be told: its number, service, address and filter.
-    pub fn next(&mut self) -> Option<(u32, ServiceId, SocketAddr, &Filter)> {
+    pub fn next_ready(&mut self) -> Option<(u32, ServiceId, SocketAddr, &Filter)> {
         loop {
             let at = self.ready.pop_front()?;
             let is_ready = |record: &mut Record| std::mem::replace(&mut record.ready, false);
@@ -159,7 +159,7 @@ impl Pollers {
         }
     }
 
-    /// Puts back the one [`Pollers::next`] gave out; it stays first.
+    /// Puts back the one [`Pollers::next_ready`] gave out; it stays first.
     pub fn put_back(&mut self, at: u32) {
         self.records[at].ready = true;
         self.ready.push_front(at);

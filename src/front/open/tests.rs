@@ -115,7 +115,8 @@ fn methods() {
 fn forwarded_addresses_are_believed_from_trusted_proxies_only() {
     let ip = |text: &str| text.parse::<IpAddr>().unwrap();
     let trusted = [ip("10.0.0.1"), ip("10.0.0.2")];
-    let table: &[(&str, &[(&'static str, &str)], &str)] = &[
+    type Case = (&'static str, &'static [(&'static str, &'static str)], &'static str);
+    let table: &[Case] = &[
         ("9.9.9.9", &[("x-forwarded-for", "1.1.1.1")], "9.9.9.9"),
         ("10.0.0.1", &[], "10.0.0.1"),
         ("10.0.0.1", &[("x-forwarded-for", "1.1.1.1")], "1.1.1.1"),

@@ -50,7 +50,8 @@ fn registrations_are_checked_in_the_references_order() {
     let port = |port: i64| Instance { port, ..instance() };
     let beats = pairs(&[("preserved.heart.beat.interval", "20000")]);
     let heavy = pairs(&[("k", "v")]);
-    let table: &[(&str, Instance<'static>, Option<(u16, Code, bool)>)] = &[
+    type Case = (&'static str, Instance<'static>, Option<(u16, Code, bool)>);
+    let table: &[Case] = &[
         ("s", instance(), None),
         ("s", cluster("c-1"), None),
         ("s", cluster(" "), None),

@@ -216,7 +216,7 @@ impl OwnerState {
         let lived_ms = self.lived(now);
         let (id, service) = self.services.obtain(key, now.unix_ms);
         match self.pollers.follow(id, to, filter, lived_ms, &mut self.wheel) {
-            Followed::New(at) => service.pollers.get_or_insert_default().push(at),
+            Followed::New(at) => service.pollers.get_or_insert_default().0.push(at),
             Followed::Known => {}
             Followed::Full => self.services.remove_idle(id),
         }

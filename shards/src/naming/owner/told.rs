@@ -96,8 +96,8 @@ impl OwnerState {
     fn forget_poller(&mut self, id: ServiceId, at: u32) {
         let Some(service) = self.services.get(id) else { return };
         if let Some(pollers) = &mut service.pollers {
-            pollers.retain(|other| *other != at);
-            if pollers.is_empty() {
+            pollers.0.retain(|other| *other != at);
+            if pollers.0.is_empty() {
                 service.pollers = None;
             }
         }
@@ -119,14 +119,14 @@ impl OwnerState {
         while let Some(id) = self.changes.polled.pop_front() {
             let Some(service) = self.services.get(id) else { continue };
             service.pollers_queued = false;
-            for at in service.pollers.iter().flat_map(|pollers| pollers.iter()) {
+            for at in service.pollers.iter().flat_map(|pollers| pollers.0.iter()) {
                 self.pollers.want(*at, lived_ms, &mut self.wheel);
             }
         }
         // Those of one service follow each other, most with the same filter.
         let mut last: Option<(ServiceId, Box<str>, u64, Bytes)> = None;
         for _ in 0..DATAGRAMS_PER_TURN_MAX {
-            let Some((at, id, to, filter)) = self.pollers.next() else { return false };
+            let Some((at, id, to, filter)) = self.pollers.next_ready() else { return false };
             let clusters = filter.clusters.as_deref().unwrap_or("");
             let same = last.as_ref().filter(|last| last.0 == id && *last.1 == *clusters);
             let (number, list) = match same {

@@ -32,7 +32,7 @@ impl Bench {
     /// Sends what is ready; the numbers.
     fn send(&mut self) -> Vec<u64> {
         let mut numbers = Vec::new();
-        while let Some((at, ..)) = self.pollers.next() {
+        while let Some((at, ..)) = self.pollers.next_ready() {
             let number = self.pollers.number(0);
             self.pollers.sent(at, number, self.now_ms, &mut self.wheel);
             numbers.push(number);
