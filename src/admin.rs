@@ -5,6 +5,5 @@ pub mod exposition;
 pub mod health;
 pub mod log;
 pub mod metrics;
-pub mod open;
 pub mod process;
 pub mod request;

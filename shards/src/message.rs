@@ -7,8 +7,9 @@
 //! * a `Changed` is not an answer: an owner holds it back as a dirty bit until there is room.
 
 use crate::effect::Body;
-use crate::key::{ConnKey, Core, ServiceKey};
+use crate::key::{ConnKey, Core, Home, ServiceKey};
 use crate::naming::host::Publication;
+use crate::naming::open::{Answer, Call, Order};
 use crate::naming::view::{Filter, View};
 use nacre_proto::link::ConnectionSetupRequest;
 use nacre_proto::request::Request;
@@ -53,6 +54,11 @@ pub enum Message<'a> {
     /// The connection's send side is congested (more than a bound waits to be read by the client),
     /// or has room again. While congested, no push is handed out for it: state coalesces instead.
     Congested { conn: ConnKey, congested: bool },
+    /// A call of the open API. Its answer is an [`crate::effect::Effect::Answer`] with the same
+    /// ticket, this turn or later; there is always one.
+    Open { ticket: u32, call: Call },
+    /// A poller acknowledged the datagram of this number.
+    Acknowledged { from: SocketAddr, number: u64 },
     /// A request from another core. Its answer goes back as [`Tell`] effects.
     Ask { from: Core, ask: Ask },
     /// An answer or a change from another core.
@@ -64,6 +70,14 @@ pub enum Message<'a> {
 pub struct Waiter {
     pub conn: ConnKey,
     pub stream: u32,
+}
+
+impl Waiter {
+    /// Who waits for the answer of a call of the open API. Any ask takes it: the answer leaves as
+    /// [`crate::effect::Effect::Answer`], of a typed body as [`Answer::Body`].
+    pub const fn of_ticket(home: Home, ticket: u32) -> Self {
+        Self { conn: ConnKey::of_ticket(home, ticket), stream: 1 }
+    }
 }
 
 /// Home core (or owner) to owner core (or directory core). Each is answered by exactly one
@@ -91,6 +105,8 @@ pub enum Ask {
     /// Never refused. `listed`: whether the name shows in lists; `published`: whether anybody
     /// publishes it now.
     Named { service: ServiceKey, listed: bool, published: bool },
+    /// A call of the open API, to whom it concerns.
+    Open { waiter: Waiter, order: Box<Order> },
 }
 
 /// Which response a query answers.
@@ -120,6 +136,8 @@ pub enum Tell {
     /// The answer of a `Query` for a service the asking home core follows: to the connection that
     /// gets it, no state older than `revision` may be pushed afterwards.
     Queried { waiter: Waiter, service: ServiceKey, revision: u64, body: Body },
+    /// The answer of an `Open`.
+    Opened { waiter: Waiter, answer: Answer },
     /// An ask nobody waits for was carried out.
     Confirmed,
     /// Answer of `Subscribe`: the home core adds the subscriber before it reads the next entry.

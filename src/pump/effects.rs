@@ -41,6 +41,12 @@ impl Carrier {
                 }
             }
             Effect::Push { conn, body } => self.push(sends, conn, &body),
+            Effect::Answer { ticket, answer } => self.desk.answer(ticket, answer),
+            Effect::Datagram { to, number, list } => {
+                if let Some(datagrams) = &mut self.datagrams {
+                    datagrams.send(to, number, &list);
+                }
+            }
             Effect::Close { conn, reason } => self.close(sends, conn, reason),
             Effect::Ask { to, ask } => self.outgoing.asks.push((to.0, ask)),
             Effect::Tell { to, tell } => self.outgoing.tells.push((to.0, tell)),

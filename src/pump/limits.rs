@@ -35,4 +35,18 @@ pub const CROWD_MIN: u64 = 4_096;
 /// what was just freed for a second.
 pub const GIVE_BACK_AGAIN_MS: u64 = 3_000;
 
+/// Calls of the open API of one core that wait for their answer: each is held by an HTTP
+/// connection. One more is refused with 503.
+pub const CALLS_UNDER_WAY_MAX: usize = 16_384;
+
+/// Calls taken in one turn, so that sockets get their turn too.
+pub const CALLS_PER_TURN_MAX: usize = 1_024;
+
+/// Acknowledgements of datagrams that wait for the pump; more are dropped, and their datagrams
+/// repeated.
+pub const DATAGRAMS_RECEIVED_MAX: usize = 1_024;
+
+/// Bytes of one UDP payload over IPv4.
+pub const DATAGRAM_BYTES_MAX: usize = 65_507;
+
 const _: () = assert!(RELIEVED_BYTES < CONGESTED_BYTES, "or congestion would flap");

@@ -2,7 +2,8 @@
 
 use super::carrier::Carrier;
 use super::limits::{
-    CROWDED_PUSHES_PER_TURN, MESH_PER_TURN_MAX, OUTSTANDING_BYTES_MAX, PUSHES_PER_SUBMIT,
+    CALLS_PER_TURN_MAX, CROWDED_PUSHES_PER_TURN, MESH_PER_TURN_MAX, OUTSTANDING_BYTES_MAX,
+    PUSHES_PER_SUBMIT,
 };
 use super::report::Report;
 use super::sleep::Bed;
@@ -50,9 +51,12 @@ impl Turn {
             let now_ms = self.carrier.now.tick_ms;
             let wake_at_ms = self.carrier.next_due().unwrap_or(u64::MAX);
             let wake_at_ms = wake_at_ms.min(self.report.wake_at_ms(self.engine.sends()));
-            let (port, stop) = (&self.port, &self.stop);
+            let (port, stop, desk) = (&self.port, &self.stop, &self.carrier.desk);
             let stopping = self.stopping_since_ms.is_some();
-            let is_quiet = || port.is_quiet() && (stopping || stop.phase() == Phase::Running);
+            let is_quiet = || {
+                let runs_on = stopping || stop.phase() == Phase::Running;
+                port.is_quiet() && desk.is_quiet() && runs_on
+            };
             let bed = &mut self.bed;
             if bed.rest(&mut self.engine, events, now_ms, Some(wake_at_ms), is_quiet).await {
                 self.carrier.metrics.inc(Counter::Sleeps);
@@ -68,7 +72,10 @@ impl Turn {
         let now_ms = self.carrier.now.tick_ms;
         let events = self.engine.turn(now_ms, &mut self.carrier);
         let messages = self.take_messages();
-        let all_input_seen = events < EVENTS_PER_TURN_MAX && messages < MESH_PER_TURN_MAX;
+        let calls = self.take_calls();
+        let all_input_seen = events < EVENTS_PER_TURN_MAX
+            && messages < MESH_PER_TURN_MAX
+            && calls < CALLS_PER_TURN_MAX;
         let sends = self.engine.sends();
         if all_input_seen {
             // Whether a client is silent is judged after what it sent was looked at.
@@ -81,8 +88,8 @@ impl Turn {
         if self.report.is_due(now_ms) {
             self.report.write(now_ms, &self.carrier, self.engine.sends());
         }
-        self.report.is_stale |= messages > 0;
-        events + messages + usize::from(self.carrier.shard.has_work())
+        self.report.is_stale |= messages + calls > 0;
+        events + messages + calls + usize::from(self.carrier.shard.has_work())
     }
 
     fn read_clock(&mut self) {
@@ -105,6 +112,22 @@ impl Turn {
             };
             carrier.tell_shard(sends, message);
         })
+    }
+
+    /// Takes what this core's HTTP side handed in, a bounded number at a time.
+    fn take_calls(&mut self) -> usize {
+        let (carrier, sends) = (&mut self.carrier, self.engine.sends());
+        let mut taken = 0;
+        while let Some((from, number)) = carrier.desk.take_ack() {
+            carrier.tell_shard(sends, Message::Acknowledged { from, number });
+            taken += 1;
+        }
+        for _ in 0..CALLS_PER_TURN_MAX {
+            let Some((ticket, call)) = carrier.desk.take_call() else { break };
+            carrier.tell_shard(sends, Message::Open { ticket, call });
+            taken += 1;
+        }
+        taken
     }
 
     /// Pushes, changes and what waited for room. Of pushes only a few while too much waits for the

@@ -18,6 +18,10 @@ pub enum Timer {
     Service(u32),
     /// Fuzzy watch deliveries of the connection in this slot.
     Fuzzy(u32),
+    /// The beating instance of this number, on its owner core.
+    Beating(u32),
+    /// The poller of this number, on the owner core of its service.
+    Poller(u32),
 }
 
 /// A tick of the wheel, the low bits; compared for equality only.
