@@ -18,6 +18,10 @@ pub enum Timer {
     Service(u32),
     /// Fuzzy watch deliveries of the connection in this slot.
     Fuzzy(u32),
+    /// The listener of this number: ack, coalescing, retry.
+    Listener(u32),
+    /// Deliveries of config fuzzy watches of the connection in this slot.
+    ConfigFuzzy(u32),
 }
 
 /// A tick of the wheel, the low bits; compared for equality only.

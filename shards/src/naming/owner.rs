@@ -136,6 +136,7 @@ impl OwnerState {
                 self.directory.named(service, listed, published);
                 Tell::Confirmed
             }
+            Ask::Propose { .. } => unreachable!("the shard gives proposals to the outside"),
         }
     }
 
