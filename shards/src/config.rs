@@ -6,6 +6,8 @@ pub mod answer;
 pub mod call;
 pub mod details;
 pub mod entry;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod gray;
 pub mod listen;
 pub mod md5;

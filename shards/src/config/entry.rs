@@ -20,8 +20,6 @@ pub struct Entry {
     pub formal: Option<Variant>,
     /// By priority, highest first, then by name.
     pub grays: Box<[Gray]>,
-    /// Of the last change its listeners had to be told of.
-    pub revision: u64,
 }
 
 /// Content that some clients see.

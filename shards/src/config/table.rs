@@ -179,11 +179,20 @@ impl Working {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::details::Details;
+    use crate::config::entry::{Draft, Variant};
+    use crate::config::md5::Md5;
     use crate::key::ConfigKey;
 
-    fn entry(data_id: &str, revision: u64) -> Arc<Entry> {
+    fn entry(data_id: &str, id: u64) -> Arc<Entry> {
         let key = ConfigKey::new(name(data_id));
-        Arc::new(Entry { key, formal: None, grays: [].into(), revision })
+        let (md5, details) = (Md5::of(""), Details::default());
+        let draft = Draft { content: "", md5, id, created_ms: 0, modified_ms: 0, details };
+        Arc::new(Entry { key, formal: Some(Variant::new(&draft, None)), grays: [].into() })
+    }
+
+    fn id(entry: Option<Arc<Entry>>) -> Option<u64> {
+        entry?.formal.as_ref().map(|formal| formal.id)
     }
 
     fn name(data_id: &str) -> ConfigName<'_> {
@@ -201,14 +210,14 @@ mod tests {
         assert_eq!(tables.get(name("d7")), None);
         working.publish(&tables);
         assert!(names.iter().all(|data_id| tables.get(name(data_id)).is_some()));
-        let old = tables.get(name("d7")).unwrap();
+        let old = tables.get(name("d7"));
         working.put(entry("d7", 2));
         working.remove(name("d8"));
         working.remove(name("absent"));
-        assert_eq!(tables.get(name("d7")).unwrap().revision, 1);
+        assert_eq!(id(tables.get(name("d7"))), Some(1));
         working.publish(&tables);
-        assert_eq!(tables.get(name("d7")).unwrap().revision, 2);
-        assert_eq!((old.revision, tables.get(name("d8"))), (1, None));
+        assert_eq!(id(tables.get(name("d7"))), Some(2));
+        assert_eq!((id(old), tables.get(name("d8"))), (Some(1), None));
         assert_eq!(working.len(), 4_999);
         working.clear();
         assert!(tables.get(name("d7")).is_some(), "reads go on while the state is loaded anew");

@@ -18,7 +18,6 @@ struct Parts {
     key: ConfigKey,
     formal: Option<Variant>,
     grays: Vec<Gray>,
-    revision: u64,
     existed: bool,
 }
 
@@ -54,7 +53,6 @@ impl State {
                 key: ConfigKey::new(publish.name),
                 formal: None,
                 grays: Vec::new(),
-                revision: 0,
                 existed: false,
             },
         }
@@ -122,9 +120,6 @@ impl State {
         let old = parts.formal.take();
         let draft = self.draft(publish, old.as_ref());
         let told = old.as_ref().is_none_or(|old| old.md5 != publish.md5);
-        if told {
-            parts.revision = self.revision;
-        }
         match &old {
             Some(old) => self.remember(Operation::Update, &parts.key, None, old, by, records),
             None => {
@@ -141,7 +136,7 @@ impl State {
                 self.census.appeared(publish.name.namespace);
             }
         }
-        records.push(record::config(publish.name, parts.revision, &draft));
+        records.push(record::config(publish.name, &draft));
         parts.formal = Some(Variant::new(&draft, None));
         self.put(parts, told);
     }
@@ -159,9 +154,6 @@ impl State {
         let draft = self.draft(publish, old.as_ref().map(|old| &old.variant));
         let same = |old: &Gray| old.variant.md5 == publish.md5 && old.rule() == gray.rule;
         let told = !old.as_ref().is_some_and(same);
-        if told {
-            parts.revision = self.revision;
-        }
         match &old {
             Some(old) => {
                 self.remember(Operation::Update, &parts.key, Some(old), &old.variant, by, records);
@@ -179,7 +171,7 @@ impl State {
                 self.write_row(&row, &parts.key, by.limits, records);
             }
         }
-        records.push(record::gray(publish.name, gray.name, parts.revision, gray.rule, &draft));
+        records.push(record::gray(publish.name, gray.name, gray.rule, &draft));
         parts.grays.push(Gray::new(gray.name, gray.rule, &draft));
         self.put(parts, told);
     }
@@ -224,7 +216,6 @@ impl State {
             let key = record::gray_key(remove.name, &old.name);
             records.push(record::gone(Table::Gray, key));
         }
-        parts.revision = self.revision;
         self.put(parts, true);
         self.done()
     }
@@ -277,13 +268,13 @@ impl State {
     }
 
     fn put(&mut self, parts: Parts, told: bool) {
-        let Parts { key, formal, mut grays, revision, existed } = parts;
+        let Parts { key, formal, mut grays, existed } = parts;
         self.touched.push(Touched { key: key.clone(), existed, told });
         if formal.is_none() && grays.is_empty() {
             return self.configs.remove(key.name());
         }
         entry::sort(&mut grays);
-        let entry = Entry { key, formal, grays: grays.into(), revision };
+        let entry = Entry { key, formal, grays: grays.into() };
         self.configs.put(Arc::new(entry));
     }
 }
@@ -294,7 +285,6 @@ impl Parts {
             key: entry.key.clone(),
             formal: entry.formal.clone(),
             grays: entry.grays.to_vec(),
-            revision: entry.revision,
             existed: entry.formal.is_some(),
         }
     }

@@ -98,45 +98,35 @@ fn read_draft<'a>(reader: &mut Reader<'a>) -> Result<Draft<'a>, Unreadable> {
 }
 
 /// The record of a formal config.
-pub fn config(name: ConfigName<'_>, revision: u64, draft: &Draft<'_>) -> Record {
+pub fn config(name: ConfigName<'_>, draft: &Draft<'_>) -> Record {
     let mut writer = value(draft.content.len() + draft.details.schema.len() + 128);
-    writer.u64(revision);
     write_draft(draft, &mut writer);
     there(Table::Config, config_key(name), writer)
 }
 
 /// Reads the value of [`config`].
-pub fn read_config(value: &[u8]) -> Result<(u64, Variant), Unreadable> {
+pub fn read_config(value: &[u8]) -> Result<Variant, Unreadable> {
     let mut reader = read_value(value)?;
-    let revision = reader.u64()?;
     let draft = read_draft(&mut reader)?;
     reader.finish()?;
-    Ok((revision, Variant::new(&draft, None)))
+    Ok(Variant::new(&draft, None))
 }
 
 /// The record of a gray variant.
-pub fn gray(
-    name: ConfigName<'_>,
-    gray: &str,
-    revision: u64,
-    rule: Rule<'_>,
-    draft: &Draft<'_>,
-) -> Record {
+pub fn gray(name: ConfigName<'_>, gray: &str, rule: Rule<'_>, draft: &Draft<'_>) -> Record {
     let mut writer = value(draft.content.len() + draft.details.schema.len() + 192);
-    writer.u64(revision);
     rule.write(&mut writer);
     write_draft(draft, &mut writer);
     there(Table::Gray, gray_key(name, gray), writer)
 }
 
 /// Reads the value of [`gray`].
-pub fn read_gray(name: &str, value: &[u8]) -> Result<(u64, Gray), Unreadable> {
+pub fn read_gray(name: &str, value: &[u8]) -> Result<Gray, Unreadable> {
     let mut reader = read_value(value)?;
-    let revision = reader.u64()?;
     let rule = Rule::read(&mut reader)?;
     let draft = read_draft(&mut reader)?;
     reader.finish()?;
-    Ok((revision, Gray::new(name, rule, &draft)))
+    Ok(Gray::new(name, rule, &draft))
 }
 
 /// Key of a history row: numbers in the order they were given.

@@ -51,7 +51,7 @@ pub struct State {
     /// Counts every change; numbers of rows are taken from it.
     pub(super) revision: u64,
     pub(super) touched: Vec<Touched>,
-    /// A history row of an earlier number came after a later one.
+    /// History rows that were loaded, in no order: number, time, weight, config.
     unsorted: Vec<(u64, u64, u32, ConfigKey)>,
 }
 
@@ -174,16 +174,16 @@ impl State {
         match record.table {
             Table::Config => {
                 let name = record::read_config_key(&record.key)?;
-                let (revision, formal) = record::read_config(value)?;
-                self.load_entry(ConfigKey::new(name), revision, |entry| {
+                let formal = record::read_config(value)?;
+                self.load_entry(ConfigKey::new(name), |entry| {
                     entry.formal = Some(formal);
                 });
                 self.census.appeared(name.namespace);
             }
             Table::Gray => {
                 let (name, gray) = record::read_gray_key(&record.key)?;
-                let (revision, gray) = record::read_gray(gray, value)?;
-                self.load_entry(ConfigKey::new(name), revision, |entry| {
+                let gray = record::read_gray(gray, value)?;
+                self.load_entry(ConfigKey::new(name), |entry| {
                     let mut grays = std::mem::take(&mut entry.grays).into_vec();
                     grays.push(gray);
                     entry::sort(&mut grays);
@@ -211,17 +211,15 @@ impl State {
         Ok(())
     }
 
-    fn load_entry(&mut self, key: ConfigKey, revision: u64, change: impl FnOnce(&mut Entry)) {
+    fn load_entry(&mut self, key: ConfigKey, change: impl FnOnce(&mut Entry)) {
         let mut entry = match self.configs.get(key.name()) {
             Some(known) => Entry {
                 key: known.key.clone(),
                 formal: known.formal.clone(),
                 grays: known.grays.clone(),
-                revision: known.revision,
             },
-            None => Entry { key, formal: None, grays: [].into(), revision: 0 },
+            None => Entry { key, formal: None, grays: [].into() },
         };
-        entry.revision = entry.revision.max(revision);
         change(&mut entry);
         self.configs.put(Arc::new(entry));
     }

@@ -149,7 +149,7 @@ impl HomeState {
         fuzzy.synchronise(watch, differences, &pace, turn.lived_ms);
         self.activate::<M>(conn, &watch.pattern);
         self.within_bound_or_close::<M>(conn.slot, turn);
-        self.arm_fuzzy::<M>(conn.slot);
+        self.arm_fuzzy::<M>(conn.slot, turn.lived_ms);
     }
 
     /// What comes and goes is told from here on.
@@ -232,7 +232,7 @@ impl HomeState {
         if given_up {
             return self.close(conn, CloseReason::TooSlow, turn);
         }
-        self.arm_fuzzy::<M>(slot);
+        self.arm_fuzzy::<M>(slot, now_ms);
     }
 
     /// The wheel came round.
@@ -266,20 +266,21 @@ impl HomeState {
         let pace = M::pace(&self.settings);
         if let Some(fuzzy) = self.fuzzy_of::<M>(conn.slot) {
             fuzzy.acknowledged(number, accepted, &pace, turn.lived_ms);
-            self.arm_fuzzy::<M>(conn.slot);
+            self.arm_fuzzy::<M>(conn.slot, turn.lived_ms);
         }
     }
 
-    /// Makes sure the wheel looks at a connection's messages in time.
-    fn arm_fuzzy<M: Watches>(&mut self, slot: u32) {
-        let Some(connection) = self.table.at_mut(slot) else { return };
-        let Some(fuzzy) = connection.links.as_mut().and_then(|links| M::of(links).as_mut()) else {
-            return;
-        };
-        if let Some(due) = fuzzy.next_ms()
-            && !self.wheel.covers(fuzzy.timer, due)
-        {
-            fuzzy.timer = self.wheel.insert(due, M::timer(slot));
+    /// Makes sure a connection's messages are looked at in time: in this turn, or by the wheel.
+    fn arm_fuzzy<M: Watches>(&mut self, slot: u32, now_ms: u64) {
+        let Some(fuzzy) = self.fuzzy_of::<M>(slot) else { return };
+        let Some(due) = fuzzy.next_ms() else { return };
+        if due <= now_ms {
+            return self.resume_fuzzy::<M>(slot);
+        }
+        let timer = fuzzy.timer;
+        if !self.wheel.covers(timer, due) {
+            let tick = self.wheel.insert(due, M::timer(slot));
+            self.fuzzy_of::<M>(slot).expect("looked at above").timer = tick;
         }
     }
 

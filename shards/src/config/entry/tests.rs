@@ -62,8 +62,7 @@ fn the_first_rule_that_matches_wins() {
     sort(&mut grays);
     let name = ConfigName { data_id: "d", group: "g", namespace: "public" };
     let formal = Variant::new(&draft("formal", Details::default()), None);
-    let entry =
-        Entry { key: ConfigKey::new(name), formal: Some(formal), grays: grays.into(), revision: 1 };
+    let entry = Entry { key: ConfigKey::new(name), formal: Some(formal), grays: grays.into() };
     let seen = |client_ip, tag| {
         let seen = entry.seen_by(Labels { client_ip, tag }).expect("there is a formal one");
         seen.content().into_owned()
