@@ -195,7 +195,8 @@ impl<M: Machine> Group<M> {
         let raft = self.0.raft.borrow().clone();
         let Some((raft, upto)) = raft.zip(self.0.applied.checkpointed().index()) else { return };
         let told = raft.trigger().snapshot().await;
-        let known = raft.wait(None).metrics(
+        let wait = raft.wait(None);
+        let known = wait.metrics(
             |metrics| metrics.snapshot.index() >= Some(upto) || metrics.running_state.is_err(),
             "know the checkpoint",
         );

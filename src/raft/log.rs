@@ -34,24 +34,24 @@ struct State {
     last: Option<LogId>,
     /// The newest entries, without a hole, up to `last`.
     recent: VecDeque<Entry>,
-    /// Bytes of each entry behind `purged`, and of those in `recent` together.
+    /// Index of the first entry that is not purged, and bytes of each from there on.
+    first: u64,
     sizes: VecDeque<u32>,
+    /// Bytes of the entries in `recent`.
     recent_bytes: usize,
     applied: u64,
 }
 
 impl State {
-    /// Entries from `sizes`' front on: the first that is not purged.
-    fn first(&self) -> u64 {
-        self.purged.next_index()
-    }
-
     fn size_of(&self, index: u64) -> usize {
-        let at = index.checked_sub(self.first()).map(|at| at as usize);
+        let at = index.checked_sub(self.first).map(|at| at as usize);
         at.and_then(|at| self.sizes.get(at)).map_or(0, |bytes| *bytes as usize)
     }
 
     fn push(&mut self, entry: Entry, bytes: usize) {
+        if self.sizes.is_empty() {
+            self.first = entry.log_id.index();
+        }
         self.last = Some(entry.log_id);
         self.sizes.push_back(u32::try_from(bytes).unwrap_or(u32::MAX));
         self.recent_bytes += bytes;
@@ -98,6 +98,7 @@ impl Log {
             vote: opened.vote,
             purged: opened.purged,
             last: opened.purged,
+            first: opened.purged.next_index(),
             applied: applied.index().unwrap_or(0),
             ..State::default()
         };
@@ -132,7 +133,7 @@ impl Log {
         let state = self.0.state.borrow();
         let mut left: u64 = state.sizes.iter().map(|bytes| u64::from(*bytes)).sum();
         let mut upto = None;
-        for (index, bytes) in (state.first()..).zip(&state.sizes) {
+        for (index, bytes) in (state.first..).zip(&state.sizes) {
             if left <= keep_bytes {
                 break;
             }
@@ -204,7 +205,7 @@ impl Log {
             Bound::Excluded(index) => *index,
             Bound::Unbounded => u64::MAX,
         };
-        (from.max(state.first()), to.min(state.last.next_index()))
+        (from.max(state.first), to.min(state.last.next_index()))
     }
 
     async fn from_disk(&self, from: u64, to: u64) -> Result<Vec<Entry>, io::Error> {
@@ -264,9 +265,9 @@ impl RaftLogStorage<Types> for Log {
                 let index = state.recent.pop_back().map_or(0, |entry| entry.log_id.index());
                 state.recent_bytes -= state.size_of(index);
             }
-            let kept = from.saturating_sub(state.first()) as usize;
+            let kept = from.saturating_sub(state.first) as usize;
             state.sizes.truncate(kept);
-            state.last = last.max(state.purged);
+            state.last = last.min(state.last).max(state.purged);
         }
         Ok(self.0.store.log(move |file| file.truncate(from)).await?)
     }
@@ -281,9 +282,10 @@ impl RaftLogStorage<Types> for Log {
                 let index = state.recent.pop_front().map_or(0, |entry| entry.log_id.index());
                 state.recent_bytes -= state.size_of(index);
             }
-            let gone = (upto.index() + 1 - state.first()) as usize;
+            let gone = (upto.index() + 1).saturating_sub(state.first) as usize;
             let gone = gone.min(state.sizes.len());
             state.sizes.drain(..gone);
+            state.first = upto.index() + 1;
             state.purged = Some(upto);
             let beyond = state.last < Some(upto);
             state.last = state.last.max(Some(upto));

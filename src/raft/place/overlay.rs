@@ -33,7 +33,9 @@ impl Overlay {
     /// What the file holds there; zeros behind its end.
     fn read_base(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let there = self.base_bytes.saturating_sub(offset).min(out.len() as u64) as usize;
-        self.base.read(offset, &mut out[..there])?;
+        if there > 0 {
+            self.base.read(offset, &mut out[..there])?;
+        }
         out[there..].fill(0);
         Ok(())
     }

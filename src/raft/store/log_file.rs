@@ -197,7 +197,12 @@ impl LogFile {
     /// # Errors
     /// The disk's.
     pub fn close(&mut self) -> Result<(), Fault> {
-        self.book.close()
+        let saved = if self.purge_unsaved {
+            self.write("purge", Some(SWEEP_IDLE), |_| Ok(()))
+        } else {
+            Ok(())
+        };
+        self.book.close().and(saved)
     }
 
     fn write(

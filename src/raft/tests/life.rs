@@ -26,7 +26,7 @@ fn what_was_answered_is_there_after_a_restart() {
         assert_eq!(get(&group, "c").as_deref(), Some("3"));
         group.with(|toy| {
             assert_eq!(toy.loaded, 1);
-            assert_eq!(toy.positions, [], "the stop wrote a checkpoint: nothing is replayed");
+            assert!(toy.positions.is_empty(), "the stop wrote a checkpoint: nothing is replayed");
         });
         within(group.stop()).await;
     });
