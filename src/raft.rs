@@ -1,6 +1,7 @@
 //! What must survive: one Raft group, its log and the checkpoints of the state it replicates.
 
 pub mod breath;
+pub mod check;
 pub mod counters;
 pub mod encoding;
 pub mod fault;
@@ -14,6 +15,9 @@ pub mod runtime;
 pub mod snapshot;
 pub mod store;
 pub mod types;
+
+/// Where the files are, below the data directory.
+pub const FOLDER: &str = "raft";
 
 pub use counters::{Counted, Counters};
 pub use fault::Fault;

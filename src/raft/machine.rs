@@ -252,8 +252,9 @@ impl<M: Machine> RaftStateMachine<Types> for Applier<M> {
         Ok(())
     }
 
-    async fn try_create_snapshot_builder(&mut self, _: bool) -> Option<Builder<M>> {
-        Some(Builder { applied: self.applied.clone(), fresh: false })
+    /// Asked by our own [`trim`](super::group) (not forced), the checkpoint as it is will do.
+    async fn try_create_snapshot_builder(&mut self, force: bool) -> Option<Builder<M>> {
+        Some(Builder { applied: self.applied.clone(), fresh: force })
     }
 
     async fn get_snapshot_builder(&mut self) -> Builder<M> {

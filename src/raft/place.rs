@@ -58,7 +58,10 @@ pub trait Place: fmt::Debug + Send + Sync {
 
 /// A folder of the file system.
 #[derive(Debug)]
-pub struct Folder(PathBuf);
+pub struct Folder {
+    path: PathBuf,
+    is_read_only: bool,
+}
 
 impl Folder {
     /// Makes the folder where it is missing.
@@ -70,43 +73,44 @@ impl Folder {
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             File::open(parent)?.sync_all()?;
         }
-        Ok(Self(path.to_owned()))
+        Ok(Self { path: path.to_owned(), is_read_only: false })
     }
 
     /// A folder that is only read.
     pub fn existing(path: &Path) -> Self {
-        Self(path.to_owned())
+        Self { path: path.to_owned(), is_read_only: true }
     }
 }
 
 impl Place for Folder {
     fn exists(&self, name: &str) -> io::Result<bool> {
-        self.0.join(name).try_exists()
+        self.path.join(name).try_exists()
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn StorageBackend>> {
-        let file = OpenOptions::new().read(true).write(true).open(self.0.join(name))?;
+        let file =
+            OpenOptions::new().read(true).write(!self.is_read_only).open(self.path.join(name))?;
         Ok(Box::new(Plain(file)))
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn StorageBackend>> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(true).mode(FILE_MODE);
-        Ok(Box::new(Plain(options.open(self.0.join(name))?)))
+        Ok(Box::new(Plain(options.open(self.path.join(name))?)))
     }
 
     fn publish(&self, from: &str, to: &str) -> io::Result<()> {
-        fs::rename(self.0.join(from), self.0.join(to))?;
-        File::open(&self.0)?.sync_all()
+        fs::rename(self.path.join(from), self.path.join(to))?;
+        File::open(&self.path)?.sync_all()
     }
 
     fn free_bytes(&self) -> io::Result<u64> {
-        let system = rustix::fs::statvfs(&self.0)?;
+        let system = rustix::fs::statvfs(&self.path)?;
         Ok(system.f_bavail.saturating_mul(system.f_frsize))
     }
 
     fn shown(&self, name: &str) -> String {
-        self.0.join(name).display().to_string()
+        self.path.join(name).display().to_string()
     }
 }
 

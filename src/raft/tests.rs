@@ -2,6 +2,7 @@
 
 mod cuts;
 mod faults;
+mod flips;
 mod life;
 mod suite;
 mod toy;

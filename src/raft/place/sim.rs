@@ -145,6 +145,18 @@ impl SimPlace {
         self.0.lock().unwrap().files.insert(name.to_owned(), file);
     }
 
+    /// Another disk with the same files.
+    pub fn copy(&self) -> SimPlace {
+        let sim = self.0.lock().unwrap();
+        let copied = |(name, file): (&String, &Arc<Mutex<SimFile>>)| {
+            let bytes = file.lock().unwrap().current.clone();
+            let file = SimFile { current: bytes.clone(), durable: bytes, pending: Vec::new() };
+            (name.clone(), Arc::new(Mutex::new(file)))
+        };
+        let files = sim.files.iter().map(copied).collect();
+        SimPlace(Arc::new(Mutex::new(Sim { files, faults: Faults::default() })))
+    }
+
     /// Removes a file.
     pub fn remove(&self, name: &str) {
         self.0.lock().unwrap().files.remove(name);

@@ -26,6 +26,9 @@ pub const FORMAT_VERSION: u32 = 1;
 /// Key of node and cluster id.
 const IDENTITY: &str = "identity";
 
+/// What is wrong with a file of no bytes: ours get their name when they are whole.
+pub const EMPTY: &str = "it is empty, which it never was";
+
 /// Who a data directory belongs to. Made at the first start, kept for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {
@@ -136,6 +139,10 @@ impl Book {
     pub fn open(&mut self) -> Result<Identity, Fault> {
         self.fault = None;
         let file = self.place().open(self.name).map_err(|error| self.io("open", &error))?;
+        if file.len().map_err(|error| self.io("open", &error))? == 0 {
+            // Redb would make a new store of it.
+            return Err(self.note("open", Broken::Wrong(EMPTY.to_owned())));
+        }
         self.open_with(Guard::new(
             file,
             self.shared.health.clone(),
@@ -241,6 +248,12 @@ impl Book {
         let fault = match broken {
             Broken::Redb(redb::Error::Io(error)) => self.io(what, &error),
             Broken::Redb(redb::Error::Corrupted(why)) => damaged(&shown, &why),
+            Broken::Redb(
+                error @ (redb::Error::TableDoesNotExist(_)
+                | redb::Error::TableTypeMismatch { .. }
+                | redb::Error::TableIsMultimap(_)
+                | redb::Error::TypeDefinitionChanged { .. }),
+            ) => damaged(&shown, &error.to_string()),
             Broken::Redb(redb::Error::UpgradeRequired(version)) => {
                 Fault::Damaged(format!("{shown}: redb format {version} is not known here"))
             }

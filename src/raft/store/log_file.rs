@@ -6,7 +6,7 @@ use super::worker::Keeper;
 use crate::raft::encoding::{Stored, put_log_id, put_vote, take_log_id, take_vote};
 use crate::raft::fault::Fault;
 use crate::raft::limits::{LOG_READ_BYTES_MAX, SWEEP_IDLE, SWEEP_PER_APPEND};
-use crate::raft::types::{LogId, Vote};
+use crate::raft::types::{LogId, Vote, log_id, term_of};
 use openraft::LogIdOptionExt;
 use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
 
@@ -281,6 +281,12 @@ impl Walk {
         Self { last: head.purged }
     }
 
+    /// Goes on behind an entry that could not be read.
+    pub fn skip_to(&mut self, index: u64) {
+        let term = self.last.as_ref().map_or(0, term_of);
+        self.last = Some(log_id(term, index));
+    }
+
     /// The next entry, read and checked.
     ///
     /// # Errors
@@ -291,7 +297,7 @@ impl Walk {
             return Err(format!("log entries {expected} to {} are missing", index - 1));
         }
         let entry = Stored::read(index, bytes)?;
-        if self.last.is_some_and(|last| crate::raft::types::term_of(&last) > entry.term) {
+        if self.last.is_some_and(|last| term_of(&last) > entry.term) {
             return Err(format!("log entry {index} is of an older term than the one before"));
         }
         self.last = Some(entry.id());
