@@ -24,6 +24,7 @@ impl Bench {
     fn new() -> Self {
         let mut state = State::new(Arc::default());
         assert_eq!(*state.loaded(), []);
+        state.tables().set_ready();
         Self { state, disk: BTreeMap::new(), now_ms: 1_000 }
     }
 
