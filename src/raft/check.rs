@@ -242,7 +242,7 @@ fn search_state(
         digest.bytes(key.value());
         digest.bytes(stored.value());
         match check_record(key.value(), stored.value()) {
-            Ok((table, _, checksum, value)) => state.found.add(table as u8, checksum, value.len()),
+            Ok(row) => state.found.add(row.table as u8, row.checksum, row.value.len()),
             Err(what) => note(found, what)?,
         }
     }

@@ -72,15 +72,19 @@ fn totals_forget_what_is_removed() {
     assert_eq!(totals, Totals::default());
 }
 
+fn bytes(bytes_max: usize) -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(any::<u8>(), 0..bytes_max)
+}
+
 proptest! {
     #[test]
-    fn batches(commands in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..50), 0..20)) {
+    fn batches(commands in prop::collection::vec(bytes(50), 0..20)) {
         let commands: Vec<Bytes> = commands.into_iter().map(Bytes::from).collect();
         prop_assert_eq!(unpack(&pack(&commands)).unwrap(), commands);
     }
 
     #[test]
-    fn nothing_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn nothing_panics(bytes in bytes(200)) {
         let bytes = Bytes::from(bytes);
         let _ = unpack(&Batch(bytes.clone()));
         let _ = Stored::read(1, &bytes);
@@ -96,10 +100,7 @@ proptest! {
     }
 
     #[test]
-    fn chunks(records in prop::collection::vec(
-        (1_u8..10, prop::collection::vec(any::<u8>(), 0..9), prop::collection::vec(any::<u8>(), 0..9)),
-        0..9,
-    )) {
+    fn chunks(records in prop::collection::vec((1_u8..10, bytes(9), bytes(9)), 0..9)) {
         let chunk = put_chunk(records.iter().map(|(t, k, v)| (*t, k.as_slice(), v.as_slice())));
         let back = take_chunk(chunk).unwrap();
         prop_assert_eq!(back.len(), records.len());

@@ -20,6 +20,8 @@ use std::thread;
 /// What a thread does with the file it keeps.
 pub type Job<F> = Box<dyn FnOnce(&mut F) -> Result<Box<dyn Any + Send>, Fault> + Send>;
 
+type Jobs<F> = SyncSender<(u64, Job<F>)>;
+
 /// The result of the job with that ticket.
 pub type Message = (u64, Result<Box<dyn Any + Send>, Fault>);
 
@@ -39,7 +41,7 @@ pub struct Results {
 
 /// A thread that has been started, on its way to the core that will use it.
 pub struct Thread<F> {
-    jobs: SyncSender<(u64, Job<F>)>,
+    jobs: Jobs<F>,
 }
 
 impl<F> fmt::Debug for Thread<F> {
@@ -92,7 +94,7 @@ fn run<F: Keeper>(mut keeper: F, inbox: Receiver<(u64, Job<F>)>, results: Result
 
 /// The core's end of one thread.
 pub struct Worker<F> {
-    jobs: RefCell<Option<SyncSender<(u64, Job<F>)>>>,
+    jobs: RefCell<Option<Jobs<F>>>,
     room: Rc<Room>,
 }
 
