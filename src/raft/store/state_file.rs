@@ -355,13 +355,14 @@ fn write_record(
     };
     let checksum = record_checksum(record.table, &record.key, value);
     totals.add(family, checksum, value.len());
-    if let Some(old) = table.get(key.as_slice())? {
+    // One way down the tree, for a copy of the value: the other way round costs more.
+    let at = key.len();
+    key.extend_from_slice(&checksum.to_le_bytes());
+    key.extend_from_slice(value);
+    let (key, stored) = key.split_at(at);
+    if let Some(old) = table.insert(key, stored)? {
         forget(totals, old.value());
     }
-    let mut place = table.insert_reserve(key.as_slice(), RECORD_HEAD_BYTES + value.len())?;
-    let (head, rest) = place.as_mut().split_at_mut(RECORD_HEAD_BYTES);
-    head.copy_from_slice(&checksum.to_le_bytes());
-    rest.copy_from_slice(value);
     Ok(())
 }
 

@@ -65,31 +65,46 @@ impl<F: Keeper> Thread<F> {
 
 fn run<F: Keeper>(mut keeper: F, inbox: Receiver<(u64, Job<F>)>, results: Results) {
     let mut looked = now();
+    // A panic here is a file that redb cannot make sense of. In release it ends the process; where
+    // it does not, nothing is done with that file any more.
+    let mut has_failed = false;
     loop {
         match inbox.recv_timeout(STORAGE_IDLE) {
+            Ok((ticket, _)) if has_failed => {
+                if results.sender.send((ticket, Err(failed()))).is_err() {
+                    return;
+                }
+                results.bell.ring_if_asleep();
+            }
             Ok((ticket, job)) => {
-                // A panic here is a file that redb cannot make sense of. In release it ends the
-                // process; where it does not, nothing is done with that file any more.
                 let done = catch_unwind(AssertUnwindSafe(|| job(&mut keeper)));
-                let result = done.unwrap_or_else(|_| {
-                    Err(Fault::Latched("a storage thread has failed; restart nacre".to_owned()))
-                });
+                has_failed = done.is_err();
+                let result = done.unwrap_or_else(|_| Err(failed()));
                 if results.sender.send((ticket, result)).is_err() {
                     return;
                 }
                 results.bell.ring_if_asleep();
-                if looked.elapsed() > STORAGE_IDLE {
-                    keeper.look_around(false);
+                if looked.elapsed() > STORAGE_IDLE && !has_failed {
+                    has_failed = looks_badly(&mut keeper, false);
                     looked = now();
                 }
             }
+            Err(RecvTimeoutError::Timeout) if has_failed => {}
             Err(RecvTimeoutError::Timeout) => {
-                keeper.look_around(true);
+                has_failed = looks_badly(&mut keeper, true);
                 looked = now();
             }
             Err(RecvTimeoutError::Disconnected) => return,
         }
     }
+}
+
+fn looks_badly<F: Keeper>(keeper: &mut F, is_idle: bool) -> bool {
+    catch_unwind(AssertUnwindSafe(|| keeper.look_around(is_idle))).is_err()
+}
+
+fn failed() -> Fault {
+    Fault::Latched("a storage thread has failed; restart nacre".to_owned())
 }
 
 /// The core's end of one thread.
