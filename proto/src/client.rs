@@ -139,3 +139,35 @@ pub struct FuzzyContext {
     /// `ADD_SERVICE` or `DELETE_SERVICE`.
     pub changed_type: String,
 }
+
+/// One name of a config fuzzy watch sync.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ConfigContext {
+    /// `dataId+group+tenant`.
+    pub group_key: String,
+    /// `ADD_CONFIG` or `DELETE_CONFIG`.
+    pub changed_type: String,
+}
+
+/// What a client has of one config it listens to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ListenContext {
+    pub group: String,
+    /// Empty for nothing.
+    pub md5: String,
+    pub data_id: String,
+    pub tenant: Option<String>,
+}
+
+/// A config that is not as the client has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ChangedConfig {
+    pub group: String,
+    pub data_id: String,
+    /// As the client spelled it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+}

@@ -1,5 +1,7 @@
 //! JSON written as the reference's Jackson writes it, appended to a byte vector, no tree between.
 
+use std::borrow::Cow;
+
 /// Appends a JSON string with its quotes. Escaped are quote, backslash and control characters,
 /// nothing else: neither `/` nor anything outside of ASCII.
 pub fn write_string(out: &mut Vec<u8>, text: &str) {
@@ -19,6 +21,36 @@ pub fn write_escaped(out: &mut Vec<u8>, text: &str) {
         write_escape(out, *byte);
         start = end + 1;
     }
+}
+
+/// Reads back what [`write_escaped`] wrote; borrows when nothing was escaped. Of other input it
+/// makes some text, without panic.
+pub fn unescaped(escaped: &str) -> Cow<'_, str> {
+    let Some(first) = escaped.find('\\') else { return Cow::Borrowed(escaped) };
+    let mut out = String::with_capacity(escaped.len());
+    out.push_str(&escaped[..first]);
+    let mut rest = &escaped[first..];
+    while let Some(code) = rest.strip_prefix('\\') {
+        let (text, used) = match code.as_bytes().first() {
+            Some(b'b') => ('\u{8}', 1),
+            Some(b't') => ('\t', 1),
+            Some(b'n') => ('\n', 1),
+            Some(b'f') => ('\u{c}', 1),
+            Some(b'r') => ('\r', 1),
+            Some(b'u') => {
+                let digits = code.get(1..5).and_then(|hex| u32::from_str_radix(hex, 16).ok());
+                (digits.and_then(char::from_u32).unwrap_or('\u{fffd}'), code.len().min(5))
+            }
+            Some(b'"') => ('"', 1),
+            _ => ('\\', code.len().min(1)),
+        };
+        out.push(text);
+        let plain = code.get(used..).unwrap_or_default();
+        let next = plain.find('\\').unwrap_or(plain.len());
+        out.push_str(&plain[..next]);
+        rest = &plain[next..];
+    }
+    Cow::Owned(out)
 }
 
 #[cold]
@@ -175,6 +207,18 @@ mod tests {
             ("12345678\"9", r#""12345678\"9""#),
         ] {
             assert_eq!(written(|out| write_string(out, text)), json);
+        }
+    }
+
+    #[test]
+    fn what_was_escaped_reads_back() {
+        let all: String = (0..0x180).filter_map(char::from_u32).collect();
+        for text in ["", "plain é", "a: b\nc: \"d\"\n", "\\", "\\\\n", "\u{0}\u{1f}x", &all] {
+            let escaped = written(|out| write_escaped(out, text));
+            assert_eq!(unescaped(&escaped), text);
+        }
+        for odd in ["\\", "\\u", "\\u00", "\\uzzzz", "\\é", "\\u00é0", "a\\q"] {
+            let _ = unescaped(odd);
         }
     }
 

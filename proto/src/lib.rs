@@ -2,7 +2,7 @@
 //!
 //! * [`payload`]: the protobuf envelope, read without copying, written around shared JSON.
 //! * [`request`]: a type name and a JSON body become one [`request::Request`], or a refusal.
-//! * [`naming`], [`link`]: the JSON shapes of one Nacos module each (`link` is the connection
+//! * [`naming`], [`config`], [`link`]: the JSON shapes of one Nacos module each (`link` is the connection
 //!   itself).
 //! * [`open_api`]: JSON inside HTTP parameters.
 //! * [`text`]: what requests hold, read with the leniency Jackson grants and clients rely on.
@@ -14,6 +14,7 @@
 
 pub mod client;
 pub mod code;
+pub mod config;
 mod fault;
 mod fields;
 mod form;

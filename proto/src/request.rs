@@ -1,5 +1,9 @@
 //! A type name and a JSON body become one [`Request`], or a refusal.
 
+use crate::config::{
+    ConfigBatchListenRequest, ConfigFuzzyWatchRequest, ConfigPublishRequest, ConfigQueryRequest,
+    ConfigRemoveRequest,
+};
 pub use crate::fault::ParseError;
 use crate::form::{self, Form};
 use crate::naming::{
@@ -22,11 +26,16 @@ pub enum Kind {
     SubscribeService,
     ServiceList,
     NamingFuzzyWatch,
+    ConfigPublish,
+    ConfigQuery,
+    ConfigRemove,
+    ConfigBatchListen,
+    ConfigFuzzyWatch,
     /// Only peers may send it: 502 on the client port (row 0).
     ClusterOnly,
     /// Any response type: an answer to a push when it comes on the stream, 302 when unary.
     Response,
-    /// Known to the reference, served by a module this build lacks (config, lock, AI, persistent
+    /// Known to the reference, served by a module this build lacks (lock, AI, persistent
     /// instances), legacy (`PushAckRequest`), or a type only servers send (`SetupAckRequest`,
     /// pushes): 302 when unary, dropped on the stream.
     NoHandler,
@@ -36,7 +45,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of [`Kind::index`].
-    pub const ALL: [Kind; 13] = [
+    pub const ALL: [Kind; 18] = [
         Kind::ServerCheck,
         Kind::ConnectionSetup,
         Kind::HealthCheck,
@@ -46,6 +55,11 @@ impl Kind {
         Kind::SubscribeService,
         Kind::ServiceList,
         Kind::NamingFuzzyWatch,
+        Kind::ConfigPublish,
+        Kind::ConfigQuery,
+        Kind::ConfigRemove,
+        Kind::ConfigBatchListen,
+        Kind::ConfigFuzzyWatch,
         Kind::ClusterOnly,
         Kind::Response,
         Kind::NoHandler,
@@ -60,12 +74,19 @@ impl Kind {
             "InstanceRequest" => Kind::Instance,
             "ServiceQueryRequest" => Kind::ServiceQuery,
             "SubscribeServiceRequest" => Kind::SubscribeService,
-            "NotifySubscriberResponse" | "ClientDetectionResponse" => Kind::Response,
+            "ConfigQueryRequest" => Kind::ConfigQuery,
+            "ConfigBatchListenRequest" => Kind::ConfigBatchListen,
+            "ConfigPublishRequest" => Kind::ConfigPublish,
+            "NotifySubscriberResponse"
+            | "ClientDetectionResponse"
+            | "ConfigChangeNotifyResponse" => Kind::Response,
             "ServerCheckRequest" => Kind::ServerCheck,
             "ConnectionSetupRequest" => Kind::ConnectionSetup,
             "BatchInstanceRequest" => Kind::BatchInstance,
             "ServiceListRequest" => Kind::ServiceList,
             "NamingFuzzyWatchRequest" => Kind::NamingFuzzyWatch,
+            "ConfigRemoveRequest" => Kind::ConfigRemove,
+            "ConfigFuzzyWatchRequest" => Kind::ConfigFuzzyWatch,
             _ => rare(type_name),
         }
     }
@@ -79,7 +100,12 @@ impl Kind {
             | Kind::ServiceQuery
             | Kind::SubscribeService
             | Kind::ServiceList
-            | Kind::NamingFuzzyWatch => true,
+            | Kind::NamingFuzzyWatch
+            | Kind::ConfigPublish
+            | Kind::ConfigQuery
+            | Kind::ConfigRemove
+            | Kind::ConfigBatchListen
+            | Kind::ConfigFuzzyWatch => true,
             Kind::ServerCheck
             | Kind::ConnectionSetup
             | Kind::ClusterOnly
@@ -106,6 +132,11 @@ impl Kind {
             Kind::SubscribeService => "SubscribeServiceRequest",
             Kind::ServiceList => "ServiceListRequest",
             Kind::NamingFuzzyWatch => "NamingFuzzyWatchRequest",
+            Kind::ConfigPublish => "ConfigPublishRequest",
+            Kind::ConfigQuery => "ConfigQueryRequest",
+            Kind::ConfigRemove => "ConfigRemoveRequest",
+            Kind::ConfigBatchListen => "ConfigBatchListenRequest",
+            Kind::ConfigFuzzyWatch => "ConfigFuzzyWatchRequest",
             Kind::ClusterOnly => "cluster-only",
             Kind::Response => "response",
             Kind::NoHandler => "no-handler",
@@ -125,6 +156,11 @@ impl Kind {
             Kind::SubscribeService => "SubscribeServiceResponse",
             Kind::ServiceList => "ServiceListResponse",
             Kind::NamingFuzzyWatch => "NamingFuzzyWatchResponse",
+            Kind::ConfigPublish => "ConfigPublishResponse",
+            Kind::ConfigQuery => "ConfigQueryResponse",
+            Kind::ConfigRemove => "ConfigRemoveResponse",
+            Kind::ConfigBatchListen => "ConfigChangeBatchListenResponse",
+            Kind::ConfigFuzzyWatch => "ConfigFuzzyWatchResponse",
             Kind::ConnectionSetup
             | Kind::ClusterOnly
             | Kind::Response
@@ -153,13 +189,8 @@ fn rare(type_name: &str) -> Kind {
         | "NotifySubscriberRequest"
         | "NamingFuzzyWatchSyncRequest"
         | "NamingFuzzyWatchChangeNotifyRequest"
-        | "ConfigPublishRequest"
-        | "ConfigQueryRequest"
-        | "ConfigRemoveRequest"
-        | "ConfigBatchListenRequest"
         | "ConfigChangeNotifyRequest"
         | "ClientConfigMetricRequest"
-        | "ConfigFuzzyWatchRequest"
         | "ConfigFuzzyWatchSyncRequest"
         | "ConfigFuzzyWatchChangeNotifyRequest"
         | "LockOperationRequest"
@@ -187,7 +218,6 @@ fn rare(type_name: &str) -> Kind {
         | "ConfigQueryResponse"
         | "ConfigRemoveResponse"
         | "ConfigChangeBatchListenResponse"
-        | "ConfigChangeNotifyResponse"
         | "ClientConfigMetricResponse"
         | "ConfigFuzzyWatchResponse"
         | "ConfigFuzzyWatchSyncResponse"
@@ -211,6 +241,11 @@ pub enum Request<'a> {
     SubscribeService(SubscribeServiceRequest<'a>),
     ServiceList(ServiceListRequest<'a>),
     NamingFuzzyWatch(FuzzyWatchRequest<'a>),
+    ConfigPublish(ConfigPublishRequest<'a>),
+    ConfigQuery(ConfigQueryRequest<'a>),
+    ConfigRemove(ConfigRemoveRequest<'a>),
+    ConfigBatchListen(ConfigBatchListenRequest<'a>),
+    ConfigFuzzyWatch(ConfigFuzzyWatchRequest<'a>),
 }
 
 impl<'a> Request<'a> {
@@ -232,6 +267,11 @@ impl<'a> Request<'a> {
             Kind::SubscribeService => one(body, Request::SubscribeService),
             Kind::ServiceList => one(body, Request::ServiceList),
             Kind::NamingFuzzyWatch => one(body, Request::NamingFuzzyWatch),
+            Kind::ConfigPublish => one(body, Request::ConfigPublish),
+            Kind::ConfigQuery => one(body, Request::ConfigQuery),
+            Kind::ConfigRemove => one(body, Request::ConfigRemove),
+            Kind::ConfigBatchListen => one(body, Request::ConfigBatchListen),
+            Kind::ConfigFuzzyWatch => one(body, Request::ConfigFuzzyWatch),
             Kind::ServerCheck
             | Kind::ConnectionSetup
             | Kind::ClusterOnly
@@ -251,6 +291,11 @@ impl<'a> Request<'a> {
             Request::SubscribeService(_) => Kind::SubscribeService,
             Request::ServiceList(_) => Kind::ServiceList,
             Request::NamingFuzzyWatch(_) => Kind::NamingFuzzyWatch,
+            Request::ConfigPublish(_) => Kind::ConfigPublish,
+            Request::ConfigQuery(_) => Kind::ConfigQuery,
+            Request::ConfigRemove(_) => Kind::ConfigRemove,
+            Request::ConfigBatchListen(_) => Kind::ConfigBatchListen,
+            Request::ConfigFuzzyWatch(_) => Kind::ConfigFuzzyWatch,
         }
     }
 }
@@ -297,7 +342,7 @@ mod tests {
             ("PushAckRequest", Kind::NoHandler),
             ("SetupAckRequest", Kind::NoHandler),
             ("NotifySubscriberRequest", Kind::NoHandler),
-            ("ConfigQueryRequest", Kind::NoHandler),
+            ("ConfigChangeNotifyRequest", Kind::NoHandler),
             ("LockOperationRequest", Kind::NoHandler),
             ("McpServerEndpointRequest", Kind::NoHandler),
             ("ErrorResponse", Kind::Response),

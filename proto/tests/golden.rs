@@ -199,6 +199,16 @@ fn client_structs_lose_nothing_of_the_reference_servers_answers() {
             "NamingFuzzyWatchChangeNotifyRequest" => {
                 again::<NamingFuzzyWatchChangeNotifyRequest>(&sample)
             }
+            "ConfigPublishResponse" => again::<ConfigPublishResponse>(&sample),
+            "ConfigQueryResponse" => again::<ConfigQueryResponse>(&sample),
+            "ConfigRemoveResponse" => again::<ConfigRemoveResponse>(&sample),
+            "ConfigChangeBatchListenResponse" => again::<ConfigChangeBatchListenResponse>(&sample),
+            "ConfigFuzzyWatchResponse" => again::<ConfigFuzzyWatchResponse>(&sample),
+            "ConfigChangeNotifyRequest" => again::<ConfigChangeNotifyRequest>(&sample),
+            "ConfigFuzzyWatchSyncRequest" => again::<ConfigFuzzyWatchSyncRequest>(&sample),
+            "ConfigFuzzyWatchChangeNotifyRequest" => {
+                again::<ConfigFuzzyWatchChangeNotifyRequest>(&sample)
+            }
             other => panic!("no struct for {other}"),
         };
         assert_same(&ours, &tree(&sample), &sample);

@@ -2,6 +2,9 @@
 //! tree.
 
 use nacre_proto::client;
+use nacre_proto::config::{
+    ConfigBatchListenRequest, ConfigFuzzyWatchRequest, ConfigPublishRequest, ListenContext,
+};
 use nacre_proto::link::{Ack, ConnectionSetupRequest};
 use nacre_proto::naming::{
     BatchInstanceRequest, FuzzyWatchRequest, Instance, InstanceRequest, ServiceListRequest,
@@ -48,6 +51,17 @@ pub fn same_request(request: &Request<'_>, tree: &Value) {
         Request::SubscribeService(request) => subscribe(request, tree),
         Request::ServiceList(request) => list(request, tree),
         Request::NamingFuzzyWatch(request) => fuzzy(request, tree),
+        Request::ConfigPublish(request) => publish(request, tree),
+        Request::ConfigQuery(request) => {
+            config_name([&request.data_id, &request.group, &request.tenant], tree);
+            text(&request.tag, &tree["tag"]);
+        }
+        Request::ConfigRemove(request) => {
+            config_name([&request.data_id, &request.group, &request.tenant], tree);
+            text(&request.tag, &tree["tag"]);
+        }
+        Request::ConfigBatchListen(request) => listen(request, tree),
+        Request::ConfigFuzzyWatch(request) => config_fuzzy(request, tree),
     }
 }
 
@@ -134,12 +148,54 @@ fn list(request: &ServiceListRequest<'_>, tree: &Value) {
     integer(request.page_size, &tree["pageSize"], 0);
 }
 
+fn config_name(names: [&Option<Text<'_>>; 3], tree: &Value) {
+    for (found, member) in names.into_iter().zip(["dataId", "group", "tenant"]) {
+        text(found, &tree[member]);
+    }
+}
+
+fn publish(request: &ConfigPublishRequest<'_>, tree: &Value) {
+    config_name([&request.data_id, &request.group, &request.tenant], tree);
+    text(&request.content, &tree["content"]);
+    text(&request.cas_md5, &tree["casMd5"]);
+    pairs(&request.addition, &tree["additionMap"]);
+}
+
+fn listen(request: &ConfigBatchListenRequest<'_>, tree: &Value) {
+    boolean(request.listen, &tree["listen"], tree.get("listen").is_none());
+    match (&request.contexts, &tree["configListenContexts"]) {
+        (None, Value::Null) => {}
+        (Some(found), Value::Array(trees)) => {
+            assert_eq!(found.len(), trees.len());
+            found.iter().zip(trees).for_each(|(found, tree)| context(found, tree));
+        }
+        (found, tree) => panic!("{found:?}, but {tree}"),
+    }
+}
+
+fn context(found: &ListenContext<'_>, tree: &Value) {
+    assert!(tree.is_object(), "{tree}");
+    config_name([&found.data_id, &found.group, &found.tenant], tree);
+    text(&found.md5, &tree["md5"]);
+}
+
+fn config_fuzzy(request: &ConfigFuzzyWatchRequest<'_>, tree: &Value) {
+    text(&request.group_key_pattern, &tree["groupKeyPattern"]);
+    text(&request.watch_type, &tree["watchType"]);
+    boolean(request.initializing, &tree["initializing"], false);
+    received_keys(&request.received_group_keys, &tree["receivedGroupKeys"]);
+}
+
 fn fuzzy(request: &FuzzyWatchRequest<'_>, tree: &Value) {
     text(&request.namespace, &tree["namespace"]);
     text(&request.group_key_pattern, &tree["groupKeyPattern"]);
     text(&request.watch_type, &tree["watchType"]);
     boolean(request.initializing, &tree["initializing"], false);
-    match (&request.received_group_keys, &tree["receivedGroupKeys"]) {
+    received_keys(&request.received_group_keys, &tree["receivedGroupKeys"]);
+}
+
+fn received_keys(found: &Option<Vec<Text<'_>>>, tree: &Value) {
+    match (found, tree) {
         (None, Value::Null) => {}
         (Some(found), Value::Array(trees)) => {
             let trees: Vec<_> = trees.iter().filter(|tree| !tree.is_null()).collect();

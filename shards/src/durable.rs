@@ -3,6 +3,16 @@
 //! The same commands in the same order give the same state, answers and records on every node: a
 //! command carries time, ids, hashes and the limits in force, and applying one reads nothing else.
 
+pub mod answer;
+pub mod capacity;
+pub mod codec;
+pub mod command;
+mod configs;
+pub mod history;
+pub mod namespace;
+mod record;
+pub mod state;
+
 use bytes::Bytes;
 
 /// Which family of records: the first byte of what the disk knows them by. Never renumbered.

@@ -1,8 +1,8 @@
 //! Everything a shard may ask of the outside. Carried out in order by `src/pump`, or by the
 //! simulation.
 
-use crate::key::{ConnKey, Home, Owner};
-use crate::message::{Ask, Tell};
+use crate::key::{ConnKey, Core, Home, Owner};
+use crate::message::{Ask, Purpose, Tell, Waiter};
 use crate::naming::open::Answer;
 use bytes::Bytes;
 use std::net::SocketAddr;
@@ -105,6 +105,9 @@ pub enum Effect {
     Ask { to: Owner, ask: Ask },
     /// Owner to home. `to` is another core. There is always room (see `Shard::drain`).
     Tell { to: Home, tell: Tell },
+    /// On the Raft core: have a command logged and applied. Answered by one
+    /// [`crate::message::Message::Proposed`] that gives `from` back as `to`.
+    Propose { from: Core, waiter: Waiter, purpose: Purpose, command: Bytes },
     /// Answer of the unary call on this stream of a connection at home here.
     Reply { conn: ConnKey, stream: u32, body: Body, delay_ms: u32 },
     /// A message on the connection's bidirectional stream.

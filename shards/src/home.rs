@@ -16,6 +16,9 @@ pub(crate) mod fixture;
 pub mod lanes;
 mod open;
 
+use crate::config::listen::Listeners;
+use crate::config::table::Tables;
+use crate::config::watch::Scan;
 use crate::conns::profile::Profile;
 use crate::conns::table::Table;
 use crate::effect::{Body, Effect, Effects};
@@ -23,16 +26,18 @@ use crate::health::wheel::{Tick, Timer, Wheel};
 use crate::home::counts::Counters;
 use crate::home::lanes::Lanes;
 use crate::intern::Interner;
-use crate::key::{ConnKey, Core, Home, Map};
+use crate::key::{ConfigKey, ConnKey, Core, Home, Map, ServiceKey};
 use crate::limits::LaneLimits;
 use crate::message::{Ask, Message, Now, Tell, Waiter};
 use crate::naming::host::Ids;
 use crate::naming::open::Answer;
+use crate::push::fuzzy::{Configs, Services};
 use crate::push::patterns::Patterns;
 use crate::push::subscription::Subscriptions;
 use crate::settings::Settings;
 use ahash::RandomState;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// How far the node is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +61,7 @@ pub struct Turn<'a> {
 
 /// The home side of one core.
 pub struct HomeState {
+    pub(crate) home: Home,
     pub(crate) map: Map,
     pub(crate) settings: Settings,
     pub(crate) hasher: RandomState,
@@ -63,7 +69,13 @@ pub struct HomeState {
     pub(crate) table: Table,
     pub(crate) profiles: Interner<Profile>,
     pub(crate) subscriptions: Subscriptions,
-    pub(crate) patterns: Patterns,
+    pub(crate) patterns: Patterns<ServiceKey>,
+    /// Read by every core, written by the Raft core.
+    pub(crate) config_tables: Arc<Tables>,
+    pub(crate) listeners: Listeners,
+    pub(crate) config_patterns: Patterns<ConfigKey>,
+    /// Walks through the tables, each for its slice in turn.
+    pub(crate) scans: VecDeque<Scan>,
     pub(crate) wheel: Wheel,
     pub(crate) lanes: Lanes,
     pub(crate) ids: Ids,
@@ -78,6 +90,7 @@ impl HomeState {
         let limits = LaneLimits::for_cores(usize::from(map.cores));
         let limits = settings.lanes.unwrap_or(limits);
         Self {
+            home: Home(core),
             map,
             settings,
             phase: Phase::Starting,
@@ -85,6 +98,10 @@ impl HomeState {
             profiles: Interner::new(hasher.clone()),
             subscriptions: Subscriptions::new(hasher.clone()),
             patterns: Patterns::new(hasher.clone()),
+            config_tables: Arc::default(),
+            listeners: Listeners::new(hasher.clone()),
+            config_patterns: Patterns::new(hasher.clone()),
+            scans: VecDeque::new(),
             wheel: Wheel::default(),
             lanes: Lanes::new(core, map, limits),
             ids: Ids::new(core),
@@ -109,8 +126,8 @@ impl HomeState {
             Message::Setup { conn, client_ip, setup } => {
                 self.set_up(conn, client_ip, &setup, turn);
             }
-            Message::Call { conn, stream, app: _, request } => {
-                self.call(Waiter { conn, stream }, request, turn);
+            Message::Call { conn, stream, app: _, tag, request } => {
+                self.call(Waiter { conn, stream }, tag, request, turn);
             }
             Message::ServerCheck { conn, stream } => {
                 self.server_check(Waiter { conn, stream }, turn);
@@ -121,15 +138,18 @@ impl HomeState {
             Message::Congested { conn, congested } => self.congestion(conn, congested, turn),
             Message::Tell { from, tell } => self.told(from, tell, turn),
             Message::Open { ticket, call } => self.open(ticket, call, turn),
-            Message::Ask { .. } | Message::Acknowledged { .. } => {
-                unreachable!("the shard gives these to its owner side")
+            Message::Ask { .. }
+            | Message::Acknowledged { .. }
+            | Message::Settled { .. }
+            | Message::Proposed { .. } => {
+                unreachable!("the shard gives these to its other sides")
             }
         }
     }
 
     /// Takes in what an owner or directory core tells, this one included.
     pub fn told(&mut self, from: Core, tell: Tell, turn: &mut Turn<'_>) {
-        if !matches!(tell, Tell::Changed { .. } | Tell::NameChanged { .. }) {
+        if tell.is_answer() {
             self.lanes.answered(from);
         }
         match tell {
@@ -150,9 +170,15 @@ impl HomeState {
             Tell::Changed { service, view } => self.changed(&service, view, turn),
             Tell::Watched { waiter, watch, body, differences } => {
                 self.answer(waiter, body, turn);
-                self.watched(waiter.conn, &watch, differences, turn);
+                self.watched::<Services>(waiter.conn, &watch, differences, turn);
             }
-            Tell::NameChanged { service, change } => self.name_changed(service, change),
+            Tell::NameChanged { service, change } => {
+                self.name_changed::<Services>(service, change);
+            }
+            Tell::Proposed { waiter, purpose, outcome } => {
+                self.proposed(waiter, purpose, &outcome, turn);
+            }
+            Tell::ConfigsChanged { changes } => self.configs_changed(&changes),
         }
     }
 
@@ -162,7 +188,11 @@ impl HomeState {
         if self.phase == Phase::Stopping {
             self.reset_some(pushes, turn);
         } else {
-            self.push_some(pushes, turn);
+            self.scan_some(turn);
+            // Neither module's pushes can hold up the other's for long.
+            let share = if self.naming_has_work() { pushes.div_ceil(2) } else { pushes };
+            let notified = self.notify_some(share, turn);
+            self.push_some(pushes - notified, turn);
         }
     }
 
@@ -175,7 +205,9 @@ impl HomeState {
                 Timer::Connection(slot) => self.connection_due(slot, tick, turn),
                 Timer::Subscription(index) => self.subscription_due(index, tick, turn),
                 Timer::Service(index) => self.service_due(index, tick),
-                Timer::Fuzzy(slot) => self.fuzzy_due(slot, tick),
+                Timer::Fuzzy(slot) => self.fuzzy_due::<Services>(slot, tick),
+                Timer::Listener(index) => self.listener_due(index, tick, turn),
+                Timer::ConfigFuzzy(slot) => self.fuzzy_due::<Configs>(slot, tick),
                 Timer::Beating(_) | Timer::Poller(_) => {
                     debug_assert!(false, "the owner side has its own wheel");
                 }
@@ -188,8 +220,15 @@ impl HomeState {
     pub fn has_work(&self) -> bool {
         match self.phase {
             Phase::Stopping => self.reset_from < self.table.slots(),
-            _ => self.subscriptions.has_work() || self.patterns.has_work(),
+            _ => {
+                let configs = self.listeners.has_work() || self.config_patterns.has_work();
+                configs || !self.scans.is_empty() || self.naming_has_work()
+            }
         }
+    }
+
+    fn naming_has_work(&self) -> bool {
+        self.subscriptions.has_work() || self.patterns.has_work()
     }
 
     /// Writes the answer of a call whose connection may be gone by now.

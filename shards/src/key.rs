@@ -102,13 +102,92 @@ impl fmt::Debug for ServiceKey {
     }
 }
 
+/// The three parts of a config's identity, borrowed. In this order configs are sorted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConfigName<'a> {
+    pub data_id: &'a str,
+    pub group: &'a str,
+    /// Never blank: `public` is spelled out.
+    pub namespace: &'a str,
+}
+
+impl ConfigName<'_> {
+    /// The slot of the tables of configs.
+    pub fn slot(&self) -> u32 {
+        slot_of_pieces([self.data_id, "+", self.group, "+", self.namespace])
+    }
+
+    /// Whether each part can be part of a key.
+    pub fn fits(&self) -> bool {
+        let longest = self.data_id.len().max(self.group.len()).max(self.namespace.len());
+        longest <= usize::from(u16::MAX)
+    }
+}
+
+/// The identity of a config, kept. Cheap to clone, safe to send.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct ConfigKey {
+    /// `dataId+group+namespace`: the group key of the wire, but without escapes.
+    text: Arc<str>,
+    data_id_bytes: u16,
+    group_bytes: u16,
+}
+
+impl ConfigKey {
+    /// Joins the parts, of which [`ConfigName::fits`] is true.
+    pub fn new(name: ConfigName<'_>) -> Self {
+        let ConfigName { data_id, group, namespace } = name;
+        let mut text = String::with_capacity(data_id.len() + group.len() + namespace.len() + 2);
+        text.push_str(data_id);
+        text.push('+');
+        text.push_str(group);
+        text.push('+');
+        text.push_str(namespace);
+        Self {
+            text: text.into(),
+            data_id_bytes: u16::try_from(data_id.len()).expect("checked length"),
+            group_bytes: u16::try_from(group.len()).expect("checked length"),
+        }
+    }
+
+    /// Its parts.
+    pub fn name(&self) -> ConfigName<'_> {
+        let (data_id, rest) = self.text.split_at(usize::from(self.data_id_bytes));
+        let (group, rest) = rest[1..].split_at(usize::from(self.group_bytes));
+        ConfigName { data_id, group, namespace: &rest[1..] }
+    }
+}
+
+impl Ord for ConfigKey {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.name().cmp(&other.name())
+    }
+}
+
+impl PartialOrd for ConfigKey {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Debug for ConfigKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
 /// Slots are the unit of ownership here and of comparison between nodes; fixed for ever.
 pub const SLOTS: u32 = 4096;
 
 /// A service's slot: FNV-1a over its text, folded. The same on every node of every version.
 pub fn slot_of(text: &str) -> u32 {
+    slot_of_pieces([text])
+}
+
+/// [`slot_of`] the pieces joined.
+fn slot_of_pieces<const N: usize>(pieces: [&str; N]) -> u32 {
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    for byte in text.as_bytes() {
+    for byte in pieces.into_iter().flat_map(str::as_bytes) {
         hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
     }
     ((hash ^ (hash >> 32)) % u64::from(SLOTS)) as u32
@@ -128,6 +207,11 @@ impl Map {
     /// The core that holds this service.
     pub fn owner(self, service: &ServiceKey) -> Owner {
         Owner(self.core_of_slot(slot_of(service.text())))
+    }
+
+    /// The core that runs Raft and applies what it committed: the last one.
+    pub fn durable(self) -> Owner {
+        Owner(Core(self.cores - 1))
     }
 
     /// The core that holds the names of a namespace: service lists and fuzzy watches.

@@ -35,11 +35,25 @@ pub const SUBSCRIPTIONS_PER_CONNECTION_MAX: u32 = 50_000;
 pub const PUBLISHED_PER_CONNECTION_MAX: usize = 50_000;
 
 /// Subscriptions of one core: their number is part of push ids. Refused likewise.
-pub const SUBSCRIPTIONS_PER_CORE_MAX: usize = (1 << PUSH_INDEX_BITS) - 1;
+pub const SUBSCRIPTIONS_PER_CORE_MAX: usize = (1 << (PUSH_INDEX_BITS - 1)) - 1;
 
-/// Bits of a push id that say which subscription it is for; the rest, 38 of 63, count the
-/// connection's pushes.
-pub const PUSH_INDEX_BITS: u32 = 25;
+/// Configs one connection listens to. SDKs open one connection for every 3,000; the same room as
+/// for subscriptions. A listen that could exceed it is refused as a whole, typed, errorCode 503.
+pub const LISTENERS_PER_CONNECTION_MAX: usize = 50_000;
+
+/// Listeners of one core: their number is part of push ids. Refused likewise.
+pub const LISTENERS_PER_CORE_MAX: usize = (1 << (PUSH_INDEX_BITS - 1)) - 2;
+
+/// Slots of the tables of configs one turn walks through for a fuzzy watch: some 6,000 names at
+/// 100,000 configs, about 0.3 ms.
+pub const SCAN_SLOTS_PER_TURN: u32 = 256;
+
+/// Bytes of the list of addresses of a beta publish: the reference's column. Longer: refused.
+pub const GRAY_EXPRESSION_BYTES_MAX: usize = 65_535;
+
+/// Bits of a push id that say which subscription or listener it is for; the rest, 37 of 63, count
+/// the connection's pushes.
+pub const PUSH_INDEX_BITS: u32 = 26;
 
 /// Fuzzy watches of one connection: thrice what a whole node allows by default. Refused likewise.
 pub const FUZZY_WATCHES_PER_CONNECTION_MAX: usize = 64;

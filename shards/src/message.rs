@@ -1,16 +1,19 @@
 //! Everything that may come into a shard.
 //!
 //! The contract between home and owner:
-//! * every [`Ask`] is answered by exactly one [`Tell`] (any but `Changed` and `NameChanged`), so a
+//! * every [`Ask`] is answered by exactly one [`Tell`] (of which [`Tell::is_answer`] is true), so a
 //!   home core that keeps its asks under way below a bound can never fill a lane;
 //! * from an owner to a home core, answers and changes share one order;
 //! * a `Changed` is not an answer: an owner holds it back as a dirty bit until there is room.
 
+use crate::durable::answer::Answer as Decided;
+use crate::durable::state::Change;
 use crate::effect::Body;
 use crate::key::{ConnKey, Core, Home, ServiceKey};
 use crate::naming::host::Publication;
 use crate::naming::open::{Answer, Call, Order};
 use crate::naming::view::{Filter, View};
+use bytes::Bytes;
 use nacre_proto::link::ConnectionSetupRequest;
 use nacre_proto::request::Request;
 use std::net::SocketAddr;
@@ -40,11 +43,12 @@ pub enum Message<'a> {
     Setup { conn: ConnKey, client_ip: &'a str, setup: ConnectionSetupRequest<'a> },
     /// A unary call whose type has a handler, its body parsed (`grpc-protocol.md` 4, rows 4 and 7
     /// on), or the parser's text (row 5; a `None` request is row 6, parsed to null). `app` is the
-    /// payload's `app` header.
+    /// payload's `app` header, `tag` its `Vipserver-Tag`.
     Call {
         conn: ConnKey,
         stream: u32,
         app: Option<&'a str>,
+        tag: Option<&'a str>,
         request: Result<Option<Request<'a>>, String>,
     },
     /// `ServerCheckRequest`: needs no setup.
@@ -63,6 +67,57 @@ pub enum Message<'a> {
     Ask { from: Core, ask: Ask },
     /// An answer or a change from another core.
     Tell { from: Core, tell: Tell },
+    /// On the Raft core: commands were applied and readers see it. Comes before the answers of
+    /// those commands.
+    Settled { changes: Arc<[Change]> },
+    /// On the Raft core: what became of an [`crate::effect::Effect::Propose`], once for each.
+    Proposed { to: Core, waiter: Waiter, purpose: Purpose, outcome: Result<Decided, Unready> },
+}
+
+/// What a proposal is for: which response it is answered with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// `ConfigPublishResponse`.
+    Publish,
+    /// `ConfigRemoveResponse`.
+    Remove,
+}
+
+/// Why a proposal did not come to be decided. Unless it says otherwise, nothing happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unready {
+    /// The node replays its log.
+    Starting,
+    /// As much waits for the disk as may.
+    Full,
+    /// One command is larger than any may be.
+    TooLarge,
+    /// The disk is full, or may not be written.
+    ReadOnly,
+    /// A write failed in a way that only a restart can clear.
+    Latched,
+    /// Nobody leads.
+    NoLeader,
+    /// The node stops.
+    Stopping,
+    /// It was accepted, and the store stopped before its end was known.
+    Unknown,
+}
+
+impl Unready {
+    /// For the client and whoever reads its log.
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Unready::Starting => "The server is still reading its log, please try later.",
+            Unready::Full => "The server is busy writing, please try again later.",
+            Unready::TooLarge => "The config with all that belongs to it is too large.",
+            Unready::Stopping => "The server is stopping, please try another.",
+            Unready::ReadOnly => "The server's disk is full, configs can only be read.",
+            Unready::Latched => "The server's disk failed, configs can only be read.",
+            Unready::NoLeader => "The cluster has no leader, please try again later.",
+            Unready::Unknown => "The server stopped writing, it is unknown whether this was done.",
+        }
+    }
 }
 
 /// Who waits for an answer: a stream of a connection on its home core. Stream 0: nobody waits.
@@ -107,6 +162,8 @@ pub enum Ask {
     Named { service: ServiceKey, listed: bool, published: bool },
     /// A call of the open API, to whom it concerns.
     Open { waiter: Waiter, order: Box<Order> },
+    /// To the Raft core: a command to be logged and applied. Its answer comes when that is done.
+    Propose { waiter: Waiter, purpose: Purpose, command: Bytes },
 }
 
 /// Which response a query answers.
@@ -153,6 +210,20 @@ pub enum Tell {
     },
     /// A watched name appeared or vanished; the home core tells its watchers. Not an answer.
     NameChanged { service: ServiceKey, change: NameChange },
+    /// Answer of `Propose`.
+    Proposed { waiter: Waiter, purpose: Purpose, outcome: Result<Decided, Unready> },
+    /// The Raft core applied commands; the tables show it already. Not an answer.
+    ConfigsChanged { changes: Arc<[Change]> },
+}
+
+impl Tell {
+    /// Whether it answers an ask. What does not waits at its sender until there is room.
+    pub fn is_answer(&self) -> bool {
+        !matches!(
+            self,
+            Tell::Changed { .. } | Tell::NameChanged { .. } | Tell::ConfigsChanged { .. }
+        )
+    }
 }
 
 /// `changedType` of fuzzy watch messages.

@@ -1,6 +1,7 @@
 //! What is to be told to whom: subscriptions with their acks and repetitions, fuzzy watches.
 
 pub mod ack;
+pub mod delivery;
 pub mod fan_out;
 pub mod fuzzy;
 pub mod id;

@@ -1,5 +1,6 @@
 //! What an operator may change about a shard. Every core has the same values.
 
+use crate::config;
 use crate::limits::LaneLimits;
 use crate::naming::rules::Rules;
 
@@ -29,6 +30,8 @@ pub struct Settings {
     pub stop_ms: u32,
     /// The rules of naming.
     pub naming: Rules,
+    /// The rules of the config module.
+    pub config: config::rules::Rules,
     /// How lanes are cut, when not as [`LaneLimits::for_cores`] says: the simulation makes them
     /// narrow.
     pub lanes: Option<LaneLimits>,
@@ -52,6 +55,8 @@ pub enum PlantedBug {
     /// A client's record is updated by the answer of its subscription even if it unsubscribed
     /// meanwhile.
     LateAnswerSubscribes,
+    /// A notification in flight is taken to cover a change that came after it.
+    NotifyInFlightCovers,
 }
 
 impl Default for Settings {
@@ -67,6 +72,7 @@ impl Default for Settings {
             push_retry_ms: 1_000,
             stop_ms: 1_000,
             naming: Rules::default(),
+            config: config::rules::Rules::default(),
             lanes: None,
             #[cfg(any(test, feature = "sim"))]
             planted: None,
@@ -75,12 +81,13 @@ impl Default for Settings {
 }
 
 impl PlantedBug {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::AckForgetsHeld,
         Self::LeavingMovesCursor,
         Self::WithdrawIsRefusable,
         Self::WaitingIsOvertaken,
         Self::LateAnswerSubscribes,
+        Self::NotifyInFlightCovers,
     ];
 }
 

@@ -6,16 +6,19 @@
 //! out in order. Asks to the own core never leave it: they are carried out, in order, before the
 //! call returns.
 
+use crate::config::publisher::Publisher;
+use crate::config::table::Tables;
 use crate::effect::{Effect, Effects};
 use crate::home::counts::Counters;
 use crate::home::{HomeState, Phase, Turn};
 use crate::key::{Core, Home, Map};
 use crate::limits::PUSHES_PER_TURN_MAX;
-use crate::message::{Ask, Message, Now};
+use crate::message::{Ask, Message, Now, Tell};
 use crate::naming::owner::{self, Census, OwnerState};
 use crate::settings::Settings;
 use ahash::RandomState;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// How often the owner side looks for services to clean up.
 const OWNER_TICK_MS: u64 = 1_000;
@@ -48,6 +51,14 @@ pub struct Counts {
     pub followed: usize,
     /// Fuzzy patterns they watch.
     pub patterns: usize,
+    /// Contexts connections listen with, and the configs they are about.
+    pub listeners: usize,
+    pub listened: usize,
+    /// Fuzzy patterns of configs they watch.
+    pub config_patterns: usize,
+    /// Notifications that are due and wait for their turn: single ones, and configs being handed
+    /// out.
+    pub notifications_waiting: usize,
     /// Pushes that are due and wait for their turn: single ones, and services being handed out.
     pub pushes_waiting: usize,
     /// Asks to other cores without an answer yet.
@@ -65,6 +76,8 @@ pub struct Shard {
     core: Core,
     home: HomeState,
     owner: OwnerState,
+    /// Says what only the Raft core has to say.
+    publisher: Publisher,
     local: VecDeque<Ask>,
     /// Changes found no room at the last drain.
     blocked_at: Option<u64>,
@@ -83,6 +96,7 @@ impl Shard {
             core,
             home: HomeState::new(core, map, settings, hasher),
             owner,
+            publisher: Publisher::new(usize::from(map.cores)),
             local: VecDeque::new(),
             blocked_at: None,
             owner_tick: 0,
@@ -92,31 +106,52 @@ impl Shard {
         }
     }
 
+    /// Lets the shard read configs from these tables, which all cores share. Without it there are
+    /// none, ever.
+    pub fn with_tables(mut self, tables: Arc<Tables>) -> Self {
+        self.home.config_tables = tables;
+        self
+    }
+
     /// Takes in one message. What it leads to is added to `effects`.
     pub fn handle(&mut self, now: Now, message: Message<'_>, effects: &mut Effects) {
-        if let Message::Ask { from, ask } = message {
-            let tell = self.owner.handle(now, from, ask);
-            self.blocked_at = None;
-            debug_assert_ne!(from, self.core, "own asks do not leave the shard");
-            effects.push(Effect::Tell { to: Home(from), tell });
-            return;
-        }
         match message {
+            Message::Ask { from, ask: Ask::Propose { waiter, purpose, command } } => {
+                effects.push(Effect::Propose { from, waiter, purpose, command });
+            }
+            Message::Ask { from, ask } => {
+                let tell = self.owner.handle(now, from, ask);
+                self.blocked_at = None;
+                debug_assert_ne!(from, self.core, "own asks do not leave the shard");
+                effects.push(Effect::Tell { to: Home(from), tell });
+            }
+            Message::Settled { changes } => {
+                self.publisher.settled(&changes);
+                self.blocked_at = None;
+            }
+            Message::Proposed { to, waiter, purpose, outcome } => {
+                let tell = Tell::Proposed { waiter, purpose, outcome };
+                self.publisher.answered(to, tell);
+                self.blocked_at = None;
+            }
             Message::Acknowledged { from, number } => {
                 self.blocked_at = None;
-                return self.owner.acknowledged(now, from, number);
+                self.owner.acknowledged(now, from, number);
             }
-            Message::Stopping => self.owner.stop(),
-            _ => {}
+            message => {
+                if matches!(message, Message::Stopping) {
+                    self.owner.stop();
+                }
+                self.turn(now, effects, |home, turn| home.handle(message, turn));
+            }
         }
-        self.turn(now, effects, |home, turn| home.handle(message, turn));
     }
 
     /// Once a turn, after pending input: hands out waiting pushes (at most
     /// [`crate::limits::PUSHES_PER_TURN_MAX`]), changes for which lanes have room, and what waited
     /// for room.
     pub fn drain(&mut self, now: Now, room: Room<'_>, effects: &mut Effects) {
-        if self.owner.pending() {
+        if self.sender_pending() {
             self.drain_owner(now, room.changes, effects);
         }
         let pushes = room.pushes.min(PUSHES_PER_TURN_MAX);
@@ -153,7 +188,11 @@ impl Shard {
 
     /// Whether [`Shard::drain`] can do something now without further input.
     pub fn has_work(&self) -> bool {
-        self.home.has_work() || (self.owner.pending() && self.blocked_at.is_none())
+        self.home.has_work() || (self.sender_pending() && self.blocked_at.is_none())
+    }
+
+    fn sender_pending(&self) -> bool {
+        self.owner.pending() || self.publisher.pending()
     }
 
     /// Whether the node finished starting. Until then every unary call is answered errorCode 300
@@ -171,6 +210,10 @@ impl Shard {
             subscriptions: home.subscriptions.records.len(),
             followed: home.subscriptions.services.len(),
             patterns: home.patterns.len(),
+            listeners: home.listeners.records.len(),
+            listened: home.listeners.configs.len(),
+            config_patterns: home.config_patterns.len(),
+            notifications_waiting: home.listeners.ready.len() + home.listeners.fanning.len(),
             pushes_waiting: home.subscriptions.ready.len() + home.subscriptions.fanning.len(),
             asks_under_way: home.lanes.under_way(),
             asks_waiting: home.lanes.waiting(),
@@ -194,7 +237,8 @@ impl Shard {
         self.room.asks.clear();
         self.room.asks.extend(self.home.lanes.room());
         self.room.asks[own] = usize::MAX;
-        let left = self.owner.drain(now, &mut self.room, &mut self.sent);
+        let mut left = self.publisher.drain(&mut self.room.tells, &mut self.sent);
+        left |= self.owner.pending() && self.owner.drain(now, &mut self.room, &mut self.sent);
         self.blocked_at = left.then_some(now.tick_ms);
         let core = self.core;
         let mut sent = std::mem::take(&mut self.sent);
@@ -225,6 +269,11 @@ impl Shard {
         let mut turn = Turn { now, lived_ms, effects, local: &mut self.local };
         act(&mut self.home, &mut turn);
         while let Some(ask) = turn.local.pop_front() {
+            if let Ask::Propose { waiter, purpose, command } = ask {
+                let from = self.core;
+                turn.effects.push(Effect::Propose { from, waiter, purpose, command });
+                continue;
+            }
             let tell = self.owner.handle(now, self.core, ask);
             self.blocked_at = None;
             self.home.told(self.core, tell, &mut turn);

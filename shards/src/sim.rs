@@ -11,6 +11,7 @@
 
 pub mod client;
 pub mod clock;
+pub mod configs;
 pub mod ending;
 pub mod faults;
 pub mod net;
@@ -59,6 +60,11 @@ pub struct Summary {
     pub fuzzy_pushes: u64,
     pub failed_pushes: u64,
     pub coalesced: u64,
+    /// Batches of the log; notifications of configs, those held back, proposals not decided.
+    pub commits: u64,
+    pub notified: u64,
+    pub held: u64,
+    pub unready: u64,
     pub detections: u64,
     pub closes: u64,
     pub crossings: u64,
@@ -74,6 +80,10 @@ impl std::ops::AddAssign for Summary {
         self.fuzzy_pushes += other.fuzzy_pushes;
         self.failed_pushes += other.failed_pushes;
         self.coalesced += other.coalesced;
+        self.commits += other.commits;
+        self.notified += other.notified;
+        self.held += other.held;
+        self.unready += other.unready;
         self.detections += other.detections;
         self.closes += other.closes;
         self.crossings += other.crossings;

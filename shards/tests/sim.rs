@@ -37,6 +37,10 @@ fn quarter(which: u64) {
             total.crossings < 50_000,
             total.blocked_changes == 0,
             total.stalls == 0,
+            total.commits < 5_000,
+            total.notified < 5_000,
+            total.held == 0,
+            total.unready == 0,
         ];
         assert!(!idle.contains(&true), "these runs prove little: {total:?}");
     }
@@ -120,4 +124,9 @@ fn an_overtaken_ask_is_found() {
 #[test]
 fn a_late_answer_that_subscribes_is_found() {
     is_found(PlantedBug::LateAnswerSubscribes);
+}
+
+#[test]
+fn a_notification_taken_to_cover_later_changes_is_found() {
+    is_found(PlantedBug::NotifyInFlightCovers);
 }

@@ -44,6 +44,7 @@ pub fn translate(conn: ConnKey, stream: u32, started: bool, bytes: &[u8]) -> (Ki
             conn,
             stream,
             app: view.header("app"),
+            tag: view.header("Vipserver-Tag"),
             request: Request::parse(kind, view.body).map_err(|error| error.to_string()),
         }),
     };
@@ -82,7 +83,7 @@ mod tests {
         let (code, text) = refused("DistroDataRequest", false).expect("row 0 comes first");
         assert_eq!(code, 502);
         assert!(text.contains(" invoke DistroDataRequest from sdk is forbidden"), "{text}");
-        for kind in ["NoSuchRequest", "", "ConfigQueryRequest", "HealthCheckResponse"] {
+        for kind in ["NoSuchRequest", "", "LockOperationRequest", "HealthCheckResponse"] {
             let (code, text) = refused(kind, true).expect("row 3");
             assert_eq!(code, 302, "{kind}");
             assert!(text.contains("RequestHandler Not Found"), "{text}");

@@ -2,7 +2,7 @@
 //! their `requestId`.
 
 use super::request::requests;
-use super::{FuzzyContext, Map, Named, ServiceInfo};
+use super::{ConfigContext, FuzzyContext, Map, Named, ServiceInfo};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -50,5 +50,31 @@ requests! {
         sync_type: String,
         service_key: String,
         changed_type: String,
+    }
+
+    /// A config the client listens to changed.
+    ConfigChangeNotifyRequest in "config" {
+        data_id: String,
+        group: String,
+        /// Absent when the client listened with a blank one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        tenant: Option<String>,
+    }
+
+    /// One batch of names a config fuzzy watch matches.
+    ConfigFuzzyWatchSyncRequest in "config" {
+        group_key_pattern: String,
+        /// Absent in the message that says that all was told.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        contexts: Option<Vec<ConfigContext>>,
+        sync_type: String,
+        total_batch: i64,
+        current_batch: i64,
+    }
+
+    /// A watched config name appeared or vanished.
+    ConfigFuzzyWatchChangeNotifyRequest in "config" {
+        group_key: String,
+        change_type: String,
     }
 }

@@ -1,6 +1,6 @@
 //! What clients send.
 
-use super::{Instance, Map, Named};
+use super::{Instance, ListenContext, Map, Named};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -131,5 +131,51 @@ requests! {
         received_group_keys: Vec<String>,
         /// `WATCH` or `CANCEL_WATCH`.
         watch_type: String,
+    }
+
+    /// Publishes a config, or a gray variant of it.
+    ConfigPublishRequest in "config" {
+        data_id: String,
+        group: String,
+        tenant: Option<String>,
+        content: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cas_md5: Option<String>,
+        /// Values may be null.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        addition_map: Option<BTreeMap<String, Option<String>>>,
+    }
+
+    /// Asks for the content this client is to see.
+    ConfigQueryRequest in "config" {
+        data_id: String,
+        group: String,
+        tenant: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        tag: Option<String>,
+    }
+
+    /// Removes a config, or one gray variant of it.
+    ConfigRemoveRequest in "config" {
+        data_id: String,
+        group: String,
+        tenant: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        tag: Option<String>,
+    }
+
+    /// Says what the client has, and listens (or stops to).
+    ConfigBatchListenRequest in "config" {
+        listen: bool,
+        config_listen_contexts: Vec<ListenContext>,
+    }
+
+    /// Watches config names by a pattern.
+    ConfigFuzzyWatchRequest in "config" {
+        group_key_pattern: String,
+        received_group_keys: Vec<String>,
+        /// `WATCH` or `CANCEL_WATCH`.
+        watch_type: String,
+        initializing: bool,
     }
 }

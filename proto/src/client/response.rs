@@ -1,6 +1,6 @@
 //! Answers: of servers to calls, and of clients to pushes.
 
-use super::{Named, ServiceInfo};
+use super::{ChangedConfig, Named, ServiceInfo};
 use crate::code::RESULT_OK;
 use serde::{Deserialize, Serialize};
 
@@ -95,4 +95,36 @@ responses! {
     ConnectResetResponse {}
     NamingFuzzyWatchSyncResponse {}
     NamingFuzzyWatchChangeNotifyResponse {}
+
+    ConfigPublishResponse {}
+
+    ConfigQueryResponse {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        content: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        encrypted_data_key: Option<String>,
+        /// The config's type, such as `yaml`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        content_type: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        md5: Option<String>,
+        /// Unix milliseconds.
+        last_modified: i64,
+        beta: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        tag: Option<String>,
+    }
+
+    ConfigRemoveResponse {}
+
+    ConfigChangeBatchListenResponse {
+        changed_configs: Vec<ChangedConfig>,
+    }
+
+    ConfigFuzzyWatchResponse {}
+
+    /// Answers of clients to config pushes.
+    ConfigChangeNotifyResponse {}
+    ConfigFuzzyWatchSyncResponse {}
+    ConfigFuzzyWatchChangeNotifyResponse {}
 }

@@ -1,9 +1,10 @@
 //! The record of one connection. Lives on its home core.
 
+use crate::config::listen::List;
 use crate::conns::published::Published;
 use crate::health::wheel::{NO_TICK, Tick};
-use crate::key::ConnKey;
-use crate::push::fuzzy::Fuzzy;
+use crate::key::{ConfigKey, ConnKey, ServiceKey};
+use crate::push::delivery::Fuzzy;
 use crate::slab::END;
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -75,7 +76,11 @@ pub struct Links {
     /// Services it publishes, by the asks sent so far.
     pub published: Published,
     /// Its fuzzy watches and what is to be told because of them.
-    pub fuzzy: Option<Box<Fuzzy>>,
+    pub fuzzy: Option<Box<Fuzzy<ServiceKey>>>,
+    /// Configs it listens to.
+    pub listeners: List,
+    /// Its fuzzy watches of configs, likewise.
+    pub config_fuzzy: Option<Box<Fuzzy<ConfigKey>>>,
 }
 
 impl Connection {
@@ -121,6 +126,14 @@ impl Connection {
         let mut text = String::with_capacity(40);
         let _ = write!(text, "{}_{}_{}", self.id_ms, self.peer_ip(), self.peer_port);
         text
+    }
+
+    /// The client's address as its setup says, else the peer's.
+    pub fn client_ip_text(&self) -> String {
+        match &self.client_ip {
+            Some(text) => text.to_string(),
+            None => self.peer_ip().to_string(),
+        }
     }
 
     /// The next request number of this connection.

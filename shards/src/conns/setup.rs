@@ -9,6 +9,7 @@ use crate::key::ConnKey;
 use crate::limits::CLIENT_IP_BYTES_MAX;
 use crate::message::{Ask, Waiter};
 use crate::naming::answer;
+use crate::push::fuzzy::{Configs, Services};
 use crate::settings::PlantedBug;
 use crate::slab::END;
 use nacre_proto::link::ConnectionSetupRequest;
@@ -117,7 +118,11 @@ impl HomeState {
 
     fn withdraw_all(&mut self, conn: ConnKey, links: Links, turn: &mut Turn<'_>) {
         let waiter = Waiter { conn, stream: 0 };
-        let watches = links.fuzzy.map(|fuzzy| self.leave_patterns(conn.slot, *fuzzy));
+        self.unlisten_all(links.listeners);
+        if let Some(fuzzy) = links.config_fuzzy {
+            self.leave_patterns::<Configs>(conn.slot, *fuzzy);
+        }
+        let watches = links.fuzzy.map(|fuzzy| self.leave_patterns::<Services>(conn.slot, *fuzzy));
         if self.phase == Phase::Stopping {
             return;
         }

@@ -141,6 +141,9 @@ impl HomeState {
         self.reset_from = 0;
         self.subscriptions.stop();
         self.patterns.stop();
+        self.listeners.stop();
+        self.config_patterns.stop();
+        self.scans.clear();
     }
 
     /// Tells the next of them.

@@ -22,6 +22,10 @@ pub enum Timer {
     Beating(u32),
     /// The poller of this number, on the owner core of its service.
     Poller(u32),
+    /// The listener of this number: ack, coalescing, retry.
+    Listener(u32),
+    /// Deliveries of config fuzzy watches of the connection in this slot.
+    ConfigFuzzy(u32),
 }
 
 /// A tick of the wheel, the low bits; compared for equality only.

@@ -9,6 +9,7 @@ use crate::message::{Ask, QueryPurpose, Waiter};
 use crate::naming::accept::{self, FuzzyOp, InstanceOp, Refusal};
 use crate::naming::answer;
 use crate::naming::host::Publication;
+use crate::push::fuzzy::Services;
 use crate::settings::PlantedBug;
 use nacre_proto::naming::{
     BatchInstanceRequest, FuzzyWatchRequest, InstanceRequest, ServiceListRequest,
@@ -38,6 +39,7 @@ impl HomeState {
     pub(crate) fn call(
         &mut self,
         waiter: Waiter,
+        tag: Option<&str>,
         request: Result<Option<Request<'_>>, String>,
         turn: &mut Turn<'_>,
     ) {
@@ -77,6 +79,20 @@ impl HomeState {
             Request::ServiceList(request) => (Kind::ServiceList, self.list(waiter, &request, turn)),
             Request::NamingFuzzyWatch(request) => {
                 (Kind::NamingFuzzyWatch, self.fuzzy(waiter, &request, turn))
+            }
+            request => {
+                // Before the log was replayed, "no such config" would be a lie that costs clients
+                // what they have.
+                if !self.config_tables.is_ready() {
+                    self.counters.refusals.starting += 1;
+                    return self.answer(waiter, starting(), turn);
+                }
+                let outcome = self.config_call(waiter, &request, tag, turn);
+                let answered = |body| match body {
+                    Some(body) => self.answer(waiter, body, turn),
+                    None => {}
+                };
+                (request.kind(), outcome.map(answered))
             }
         };
         if let Err(refusal) = outcome {
@@ -204,12 +220,12 @@ impl HomeState {
         match accept::fuzzy(request, &self.settings.naming)? {
             FuzzyOp::Watch { namespace, watch } => {
                 let directory = self.with_room(self.map.directory(&namespace), turn)?;
-                self.watch(waiter.conn, &watch.pattern)?;
+                self.watch::<Services>(waiter.conn, &watch.pattern)?;
                 self.lanes.send(directory, Ask::Watch { waiter, watch }, turn);
             }
             FuzzyOp::Cancel { namespace, pattern } => {
                 let directory = self.with_room(self.map.directory(&namespace), turn)?;
-                self.unwatch(waiter.conn, &pattern);
+                self.unwatch::<Services>(waiter.conn, &pattern);
                 self.lanes.send(directory, Ask::Unwatch { waiter, pattern }, turn);
             }
         }
@@ -225,7 +241,7 @@ impl HomeState {
         self.with_room(self.map.owner(service), turn)
     }
 
-    fn with_room(&mut self, to: Owner, turn: &mut Turn<'_>) -> Result<Owner, Refusal> {
+    pub(crate) fn with_room(&mut self, to: Owner, turn: &mut Turn<'_>) -> Result<Owner, Refusal> {
         if self.settings.has_bug(PlantedBug::WaitingIsOvertaken) && self.lanes.overtakes(to) {
             return Ok(to);
         }

@@ -33,6 +33,34 @@ pub struct Closes {
     pub stopping: u64,
 }
 
+/// What the config module did. Never reset.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ConfigCounters {
+    pub queries: u64,
+    /// Publishes and removals that were proposed.
+    pub publishes: u64,
+    pub removes: u64,
+    /// Batch listens.
+    pub listens: u64,
+    /// Notifications handed out; of these acknowledged; failed (no ack in time, or a negative one).
+    pub notified: u64,
+    pub acknowledged: u64,
+    pub failed: u64,
+    /// Changes held back because a notification was not acknowledged yet.
+    pub coalesced: u64,
+    /// Connections closed because a notification failed too often.
+    pub given_up: u64,
+    /// Proposals refused when they were applied: CAS, capacity, gray variants.
+    pub refused: u64,
+    /// 503, proposals that did not come to be decided: disk, leader, room.
+    pub unready: u64,
+    /// 503, [`crate::limits::LISTENERS_PER_CONNECTION_MAX`] or `..PER_CORE_MAX`.
+    pub listeners_refused: u64,
+    /// 50310, too many patterns; 50311, a pattern matches too much.
+    pub patterns_refused: u64,
+    pub matches_over: u64,
+}
+
 /// Counters of the home side. Never reset.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -56,6 +84,7 @@ pub struct Counters {
     pub fuzzy_pushes: u64,
     /// Clients asked whether they live.
     pub detections: u64,
+    pub configs: ConfigCounters,
     pub refusals: Refusals,
     pub closes: Closes,
 }

@@ -87,7 +87,7 @@ impl Bench {
 
     pub fn call(&mut self, conn: ConnKey, stream: u32, request: Request<'_>) -> Vec<Effect> {
         let request = Ok(Some(request));
-        self.handle(Message::Call { conn, stream, app: None, request })
+        self.handle(Message::Call { conn, stream, app: None, tag: None, request })
     }
 
     pub fn subscribe(&mut self, conn: ConnKey, service: &ServiceKey, on: bool) -> Vec<Effect> {

@@ -150,7 +150,7 @@ pub fn client_detection(request_id: u64) -> Body {
 }
 
 /// The start of a request to a client, up to its own members.
-fn to_client(request_id: u64) -> Vec<u8> {
+pub(crate) fn to_client(request_id: u64) -> Vec<u8> {
     let mut out = br#"{"headers":{},"requestId":""#.to_vec();
     out.extend_from_slice(Digits::of(request_id).as_str().as_bytes());
     out.push(b'"');
@@ -186,14 +186,14 @@ pub fn connect_reset(
     Body::new("ConnectResetRequest", Json::Owned(out))
 }
 
-/// One `NamingFuzzyWatchSyncRequest`.
+/// One `NamingFuzzyWatchSyncRequest` or `ConfigFuzzyWatchSyncRequest`.
 #[derive(Debug, Clone, Copy)]
-pub struct FuzzySync<'a> {
+pub struct FuzzySync<'a, N> {
     pub kind: SyncKind,
     pub pattern: &'a str,
     /// Empty with [`SyncKind::Finish`].
-    pub contexts: &'a [(ServiceKey, NameChange)],
-    /// 1 with [`SyncKind::Finish`].
+    pub contexts: &'a [(N, NameChange)],
+    /// With [`SyncKind::Finish`] 1 (naming) or 0 (config).
     pub total_batch: usize,
     /// From 1.
     pub current_batch: usize,
@@ -211,7 +211,8 @@ pub enum SyncKind {
 }
 
 impl SyncKind {
-    fn name(self) -> &'static str {
+    /// As the wire has it.
+    pub fn name(self) -> &'static str {
         match self {
             SyncKind::Init => "FUZZY_WATCH_INIT_NOTIFY",
             SyncKind::Diff => "FUZZY_WATCH_DIFF_SYNC_NOTIFY",
@@ -228,7 +229,7 @@ fn changed_type(change: NameChange) -> &'static str {
 }
 
 /// `NamingFuzzyWatchSyncRequest`.
-pub fn fuzzy_sync(request_id: u64, sync: FuzzySync<'_>) -> Body {
+pub fn fuzzy_sync(request_id: u64, sync: &FuzzySync<'_, ServiceKey>) -> Body {
     let mut out = to_client(request_id);
     out.extend_from_slice(b",\"syncType\":");
     json::write_string(&mut out, sync.kind.name());
@@ -271,28 +272,13 @@ pub fn error(code: i32, message: &str) -> Body {
 
 /// A failing answer of the request's own type, `resultCode` 500: what filters and the 503 give.
 pub fn typed_error(kind: Kind, code: i32, message: &str) -> Body {
-    failure(response_of(kind), RESULT_FAIL, code, message)
+    failure(kind.response_kind(), RESULT_FAIL, code, message)
 }
 
 /// The failing answer to a request of this kind: typed or `ErrorResponse`.
 pub fn refusal(refusal: &Refusal, kind: Kind) -> Body {
-    let response = if refusal.typed { response_of(kind) } else { ERROR_RESPONSE };
+    let response = if refusal.typed { kind.response_kind() } else { ERROR_RESPONSE };
     failure(response, refusal.result_code, refusal.error_code, &refusal.message)
-}
-
-/// The response type of a request; `ErrorResponse` where there is none of its own.
-fn response_of(kind: Kind) -> &'static str {
-    match kind {
-        Kind::ServerCheck => "ServerCheckResponse",
-        Kind::HealthCheck => "HealthCheckResponse",
-        Kind::Instance => "InstanceResponse",
-        Kind::BatchInstance => "BatchInstanceResponse",
-        Kind::ServiceQuery => "QueryServiceResponse",
-        Kind::SubscribeService => "SubscribeServiceResponse",
-        Kind::ServiceList => "ServiceListResponse",
-        Kind::NamingFuzzyWatch => "NamingFuzzyWatchResponse",
-        _ => ERROR_RESPONSE,
-    }
 }
 
 fn failure(response: &'static str, result_code: i32, error_code: i32, message: &str) -> Body {
@@ -303,9 +289,12 @@ fn failure(response: &'static str, result_code: i32, error_code: i32, message: &
     out.extend_from_slice(b",\"message\":");
     json::write_string(&mut out, message);
     // Java's primitives are there also in a failure.
-    if response == "ServiceListResponse" {
-        out.extend_from_slice(b",\"count\":0");
-    }
+    out.extend_from_slice(match response {
+        "ServiceListResponse" => b",\"count\":0",
+        "ConfigQueryResponse" => b",\"lastModified\":0,\"beta\":false",
+        "ConfigChangeBatchListenResponse" => b",\"changedConfigs\":[]",
+        _ => &b""[..],
+    });
     out.extend_from_slice(b",\"success\":false}");
     Body { kind: response, json: Json::Owned(out), error_code }
 }

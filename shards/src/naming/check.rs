@@ -1,7 +1,7 @@
 //! The reference's parameter check (`grpc-protocol.md` 9.3), its texts to the letter.
 //!
 //! Blank values are skipped. Lengths count UTF-16 units. Within one set the order is namespace,
-//! service, group, cluster, ip, port, metadata; the first failure is the answer.
+//! dataId, service, group, cluster, ip, port, metadata; the first failure is the answer.
 
 use crate::naming::host::Beats;
 use nacre_proto::text::{Pairs, Text};
@@ -9,6 +9,7 @@ use std::borrow::Cow;
 
 /// Longest values, UTF-16 units.
 const NAMESPACE_UNITS_MAX: usize = 64;
+const DATA_ID_UNITS_MAX: usize = 256;
 const SERVICE_UNITS_MAX: usize = 512;
 const GROUP_UNITS_MAX: usize = 128;
 const CLUSTER_UNITS_MAX: usize = 64;
@@ -19,6 +20,7 @@ const PORT_MAX: i64 = 65_535;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Params<'a> {
     pub namespace: Option<&'a str>,
+    pub data_id: Option<&'a str>,
     pub service: Option<&'a str>,
     pub group: Option<&'a str>,
     /// Comma-separated.
@@ -33,6 +35,7 @@ pub struct Params<'a> {
 /// Checks one set. `Err` is the reason, without the `Param check invalid:` before it.
 pub fn params(params: &Params<'_>, metadata_units_max: usize) -> Result<(), String> {
     checked(params.namespace, "namespaceId/tenant", NAMESPACE_UNITS_MAX, is_namespace)?;
+    checked(params.data_id, "dataId", DATA_ID_UNITS_MAX, is_group)?;
     checked(params.service, "serviceName", SERVICE_UNITS_MAX, is_service)?;
     checked(params.group, "group", GROUP_UNITS_MAX, is_group)?;
     for cluster in params.clusters.into_iter().flat_map(|clusters| clusters.split(',')) {
@@ -97,7 +100,8 @@ pub fn is_blank(text: &str) -> bool {
     text.trim().is_empty()
 }
 
-fn is_longer(text: &str, units_max: usize) -> bool {
+/// Whether a text has more UTF-16 units.
+pub fn is_longer(text: &str, units_max: usize) -> bool {
     // A UTF-16 unit is at least one byte of UTF-8.
     text.len() > units_max && text.encode_utf16().count() > units_max
 }
@@ -107,7 +111,7 @@ fn is_namespace(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
 }
 
-/// `[a-zA-Z0-9-_:\.]*`
+/// `[a-zA-Z0-9-_:\.]*`, also of a dataId.
 fn is_group(text: &str) -> bool {
     let extra = |byte| matches!(byte, b'_' | b'-' | b':' | b'.');
     text.bytes().all(|byte: u8| byte.is_ascii_alphanumeric() || extra(byte))

@@ -1,7 +1,28 @@
-//! Patterns of fuzzy watches (`naming.md` 8.1): which service names somebody wants to hear of.
+//! Patterns of fuzzy watches (`naming.md` 8.1): which names of services (and of configs, by the
+//! same rules) somebody wants to hear of.
 
-use crate::key::ServiceKey;
+use crate::key::{ConfigKey, ServiceKey};
 use crate::naming::accept::PUBLIC;
+use std::hash::Hash;
+
+/// What patterns match: names of services and of configs.
+pub trait Name: Clone + Eq + Hash {
+    /// Namespace, group, and the name proper.
+    fn parts(&self) -> [&str; 3];
+}
+
+impl Name for ServiceKey {
+    fn parts(&self) -> [&str; 3] {
+        [self.namespace(), self.group(), self.service()]
+    }
+}
+
+impl Name for ConfigKey {
+    fn parts(&self) -> [&str; 3] {
+        let name = self.name();
+        [name.namespace, name.group, name.data_id]
+    }
+}
 
 /// `namespace>>groupPattern>>servicePattern`, understood. Lives on the directory core, which
 /// matches names, and on home cores, which find the watchers of a changed name.
@@ -78,11 +99,10 @@ impl Pattern {
         &self.namespace
     }
 
-    /// Whether a service's name matches.
-    pub fn matches(&self, service: &ServiceKey) -> bool {
-        *self.namespace == *service.namespace()
-            && self.group.matches(service.group())
-            && self.service.matches(service.service())
+    /// Whether a name matches.
+    pub fn matches(&self, name: &impl Name) -> bool {
+        let [namespace, group, service] = name.parts();
+        *self.namespace == *namespace && self.group.matches(group) && self.service.matches(service)
     }
 }
 

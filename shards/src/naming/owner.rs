@@ -202,6 +202,7 @@ impl OwnerState {
                 let answer = self.open(now, *order);
                 Tell::Opened { waiter, answer }
             }
+            Ask::Propose { .. } => unreachable!("the shard gives proposals to the outside"),
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::conns::connection::Stage as ConnectionStage;
 use crate::home::{HomeState, Phase, Turn, unwrapped};
 use crate::key::ConnKey;
+use crate::push::fuzzy::{Configs, Services};
 use crate::push::id::{self, Target};
 use crate::push::subscription::Stage;
 use crate::settings::PlantedBug;
@@ -25,8 +26,13 @@ impl HomeState {
         match target {
             Target::Connection => {
                 if !self.connection_acknowledged(conn, number, accepted, turn) {
-                    self.fuzzy_acknowledged(conn, number, accepted, turn);
+                    // Numbers are the connection's: only one of them knows this one.
+                    self.fuzzy_acknowledged::<Services>(conn, number, accepted, turn);
+                    self.fuzzy_acknowledged::<Configs>(conn, number, accepted, turn);
                 }
+            }
+            Target::Listener(index) => {
+                self.listener_acknowledged(conn, index, number, accepted, turn);
             }
             Target::Subscription(index) => {
                 self.subscription_acknowledged(conn, index, number, accepted, turn);

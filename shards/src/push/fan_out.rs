@@ -14,6 +14,7 @@ use crate::key::ServiceKey;
 use crate::limits::{FAN_SLICE, VISITS_PER_TURN_MAX};
 use crate::naming::answer;
 use crate::naming::view::View;
+use crate::push::fuzzy::{Configs, Services};
 use crate::push::id;
 use crate::push::subscription::{Fan, Stage};
 use crate::slab::END;
@@ -87,7 +88,7 @@ impl HomeState {
                 }
             }
         }
-        self.fuzzy_some(&mut left, turn);
+        self.fuzzy_some::<Services>(&mut left, turn);
         while left > 0
             && visits > 0
             && let Some(index) = self.subscriptions.fanning.pop_front()
@@ -270,7 +271,9 @@ impl HomeState {
             }
             index = self.subscriptions.records[index].next;
         }
-        self.resume_fuzzy(slot);
+        self.resume_listeners(slot);
+        self.resume_fuzzy::<Services>(slot);
+        self.resume_fuzzy::<Configs>(slot);
     }
 }
 

@@ -1,12 +1,12 @@
 //! What fuzzy watchers are told: the first synchronisation in batches, then names that come and go
-//! (`naming.md` 8.3, 8.4).
+//! (`naming.md` 8.3, 8.4, `config.md` 7).
 //!
-//! Which names match is the directory core's business; here is who watches, and what each of them
-//! has not acknowledged yet. One message waits per (connection, name) or (connection, pattern,
-//! batch): a newer change replaces an older one, also inside a batch that was not acknowledged, so
-//! that no repetition can bring an old state after a new one.
+//! Which names match is another's business (the directory core's, or a walk through the tables of
+//! configs); here is who watches, and what each of them has not acknowledged yet (`delivery`). The
+//! two modules differ in names, texts and pace, which is what [`Watches`] says of each.
 
-use crate::effect::{CloseReason, Effect};
+use crate::conns::connection::Links;
+use crate::effect::{Body, CloseReason, Effect};
 use crate::health::wheel::{NO_TICK, Tick, Timer};
 use crate::home::call::over_limit;
 use crate::home::{HomeState, Phase, Turn};
@@ -16,164 +16,81 @@ use crate::limits::{
 };
 use crate::message::{NameChange, Watch};
 use crate::naming::accept::Refusal;
-use crate::naming::answer::{self, FuzzySync, SyncKind};
-use crate::naming::fuzzy::Pattern;
+use crate::naming::answer::{self, FuzzySync};
+use crate::naming::fuzzy::{Name, Pattern};
+use crate::push::delivery::{Fuzzy, Pace, Watching, What};
 use crate::push::id;
+use crate::push::patterns::Patterns;
+use crate::settings::Settings;
 
-/// From a fuzzy watch's request to its first batch.
-const FIRST_BATCH_MS: u64 = 1_000;
+/// A module with fuzzy watches.
+pub(crate) trait Watches {
+    type Name: Name;
 
-/// From the ack of the last batch to the message that says so.
-const FINISH_MS: u64 = 500;
-
-/// From a negative ack to the repetition: the reference's next round.
-const REPEAT_MS: u64 = 100;
-
-/// The fuzzy watches of one connection. Only connections that watch have one.
-#[derive(Debug)]
-pub struct Fuzzy {
-    watches: Vec<Watching>,
-    deliveries: Vec<Delivery>,
-    timer: Tick,
-    /// Is in the list of connections to look at.
-    queued: bool,
+    fn pace(settings: &Settings) -> Pace;
+    /// What a connection has of it.
+    fn of(links: &mut Links) -> &mut Option<Box<Fuzzy<Self::Name>>>;
+    /// What the home core has of it.
+    fn patterns(home: &mut HomeState) -> &mut Patterns<Self::Name>;
+    fn timer(slot: u32) -> Timer;
+    fn sync(request_id: u64, sync: &FuzzySync<'_, Self::Name>) -> Body;
+    fn change(request_id: u64, name: &Self::Name, change: NameChange) -> Body;
 }
 
-impl Default for Fuzzy {
-    fn default() -> Self {
-        Self { watches: Vec::new(), deliveries: Vec::new(), timer: NO_TICK, queued: false }
-    }
-}
+/// Fuzzy watches of services.
+pub(crate) struct Services;
 
-#[derive(Debug)]
-struct Watching {
-    pattern: Box<str>,
-    /// The directory answered that it is watched.
-    active: bool,
-}
+/// Fuzzy watches of configs.
+pub(crate) struct Configs;
 
-/// One message that was not acknowledged yet.
-#[derive(Debug)]
-struct Delivery {
-    what: What,
-    /// When to send it, or if it is in flight, when to send it again.
-    due_ms: u64,
-    /// Number of the request it went out with; 0 while it is not in flight.
-    number: u64,
-}
+impl Watches for Services {
+    type Name = ServiceKey;
 
-#[derive(Debug)]
-enum What {
-    Sync(Box<Sync>),
-    Change { service: ServiceKey, change: NameChange },
-}
-
-/// One batch of a synchronisation.
-#[derive(Debug)]
-struct Sync {
-    kind: SyncKind,
-    pattern: Box<str>,
-    contexts: Vec<(ServiceKey, NameChange)>,
-    total: usize,
-    current: usize,
-}
-
-impl Delivery {
-    fn is(&self, kind: SyncKind, pattern: &str) -> bool {
-        matches!(&self.what, What::Sync(sync) if sync.kind == kind && *sync.pattern == *pattern)
-    }
-}
-
-impl Fuzzy {
-    fn position(&self, pattern: &str) -> Option<usize> {
-        self.watches.iter().position(|watching| *watching.pattern == *pattern)
-    }
-
-    /// Cuts a synchronisation into batches; one of the same kind and pattern gives way.
-    fn synchronise(&mut self, watch: &Watch, differences: Vec<(ServiceKey, NameChange)>, now: u64) {
-        let kind = if watch.initializing { SyncKind::Init } else { SyncKind::Diff };
-        let outdated = |delivery: &Delivery| {
-            delivery.is(kind, &watch.pattern)
-                || watch.initializing && delivery.is(SyncKind::Finish, &watch.pattern)
-        };
-        self.deliveries.retain(|delivery| !outdated(delivery));
-        let total = differences.len().div_ceil(FUZZY_BATCH_NAMES);
-        for (at, contexts) in differences.chunks(FUZZY_BATCH_NAMES).enumerate() {
-            let contexts = contexts.to_vec();
-            self.sync(kind, &watch.pattern, contexts, (total, at + 1), now + FIRST_BATCH_MS);
-        }
-        if total == 0 && watch.initializing {
-            self.sync(SyncKind::Finish, &watch.pattern, Vec::new(), (1, 1), now + FIRST_BATCH_MS);
+    fn pace(settings: &Settings) -> Pace {
+        Pace {
+            batch: FUZZY_BATCH_NAMES,
+            first_ms: 1_000,
+            finish_ms: 500,
+            finish_batches: 1,
+            timeout_ms: u64::from(settings.push_timeout_ms),
+            // The reference's next round.
+            repeat_ms: 100,
+            step_ms: 0,
+            tries_max: None,
         }
     }
 
-    fn sync(
-        &mut self,
-        kind: SyncKind,
-        pattern: &str,
-        contexts: Vec<(ServiceKey, NameChange)>,
-        (total, current): (usize, usize),
-        due_ms: u64,
-    ) {
-        let sync = Sync { kind, pattern: pattern.into(), contexts, total, current };
-        self.deliveries.push(Delivery { what: What::Sync(Box::new(sync)), due_ms, number: 0 });
+    fn of(links: &mut Links) -> &mut Option<Box<Fuzzy<ServiceKey>>> {
+        &mut links.fuzzy
     }
 
-    /// A name came or went: the message about it is replaced or added, and older batches agree.
-    fn change(&mut self, service: &ServiceKey, change: NameChange, now: u64) {
-        let mut told = false;
-        for delivery in &mut self.deliveries {
-            match &mut delivery.what {
-                What::Sync(sync) => {
-                    for (_, old) in sync.contexts.iter_mut().filter(|(name, _)| name == service) {
-                        *old = change;
-                    }
-                }
-                What::Change { service: name, change: old } if name == service => {
-                    told = true;
-                    if *old != change {
-                        *old = change;
-                        delivery.number = 0;
-                        delivery.due_ms = now;
-                    }
-                }
-                What::Change { .. } => {}
-            }
-        }
-        if !told {
-            let what = What::Change { service: service.clone(), change };
-            self.deliveries.push(Delivery { what, due_ms: now, number: 0 });
-        }
+    fn patterns(home: &mut HomeState) -> &mut Patterns<ServiceKey> {
+        &mut home.patterns
     }
 
-    /// Takes note of an ack. The last batch of a first synchronisation is followed by the message
-    /// that says so.
-    fn acknowledged(&mut self, number: u64, accepted: bool, now: u64) {
-        let found = self.deliveries.iter().position(|delivery| delivery.number == number);
-        let Some(at) = found.filter(|_| number != 0) else { return };
-        if !accepted {
-            self.deliveries[at].number = 0;
-            self.deliveries[at].due_ms = now + REPEAT_MS;
-            return;
-        }
-        let What::Sync(sync) = self.deliveries.swap_remove(at).what else { return };
-        if sync.kind == SyncKind::Init
-            && !self.deliveries.iter().any(|other| other.is(SyncKind::Init, &sync.pattern))
-        {
-            self.sync(SyncKind::Finish, &sync.pattern, Vec::new(), (1, 1), now + FINISH_MS);
-        }
+    fn timer(slot: u32) -> Timer {
+        Timer::Fuzzy(slot)
     }
 
-    fn next_ms(&self) -> Option<u64> {
-        self.deliveries.iter().map(|delivery| delivery.due_ms).min()
+    fn sync(request_id: u64, sync: &FuzzySync<'_, ServiceKey>) -> Body {
+        answer::fuzzy_sync(request_id, sync)
+    }
+
+    fn change(request_id: u64, service: &ServiceKey, change: NameChange) -> Body {
+        answer::fuzzy_change(request_id, service, change)
     }
 }
 
 impl HomeState {
     /// Records that a connection watches a pattern, before the directory is asked.
-    pub(crate) fn watch(&mut self, conn: ConnKey, pattern: &str) -> Result<(), Refusal> {
+    pub(crate) fn watch<M: Watches>(
+        &mut self,
+        conn: ConnKey,
+        pattern: &str,
+    ) -> Result<(), Refusal> {
         let connection = self.table.get_mut(conn).expect("looked at by the caller");
-        let fuzzy = connection.links.get_or_insert_default().fuzzy.get_or_insert_default();
+        let links = connection.links.get_or_insert_default();
+        let fuzzy = M::of(links).get_or_insert_default();
         if fuzzy.position(pattern).is_some() {
             return Ok(());
         }
@@ -186,23 +103,25 @@ impl HomeState {
     }
 
     /// Ends a watch, if there is one; what waited for it is forgotten.
-    pub(crate) fn unwatch(&mut self, conn: ConnKey, pattern: &str) {
-        let Some(fuzzy) = self.fuzzy_of(conn.slot) else { return };
+    pub(crate) fn unwatch<M: Watches>(&mut self, conn: ConnKey, pattern: &str) {
+        let Some(fuzzy) = self.fuzzy_of::<M>(conn.slot) else { return };
         let Some(at) = fuzzy.position(pattern) else { return };
-        fuzzy.deliveries.retain(
-            |delivery| !matches!(&delivery.what, What::Sync(sync) if *sync.pattern == *pattern),
-        );
-        if fuzzy.watches.swap_remove(at).active {
-            self.patterns.leave(pattern, conn.slot);
+        let was_active = fuzzy.forget(at);
+        if was_active {
+            M::patterns(self).leave(pattern, conn.slot);
         }
     }
 
     /// A connection goes: all its watches, each with its namespace.
-    pub(crate) fn leave_patterns(&mut self, slot: u32, fuzzy: Fuzzy) -> Vec<(Box<str>, Box<str>)> {
+    pub(crate) fn leave_patterns<M: Watches>(
+        &mut self,
+        slot: u32,
+        fuzzy: Fuzzy<M::Name>,
+    ) -> Vec<(Box<str>, Box<str>)> {
         let mut left = Vec::with_capacity(fuzzy.watches.len());
         for watching in fuzzy.watches {
             if watching.active {
-                self.patterns.leave(&watching.pattern, slot);
+                M::patterns(self).leave(&watching.pattern, slot);
             }
             if let Some(pattern) = Pattern::parse(&watching.pattern) {
                 left.push((pattern.namespace().into(), watching.pattern));
@@ -212,58 +131,80 @@ impl HomeState {
     }
 
     /// The directory's answer to a Watch: what the client has to be told.
-    pub(crate) fn watched(
+    pub(crate) fn watched<M: Watches>(
         &mut self,
         conn: ConnKey,
         watch: &Watch,
-        differences: Vec<(ServiceKey, NameChange)>,
+        differences: Vec<(M::Name, NameChange)>,
         turn: &mut Turn<'_>,
     ) {
         if self.phase == Phase::Stopping || self.table.get(conn).is_none() {
             return;
         }
-        let Some(fuzzy) = self.fuzzy_of(conn.slot) else { return };
-        let Some(at) = fuzzy.position(&watch.pattern) else { return };
-        let joins = !std::mem::replace(&mut fuzzy.watches[at].active, true);
-        fuzzy.synchronise(watch, differences, turn.lived_ms);
-        if joins {
-            self.patterns.join(&watch.pattern, conn.slot);
+        let pace = M::pace(&self.settings);
+        let Some(fuzzy) = self.fuzzy_of::<M>(conn.slot) else { return };
+        if fuzzy.position(&watch.pattern).is_none() {
+            return;
         }
-        self.within_bound_or_close(conn.slot, turn);
-        self.arm_fuzzy(conn.slot);
+        fuzzy.synchronise(watch, differences, &pace, turn.lived_ms);
+        self.activate::<M>(conn, &watch.pattern);
+        self.within_bound_or_close::<M>(conn.slot, turn);
+        self.arm_fuzzy::<M>(conn.slot, turn.lived_ms);
+    }
+
+    /// What comes and goes is told from here on.
+    pub(crate) fn activate<M: Watches>(&mut self, conn: ConnKey, pattern: &str) {
+        let Some(fuzzy) = self.fuzzy_of::<M>(conn.slot) else { return };
+        if let Some(at) = fuzzy.position(pattern)
+            && !std::mem::replace(&mut fuzzy.watches[at].active, true)
+        {
+            M::patterns(self).join(pattern, conn.slot);
+        }
+    }
+
+    /// What is told of these names is told once more, as it is now.
+    pub(crate) fn refresh<M: Watches>(
+        &mut self,
+        conn: ConnKey,
+        truth: impl Fn(&M::Name) -> Option<NameChange>,
+        turn: &mut Turn<'_>,
+    ) {
+        if let Some(fuzzy) = self.fuzzy_of::<M>(conn.slot) {
+            fuzzy.refresh(truth, turn.lived_ms);
+        }
     }
 
     /// A watched name came or went.
-    pub(crate) fn name_changed(&mut self, service: ServiceKey, change: NameChange) {
+    pub(crate) fn name_changed<M: Watches>(&mut self, name: M::Name, change: NameChange) {
         if self.phase != Phase::Stopping {
-            self.patterns.announce(service, change);
+            M::patterns(self).announce(name, change);
         }
     }
 
     /// Hands out what is due, `left` messages at most.
-    pub(crate) fn fuzzy_some(&mut self, left: &mut usize, turn: &mut Turn<'_>) {
+    pub(crate) fn fuzzy_some<M: Watches>(&mut self, left: &mut usize, turn: &mut Turn<'_>) {
         while *left > 0
-            && let Some((slot, service, change)) = self.patterns.next_told()
+            && let Some((slot, name, change)) = M::patterns(self).next_told()
         {
             *left -= 1;
-            if let Some(fuzzy) = self.fuzzy_of(slot) {
-                fuzzy.change(&service, change, turn.lived_ms);
-                self.within_bound_or_close(slot, turn);
-                self.deliver(slot, left, turn);
+            if let Some(fuzzy) = self.fuzzy_of::<M>(slot) {
+                fuzzy.change(&name, change, turn.lived_ms);
+                self.within_bound_or_close::<M>(slot, turn);
+                self.deliver::<M>(slot, left, turn);
             }
         }
         while *left > 0
-            && let Some(slot) = self.patterns.next_ready()
+            && let Some(slot) = M::patterns(self).next_ready()
         {
-            if let Some(fuzzy) = self.fuzzy_of(slot) {
+            if let Some(fuzzy) = self.fuzzy_of::<M>(slot) {
                 fuzzy.queued = false;
-                self.deliver(slot, left, turn);
+                self.deliver::<M>(slot, left, turn);
             }
         }
     }
 
     /// Sends what is due for one connection, unless it does not read.
-    fn deliver(&mut self, slot: u32, left: &mut usize, turn: &mut Turn<'_>) {
+    fn deliver<M: Watches>(&mut self, slot: u32, left: &mut usize, turn: &mut Turn<'_>) {
         let now_ms = turn.lived_ms;
         let Some(conn) = self.key_at(slot) else { return };
         let connection = self.table.at_mut(slot).expect("looked at above");
@@ -271,80 +212,92 @@ impl HomeState {
             return;
         }
         let mut requests = connection.requests;
-        let Some(fuzzy) = connection.links.as_mut().and_then(|links| links.fuzzy.as_mut()) else {
+        let Some(fuzzy) = connection.links.as_mut().and_then(|links| M::of(links).as_mut()) else {
             return;
         };
-        for delivery in fuzzy.deliveries.iter_mut().filter(|delivery| delivery.due_ms <= now_ms) {
+        let pace = M::pace(&self.settings);
+        let mut given_up = false;
+        for delivery in &mut fuzzy.deliveries {
             if *left == 0 {
                 break;
+            }
+            if delivery.due_ms <= now_ms && delivery.number != 0 {
+                delivery.failed(&pace, now_ms);
+            }
+            given_up |= delivery.is_hopeless(&pace);
+            if delivery.due_ms > now_ms {
+                continue;
             }
             *left -= 1;
             requests += 1;
             delivery.number = requests;
-            delivery.due_ms = now_ms + u64::from(self.settings.push_timeout_ms);
+            delivery.due_ms = now_ms + pace.timeout_ms;
             self.counters.fuzzy_pushes += 1;
             let request_id = id::of_connection(requests);
             let body = match &delivery.what {
-                What::Change { service, change } => {
-                    answer::fuzzy_change(request_id, service, *change)
-                }
-                What::Sync(sync) => answer::fuzzy_sync(request_id, sync.message()),
+                What::Change { name, change } => M::change(request_id, name, *change),
+                What::Sync(sync) => M::sync(request_id, &sync.message()),
             };
             turn.effects.push(Effect::Push { conn, body });
         }
         connection.requests = requests;
-        self.arm_fuzzy(slot);
+        if given_up {
+            return self.close(conn, CloseReason::TooSlow, turn);
+        }
+        self.arm_fuzzy::<M>(slot, now_ms);
     }
 
     /// The wheel came round.
-    pub(crate) fn fuzzy_due(&mut self, slot: u32, tick: Tick) {
-        let Some(fuzzy) = self.fuzzy_of(slot) else { return };
+    pub(crate) fn fuzzy_due<M: Watches>(&mut self, slot: u32, tick: Tick) {
+        let Some(fuzzy) = self.fuzzy_of::<M>(slot) else { return };
         if fuzzy.timer == tick {
             fuzzy.timer = NO_TICK;
-            self.resume_fuzzy(slot);
+            self.resume_fuzzy::<M>(slot);
         }
     }
 
     /// Has a connection looked at in the next round.
-    pub(crate) fn resume_fuzzy(&mut self, slot: u32) {
+    pub(crate) fn resume_fuzzy<M: Watches>(&mut self, slot: u32) {
         if self.phase == Phase::Stopping {
             return;
         }
-        let Some(fuzzy) = self.fuzzy_of(slot) else { return };
+        let Some(fuzzy) = self.fuzzy_of::<M>(slot) else { return };
         if !std::mem::replace(&mut fuzzy.queued, true) {
-            self.patterns.look_at(slot);
+            M::patterns(self).look_at(slot);
         }
     }
 
     /// An answer to a fuzzy watch message.
-    pub(crate) fn fuzzy_acknowledged(
+    pub(crate) fn fuzzy_acknowledged<M: Watches>(
         &mut self,
         conn: ConnKey,
         number: u64,
         accepted: bool,
         turn: &mut Turn<'_>,
     ) {
-        if let Some(fuzzy) = self.fuzzy_of(conn.slot) {
-            fuzzy.acknowledged(number, accepted, turn.lived_ms);
-            self.arm_fuzzy(conn.slot);
+        let pace = M::pace(&self.settings);
+        if let Some(fuzzy) = self.fuzzy_of::<M>(conn.slot) {
+            fuzzy.acknowledged(number, accepted, &pace, turn.lived_ms);
+            self.arm_fuzzy::<M>(conn.slot, turn.lived_ms);
         }
     }
 
-    /// Makes sure the wheel looks at a connection's messages in time.
-    fn arm_fuzzy(&mut self, slot: u32) {
-        let Some(connection) = self.table.at_mut(slot) else { return };
-        let Some(fuzzy) = connection.links.as_mut().and_then(|links| links.fuzzy.as_mut()) else {
-            return;
-        };
-        if let Some(due) = fuzzy.next_ms()
-            && !self.wheel.covers(fuzzy.timer, due)
-        {
-            fuzzy.timer = self.wheel.insert(due, Timer::Fuzzy(slot));
+    /// Makes sure a connection's messages are looked at in time: in this turn, or by the wheel.
+    fn arm_fuzzy<M: Watches>(&mut self, slot: u32, now_ms: u64) {
+        let Some(fuzzy) = self.fuzzy_of::<M>(slot) else { return };
+        let Some(due) = fuzzy.next_ms() else { return };
+        if due <= now_ms {
+            return self.resume_fuzzy::<M>(slot);
+        }
+        let timer = fuzzy.timer;
+        if !self.wheel.covers(timer, due) {
+            let tick = self.wheel.insert(due, M::timer(slot));
+            self.fuzzy_of::<M>(slot).expect("looked at above").timer = tick;
         }
     }
 
-    fn within_bound_or_close(&mut self, slot: u32, turn: &mut Turn<'_>) {
-        let Some(fuzzy) = self.fuzzy_of(slot) else { return };
+    fn within_bound_or_close<M: Watches>(&mut self, slot: u32, turn: &mut Turn<'_>) {
+        let Some(fuzzy) = self.fuzzy_of::<M>(slot) else { return };
         if fuzzy.deliveries.len() > FUZZY_DELIVERIES_PER_CONNECTION_MAX
             && let Some(conn) = self.key_at(slot)
         {
@@ -352,20 +305,8 @@ impl HomeState {
         }
     }
 
-    fn fuzzy_of(&mut self, slot: u32) -> Option<&mut Fuzzy> {
-        self.table.at_mut(slot)?.links.as_mut()?.fuzzy.as_deref_mut()
-    }
-}
-
-impl Sync {
-    fn message(&self) -> FuzzySync<'_> {
-        FuzzySync {
-            kind: self.kind,
-            pattern: &self.pattern,
-            contexts: &self.contexts,
-            total_batch: self.total,
-            current_batch: self.current,
-        }
+    fn fuzzy_of<M: Watches>(&mut self, slot: u32) -> Option<&mut Fuzzy<M::Name>> {
+        M::of(self.table.at_mut(slot)?.links.as_mut()?).as_deref_mut()
     }
 }
 

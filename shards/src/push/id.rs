@@ -1,21 +1,26 @@
 //! Push ids: unique and increasing per connection, and they say by themselves what they are for.
 //!
-//! The high bits count the connection's requests, the low bits are the number of the subscription,
-//! so that an ack finds it without a table of pushes under way. Clients send ids back as they came,
+//! The high bits count the connection's requests, the low bits are the number of the subscription
+//! or listener, so that an ack finds it without a table of pushes under way. Clients send ids back as they came,
 //! as text.
 
-use crate::limits::{PUSH_INDEX_BITS, SUBSCRIPTIONS_PER_CORE_MAX};
+use crate::limits::{LISTENERS_PER_CORE_MAX, PUSH_INDEX_BITS, SUBSCRIPTIONS_PER_CORE_MAX};
 
 const INDEX_MASK: u64 = (1 << PUSH_INDEX_BITS) - 1;
 
-const _: () =
-    assert!(SUBSCRIPTIONS_PER_CORE_MAX as u64 <= INDEX_MASK, "the last one is for others");
+/// Set in the index of a listener.
+const LISTENER: u64 = 1 << (PUSH_INDEX_BITS - 1);
+
+const _: () = assert!((SUBSCRIPTIONS_PER_CORE_MAX as u64) < LISTENER, "half is for listeners");
+const _: () = assert!((LISTENERS_PER_CORE_MAX as u64) < LISTENER - 1, "the last is for others");
 
 /// What an id is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
     /// The subscription of this number.
     Subscription(u32),
+    /// The listener of this number.
+    Listener(u32),
     /// The connection: detection, reset, fuzzy watch.
     Connection,
 }
@@ -23,6 +28,11 @@ pub enum Target {
 /// The id of request `number` of a connection, for a subscription.
 pub fn of_subscription(number: u64, index: u32) -> u64 {
     number << PUSH_INDEX_BITS | u64::from(index)
+}
+
+/// The id of request `number` of a connection, for a listener.
+pub fn of_listener(number: u64, index: u32) -> u64 {
+    number << PUSH_INDEX_BITS | LISTENER | u64::from(index)
 }
 
 /// The id of request `number` of a connection, for the connection itself.
@@ -35,6 +45,7 @@ pub fn parse(id: u64) -> (u64, Target) {
     let index = id & INDEX_MASK;
     let target = match index {
         INDEX_MASK => Target::Connection,
+        index if index & LISTENER != 0 => Target::Listener((index ^ LISTENER) as u32),
         index => Target::Subscription(index as u32),
     };
     (id >> PUSH_INDEX_BITS, target)
@@ -46,11 +57,13 @@ mod tests {
 
     #[test]
     fn ids_increase_and_find_their_target() {
-        let ids = [of_subscription(1, 7), of_connection(2), of_subscription(3, 0)];
+        let ids =
+            [of_subscription(1, 7), of_connection(2), of_subscription(3, 0), of_listener(4, 9)];
         assert!(ids.is_sorted());
         assert_eq!(parse(ids[0]), (1, Target::Subscription(7)));
         assert_eq!(parse(ids[1]), (2, Target::Connection));
         assert_eq!(parse(ids[2]), (3, Target::Subscription(0)));
-        assert!(of_connection((1 << 38) - 1) <= i64::MAX as u64, "fits a Java long");
+        assert_eq!(parse(ids[3]), (4, Target::Listener(9)));
+        assert!(of_connection((1 << 37) - 1) <= i64::MAX as u64, "fits a Java long");
     }
 }

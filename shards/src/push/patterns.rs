@@ -4,21 +4,20 @@
 //! because a message goes to every client that watches *any* matching pattern (`naming.md` 8.4).
 //! Telling them is a cursor, like the fan-out of services.
 
-use crate::key::ServiceKey;
 use crate::message::NameChange;
-use crate::naming::fuzzy::Pattern;
+use crate::naming::fuzzy::{Name, Pattern};
 use crate::slab::Slab;
 use ahash::RandomState;
 use std::collections::{HashMap, VecDeque};
 
-/// The patterns watched from this home core.
+/// The patterns watched from this home core, of one module.
 #[derive(Debug)]
-pub struct Patterns {
+pub struct Patterns<N> {
     records: Slab<Watched>,
     by_text: HashMap<Box<str>, u32, RandomState>,
     /// Names that came or went, their watchers not all told yet.
-    fans: HashMap<ServiceKey, NameFan, RandomState>,
-    fanning: VecDeque<ServiceKey>,
+    fans: HashMap<N, NameFan, RandomState>,
+    fanning: VecDeque<N>,
     /// Connections with messages due.
     ready: VecDeque<u32>,
 }
@@ -41,7 +40,7 @@ struct NameFan {
     again: bool,
 }
 
-impl Patterns {
+impl<N: Name> Patterns<N> {
     pub fn new(hasher: RandomState) -> Self {
         Self {
             records: Slab::default(),
@@ -73,6 +72,11 @@ impl Patterns {
         self.records.is_empty()
     }
 
+    /// Whether anybody watches this pattern.
+    pub fn has(&self, text: &str) -> bool {
+        self.by_text.contains_key(text)
+    }
+
     /// A connection watches a pattern from here on.
     pub fn join(&mut self, text: &str, slot: u32) {
         let index = match self.by_text.get(text) {
@@ -101,14 +105,14 @@ impl Patterns {
         }
     }
 
-    fn matching(&self, service: &ServiceKey) -> Vec<(u32, u32)> {
+    fn matching(&self, service: &N) -> Vec<(u32, u32)> {
         let matching = self.records.iter().filter(|(_, record)| record.pattern.matches(service));
         matching.map(|(index, record)| (index, record.watchers.len() as u32)).collect()
     }
 
     /// A name came or went: its watchers are to be told. What was being told of it already gives
     /// way.
-    pub fn announce(&mut self, service: ServiceKey, change: NameChange) {
+    pub fn announce(&mut self, service: N, change: NameChange) {
         if let Some(fan) = self.fans.get_mut(&service) {
             fan.change = change;
             fan.again = true;
@@ -122,7 +126,7 @@ impl Patterns {
     }
 
     /// Who is to be told next, and what.
-    pub fn next_told(&mut self) -> Option<(u32, ServiceKey, NameChange)> {
+    pub fn next_told(&mut self) -> Option<(u32, N, NameChange)> {
         while let Some(service) = self.fanning.front().cloned() {
             if let Some((slot, change)) = self.next_watcher(&service) {
                 return Some((slot, service, change));
@@ -141,7 +145,7 @@ impl Patterns {
     }
 
     /// The next watcher of this round.
-    fn next_watcher(&mut self, service: &ServiceKey) -> Option<(u32, NameChange)> {
+    fn next_watcher(&mut self, service: &N) -> Option<(u32, NameChange)> {
         let fan = self.fans.get_mut(service)?;
         while let Some((index, below)) = fan.left.last_mut() {
             let record = self.records.get(*index).filter(|record| record.pattern.matches(service));

@@ -34,7 +34,7 @@ fn client(shard: &mut Shard, slot: u32) -> ConnKey {
 
 fn call(shard: &mut Shard, at: u64, conn: ConnKey, request: Request<'_>) -> Vec<Effect> {
     let request = Ok(Some(request));
-    handle(shard, at, Message::Call { conn, stream: 5, app: None, request })
+    handle(shard, at, Message::Call { conn, stream: 5, app: None, tag: None, request })
 }
 
 #[test]

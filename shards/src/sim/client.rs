@@ -1,6 +1,7 @@
 //! A simulated client: what it asked, what it was told, and what it finds wrong with that.
 
 use crate::key::{ConnKey, Core, ServiceKey};
+use crate::sim::configs::{self, Heard};
 use crate::sim::reading::{List, Read};
 use crate::sim::shadow::Standing;
 use nacre_proto::naming::{self as wire, FuzzyWatchRequest, ServiceListRequest};
@@ -21,6 +22,17 @@ pub enum Op {
     /// Pattern, and what is known already; `None` for a first time.
     Watch(&'static str, Option<Vec<String>>),
     Cancel(&'static str),
+    /// dataId, and content no other publish of the run has.
+    ConfigPublish(String, String),
+    ConfigRemove(String),
+    /// How far the config was known to be when it was asked for.
+    ConfigQuery(String, usize),
+    /// What the client has of it.
+    ConfigListen(String, Option<String>),
+    ConfigUnlisten(String),
+    /// As `Watch`, of configs.
+    ConfigWatch(&'static str, Option<Vec<String>>),
+    ConfigCancel(&'static str),
 }
 
 /// An instance, told apart from all others of a run by ip and port.
@@ -52,6 +64,9 @@ impl Instance {
 impl Op {
     /// As it arrives at the server.
     pub fn request(&self) -> Request<'static> {
+        if let Some(request) = configs::request(self) {
+            return request;
+        }
         match self {
             Op::Health => Request::HealthCheck,
             Op::Register(service, instance) => Request::Instance(wire::InstanceRequest {
@@ -98,6 +113,7 @@ impl Op {
                 watch_type: Some("CANCEL_WATCH".into()),
                 ..Default::default()
             }),
+            other => unreachable!("{other:?} is of the config module"),
         }
     }
 
@@ -162,6 +178,8 @@ pub struct Online {
     pub seen: BTreeMap<ServiceKey, Seen>,
     /// Names known by pattern.
     pub knows: BTreeMap<&'static str, BTreeSet<String>>,
+    /// What it knows of configs.
+    pub heard: Heard,
     last_id: u64,
 }
 
@@ -175,7 +193,7 @@ pub struct Seen {
 }
 
 /// What a client does about a message.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Reaction {
     Nothing,
     /// Acknowledge, perhaps.
@@ -184,6 +202,10 @@ pub enum Reaction {
     Alive(u64),
     /// A probe's answer.
     Answered(u32),
+    /// Acknowledge, perhaps, and ask for more.
+    AckAndAsk(u64, Vec<Op>),
+    /// Ask for more, after a while.
+    Ask(Vec<Op>),
 }
 
 impl Online {
@@ -203,6 +225,7 @@ impl Online {
             standing: Standing::default(),
             seen: BTreeMap::new(),
             knows: BTreeMap::new(),
+            heard: Heard::default(),
             last_id: 0,
         }
     }
@@ -225,6 +248,13 @@ impl Online {
         let Some(op) = self.calls.remove(&stream) else {
             return Err(format!("an answer on stream {stream} that waits for none"));
         };
+        let more = configs::answered(self, &op, read);
+        if !more.is_empty() {
+            return Ok(Reaction::Ask(more));
+        }
+        if matches!(op, Op::ConfigQuery(..)) && read.error_code() == 300 {
+            return Ok(Reaction::Answered(stream));
+        }
         if !read.success() {
             return match read.error_code() {
                 300 | 301 | 503 => Ok(Reaction::Answered(stream)),
@@ -272,6 +302,9 @@ impl Online {
             return Err(format!("push id {id} after {}", self.last_id));
         }
         self.last_id = id;
+        if let Some(more) = configs::pushed(self, read)? {
+            return Ok(Reaction::AckAndAsk(id, more));
+        }
         match read.kind {
             "NotifySubscriberRequest" => {
                 let list = read.list().ok_or("a push without a list")?;

@@ -48,6 +48,10 @@ impl World {
                 }
                 0..25 => Act::Call(Op::Unsubscribe(service.clone())),
                 25..40 => Act::Leave { politely: false },
+                60..70 => {
+                    let content = format!("last of {client}");
+                    Act::Call(Op::ConfigPublish("c1".to_owned(), content))
+                }
                 40..60 => Act::Call(Op::Subscribe(service.clone(), "")),
                 _ => continue,
             };

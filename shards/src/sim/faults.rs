@@ -30,6 +30,13 @@ pub struct Faults {
     pub mute: u64,
     pub nack: u64,
     pub ack_ms_max: u64,
+    /// Share of calls that are about configs.
+    pub configs: u64,
+    /// Longest time from a proposal to its batch; chance that it is refused.
+    pub log_ms_max: u64,
+    pub log_refuses: u64,
+    /// Chance that the store is opened anew after a batch.
+    pub log_reopens: u64,
     /// Unread messages that make a connection congested.
     pub unread_max: usize,
     pub settings: Settings,
@@ -72,8 +79,14 @@ impl Faults {
             nack: random.pick(&[0, 5, 20]),
             ack_ms_max: random.pick(&[0, 30, 700]),
             unread_max: random.between(1, 8) as usize,
+            configs: random.pick(&[0, 0, 30, 80]),
+            log_ms_max: random.pick(&[0, 5, 300]),
+            log_refuses: random.pick(&[0, 0, 10]),
+            log_reopens: random.pick(&[0, 0, 5]),
             settings,
         };
+        faults.settings.config.push_tries_max = random.pick(&[50, 50, 1]);
+        faults.settings.config.fuzzy_batch = random.pick(&[1, 20]);
         if random.percent(15) {
             faults.crowd(random);
         }
@@ -94,5 +107,6 @@ impl Faults {
         self.mute = 0;
         self.nack = 0;
         self.ack_ms_max = self.ack_ms_max.min(30);
+        self.log_refuses = 0;
     }
 }

@@ -25,7 +25,7 @@ pub enum Parcel {
 impl Parcel {
     /// Changes share the answers' lane, but not their places in it.
     fn is_change(&self) -> bool {
-        matches!(self, Parcel::Tell(Tell::Changed { .. } | Tell::NameChanged { .. }))
+        matches!(self, Parcel::Tell(tell) if !tell.is_answer())
     }
 }
 

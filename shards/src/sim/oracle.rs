@@ -2,17 +2,24 @@
 
 use crate::key::ServiceKey;
 use crate::sim::client::{Online, Op, matches};
+use crate::sim::configs;
 use crate::sim::shadow::Truth;
 use crate::sim::world::World;
 use std::collections::BTreeSet;
 
 /// What is still going on, if anything: things under way that rest must end.
 pub fn unrest(world: &World) -> Option<String> {
+    if !world.log.is_idle() {
+        return Some("commands wait in the log".to_owned());
+    }
     if world.net.under_way() > 0 {
         return Some(format!("{} parcels under way", world.net.under_way()));
     }
     for server in &world.servers {
         let counts = server.shard.counts();
+        if counts.notifications_waiting > 0 {
+            return Some(format!("{} notifications wait", counts.notifications_waiting));
+        }
         let waiting = (counts.asks_under_way, counts.asks_waiting, counts.pushes_waiting);
         if waiting != (0, 0, 0) || server.shard.has_work() {
             return Some(format!(
@@ -30,7 +37,9 @@ pub fn judge(world: &World) -> Result<(), String> {
     let truth = Truth::of(online().map(|online| &online.standing));
     for (number, client) in world.clients.iter().enumerate() {
         if let Some(client) = client {
-            judge_client(client, &truth).map_err(|text| format!("client {number}: {text}"))?;
+            judge_client(client, &truth)
+                .and_then(|()| configs::judge_client(client, &world.log))
+                .map_err(|text| format!("client {number}: {text}"))?;
         }
     }
     judge_probe(world, &truth)?;
@@ -108,7 +117,9 @@ fn judge_possessions(world: &World, truth: &Truth) -> Result<(), String> {
     let interests = world.servers.iter().map(|server| server.shard.interests()).sum();
     let set_up = all.iter().map(|counts| counts.home.modules[0]).sum::<u64>() as usize;
     let published = truth.published().count();
+    let listens = world.clients.iter().flatten().map(|client| client.heard.configs.len()).sum();
     let table = [
+        ("listeners", sum(|counts| counts.listeners), listens),
         ("connections", sum(|counts| counts.connections), online),
         ("connections set up", set_up, online),
         ("publications", sum(|counts| counts.owner.publications), truth.publications),

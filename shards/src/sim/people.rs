@@ -27,7 +27,9 @@ impl World {
             }
             Some(online) => {
                 let (number, ports) = (client as u64, &mut self.ports);
-                match workload::next(online, number, ports, &self.services, &mut self.random) {
+                let (services, configs) = (&self.services, self.faults.configs);
+                let random = &mut self.random;
+                match workload::next(online, number, ports, services, configs, random) {
                     Act::Call(op) => self.call(client, op),
                     act => self.behave(client, act),
                 }
@@ -99,6 +101,10 @@ impl World {
 
     pub(super) fn call(&mut self, client: usize, op: Op) {
         self.note(|_| format!("client {client}: {op:?}"));
+        let mut op = op;
+        if let Op::ConfigQuery(data_id, floor) = &mut op {
+            *floor = self.log.floor(data_id);
+        }
         let Some(online) = &mut self.clients[client] else { return };
         online.stream += 1;
         let (conn, stream) = (online.conn, online.stream);
@@ -182,9 +188,19 @@ impl World {
         });
         let Some(online) = &mut self.clients[client] else { return Ok(()) };
         let conn = online.conn;
+        if let Wire::Reply(stream, read) = wire
+            && let Some(op) = online.calls.get(stream)
+        {
+            self.log.judge(conn, *stream, op, read)?;
+        }
         let reaction = online.read(wire, &self.services);
         match reaction.map_err(|text| format!("client {client} ({conn:?}): {text}"))? {
             Reaction::Nothing => {}
+            Reaction::Ask(more) => self.ask_later(client, conn, more),
+            Reaction::AckAndAsk(request_id, more) => {
+                self.acknowledge(client, conn, request_id);
+                self.ask_later(client, conn, more);
+            }
             Reaction::Answered(stream) => {
                 if let Wire::Reply(_, read) = wire
                     && self.probe == Some(client)
@@ -198,6 +214,14 @@ impl World {
             Reaction::Ack(request_id) => self.acknowledge(client, conn, request_id),
         }
         Ok(())
+    }
+
+    /// What a client does because of what it read.
+    fn ask_later(&mut self, client: usize, conn: ConnKey, more: Vec<Op>) {
+        for op in more {
+            let at_ms = self.clock.now_ms + self.random.between(1, 20);
+            self.clock.at(at_ms, Event::Stir(client, conn, Act::Call(op)));
+        }
     }
 
     pub(super) fn acknowledge(&mut self, client: usize, conn: ConnKey, request_id: u64) {

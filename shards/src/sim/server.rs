@@ -1,33 +1,68 @@
 //! One core of the simulated node: a shard, what has arrived for it, and whether it runs.
 
+use crate::durable::answer::Answer;
+use crate::durable::state::Change;
 use crate::key::{ConnKey, Core, Home};
-use crate::message::Message;
+use crate::message::{Message, Purpose, Unready, Waiter};
 use crate::shard::Shard;
 use crate::sim::client::Op;
+use crate::sim::configs;
 use crate::sim::net::Place;
 use nacre_proto::link::ConnectionSetupRequest;
 use nacre_proto::text::{Flags, Pairs};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// What arrives from outside.
 #[derive(Debug)]
 pub enum Input {
     Started,
     Stopping,
-    Connected { conn: ConnKey, id_ms: u64 },
-    Setup { conn: ConnKey, abilities: bool },
-    Call { conn: ConnKey, stream: u32, op: Op },
-    Ack { conn: ConnKey, request_id: u64, accepted: bool },
-    Congested { conn: ConnKey, congested: bool },
-    Disconnected { conn: ConnKey },
+    Connected {
+        conn: ConnKey,
+        id_ms: u64,
+    },
+    Setup {
+        conn: ConnKey,
+        abilities: bool,
+    },
+    Call {
+        conn: ConnKey,
+        stream: u32,
+        op: Op,
+    },
+    Ack {
+        conn: ConnKey,
+        request_id: u64,
+        accepted: bool,
+    },
+    Congested {
+        conn: ConnKey,
+        congested: bool,
+    },
+    Disconnected {
+        conn: ConnKey,
+    },
+    /// On the Raft core.
+    Settled {
+        changes: Arc<[Change]>,
+    },
+    Proposed {
+        to: Core,
+        waiter: Waiter,
+        purpose: Purpose,
+        outcome: Result<Answer, Unready>,
+    },
 }
 
 impl Input {
     /// Whose it is.
     pub fn conn(&self) -> Option<ConnKey> {
         match self {
-            Input::Started | Input::Stopping => None,
+            Input::Started | Input::Stopping | Input::Settled { .. } | Input::Proposed { .. } => {
+                None
+            }
             Input::Connected { conn, .. }
             | Input::Setup { conn, .. }
             | Input::Call { conn, .. }
@@ -39,6 +74,9 @@ impl Input {
 
     /// As the shard takes it.
     pub fn message(&self) -> Message<'_> {
+        if let Some(message) = configs::message(self) {
+            return message;
+        }
         match self {
             Input::Started => Message::Started,
             Input::Stopping => Message::Stopping,
@@ -63,6 +101,7 @@ impl Input {
                 conn: *conn,
                 stream: *stream,
                 app: None,
+                tag: None,
                 request: Ok(Some(op.request())),
             },
             Input::Ack { conn, request_id, accepted } => {
@@ -72,6 +111,7 @@ impl Input {
                 Message::Congested { conn: *conn, congested: *congested }
             }
             Input::Disconnected { conn } => Message::Disconnected { conn: *conn },
+            other => unreachable!("{other:?} is of the config module"),
         }
     }
 }

@@ -35,7 +35,8 @@ impl Standing {
             Op::Unsubscribe(service) => _ = self.follows.remove(service),
             Op::Watch(pattern, _) => _ = self.watches.insert(pattern),
             Op::Cancel(pattern) => _ = self.watches.remove(pattern),
-            Op::Health | Op::Query(..) | Op::List(..) => {}
+            // What is true of configs needs no standing: the log knows.
+            _ => {}
         }
     }
 }

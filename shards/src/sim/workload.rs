@@ -2,6 +2,7 @@
 
 use crate::key::ServiceKey;
 use crate::sim::client::{Instance, Online, Op};
+use crate::sim::configs;
 use crate::sim::random::Random;
 
 /// Namespaces and groups of a run's services.
@@ -43,8 +44,12 @@ pub fn next(
     number: u64,
     ports: &mut u16,
     services: &[ServiceKey],
+    configs: u64,
     random: &mut Random,
 ) -> Act {
+    if random.percent(configs) {
+        return Act::Call(configs::next(online, number, ports, random));
+    }
     let service = random.pick(services);
     let op = match random.below(100) {
         0..25 => Op::Register(service, instance(number, ports, random)),

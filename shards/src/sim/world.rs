@@ -8,6 +8,7 @@ use crate::shard::{Room, Shard};
 use crate::sim::Summary;
 use crate::sim::client::{Online, Op, Wire};
 use crate::sim::clock::Clock;
+use crate::sim::configs::{Log, Proposal};
 use crate::sim::faults::Faults;
 use crate::sim::net::{Net, Parcel, Place};
 use crate::sim::oracle;
@@ -44,6 +45,10 @@ pub enum Event {
     Thaw(usize, ConnKey),
     /// Something reaches a client.
     Deliver(usize, ConnKey, Wire),
+    /// The log applies a batch.
+    Commit,
+    /// The log was replayed, or the store was opened anew.
+    Load,
     /// An answer that was held back is written.
     Late(ConnKey, u32, Box<Read>),
 }
@@ -54,6 +59,7 @@ pub struct World {
     pub faults: Faults,
     pub clock: Clock<Event>,
     pub net: Net,
+    pub log: Log,
     pub servers: Vec<Server>,
     pub clients: Vec<Option<Online>>,
     pub services: Vec<ServiceKey>,
@@ -82,13 +88,16 @@ impl World {
         let mut faults = Faults::draw(&mut random);
         faults.settings.planted = bug;
         let map = Map { cores: faults.cores };
+        let log = Log::new();
         let server = |core| {
             let core = Core(core);
-            Server::new(core, Shard::new(core, map, faults.settings.clone(), seed))
+            let shard = Shard::new(core, map, faults.settings.clone(), seed);
+            Server::new(core, shard.with_tables(log.tables.clone()))
         };
         Self {
             servers: (0..faults.cores).map(server).collect(),
             net: Net::new(map, faults.settings.lanes),
+            log,
             clients: (0..faults.clients).map(|_| None).collect(),
             services: workload::services(faults.services),
             clock: Clock::default(),
@@ -118,6 +127,8 @@ impl World {
         for core in 0..self.faults.cores {
             self.clock.at(start_ms, Event::Arrive(Core(core), Input::Started));
         }
+        let replayed_ms = start_ms + self.random.below(300);
+        self.clock.at(replayed_ms, Event::Load);
         for client in 0..self.clients.len() {
             let first_ms = self.random.below(500);
             self.clock.at(first_ms, Event::Act(client));
@@ -155,6 +166,7 @@ impl World {
             crossings: self.net.carried,
             stalls: self.stalls,
             blocked_changes: self.blocked,
+            commits: self.log.commits,
             ..Summary::default()
         };
         for server in &self.servers {
@@ -163,6 +175,9 @@ impl World {
             summary.fuzzy_pushes += home.fuzzy_pushes;
             summary.failed_pushes += home.pushes_failed;
             summary.coalesced += home.pushes_coalesced;
+            summary.notified += home.configs.notified;
+            summary.held += home.configs.coalesced;
+            summary.unready += home.configs.unready;
             summary.detections += home.detections;
             summary.refused += home.refusals.lane_full;
             summary.closes += home.closes.ejected + home.closes.never_set_up;
@@ -216,6 +231,8 @@ impl World {
                 self.read_on(client)
             }
             Event::Deliver(client, conn, wire) => self.deliver(client, conn, wire),
+            Event::Commit => self.commit(),
+            Event::Load => self.load(),
             Event::Late(conn, stream, read) => {
                 self.send_to_client(conn, Wire::Reply(stream, *read));
                 Ok(())
@@ -334,6 +351,10 @@ impl World {
     fn carry_out(&mut self, core: Core, effects: &mut Effects) -> Result<(), String> {
         for effect in effects.list.drain(..) {
             match effect {
+                Effect::Propose { from, waiter, purpose, command } => {
+                    let proposal = Proposal { from, waiter, purpose, command };
+                    self.propose(core, proposal)?;
+                }
                 Effect::Ask { to, ask } => self.cross(core, to.0, Parcel::Ask(ask))?,
                 Effect::Tell { to, tell } => self.cross(core, to.0, Parcel::Tell(tell))?,
                 Effect::Reply { conn, stream, body, delay_ms } => {
@@ -364,6 +385,43 @@ impl World {
                 }
             }
         }
+        Ok(())
+    }
+
+    fn durable_core(&self) -> Core {
+        Core(self.faults.cores - 1)
+    }
+
+    fn propose(&mut self, core: Core, proposal: Proposal) -> Result<(), String> {
+        if core != self.durable_core() {
+            return Err(format!("{core:?} proposes {proposal:?}"));
+        }
+        if self.log.is_idle() {
+            let at_ms = self.clock.now_ms + self.random.between(0, self.faults.log_ms_max);
+            self.clock.at(at_ms, Event::Commit);
+        }
+        self.log.propose(proposal);
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<(), String> {
+        for input in self.log.commit(self.faults.log_refuses, &mut self.random) {
+            self.clock.at(self.clock.now_ms, Event::Arrive(self.durable_core(), input));
+        }
+        if !self.log.is_idle() {
+            let at_ms = self.clock.now_ms + self.random.between(0, self.faults.log_ms_max);
+            self.clock.at(at_ms, Event::Commit);
+        }
+        if self.random.percent(self.faults.log_reopens) {
+            self.clock.at(self.clock.now_ms, Event::Load);
+        }
+        Ok(())
+    }
+
+    fn load(&mut self) -> Result<(), String> {
+        let changes = self.log.load()?;
+        let input = Input::Settled { changes };
+        self.clock.at(self.clock.now_ms, Event::Arrive(self.durable_core(), input));
         Ok(())
     }
 

@@ -72,7 +72,13 @@ fn server_checks_and_refused_calls_are_no_activity() {
     let conn = bench.client(1);
     bench.pass(15_000);
     bench.handle(Message::ServerCheck { conn, stream: 1 });
-    bench.handle(Message::Call { conn, stream: 3, app: None, request: Err("bad".into()) });
+    bench.handle(Message::Call {
+        conn,
+        stream: 3,
+        app: None,
+        tag: None,
+        request: Err("bad".into()),
+    });
     assert_eq!(pushes(&bench.pass(5_500)).len(), 1);
 }
 
@@ -95,7 +101,7 @@ fn one_that_does_not_read_is_not_written_to_and_closed_at_last() {
     let mut effects = Vec::new();
     for _ in 0..31 {
         effects.extend(bench.pass(10_000));
-        bench.handle(Message::Call { conn, stream: 3, app: None, request: Ok(None) });
+        bench.handle(Message::Call { conn, stream: 3, app: None, tag: None, request: Ok(None) });
         bench.home.table.get_mut(conn).unwrap().last_active_ms = bench.now_ms;
     }
     assert_eq!(effects, [Effect::Close { conn, reason: CloseReason::TooSlow }]);

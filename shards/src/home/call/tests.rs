@@ -11,8 +11,9 @@ use nacre_proto::request::Request;
 fn rows_of_the_pipeline_in_their_order() {
     let mut bench = Bench::starting(Settings::default());
     let conn = bench.connect(1);
-    let malformed = || Message::Call { conn, stream: 3, app: None, request: Err("bad".into()) };
-    let null = || Message::Call { conn, stream: 3, app: None, request: Ok(None) };
+    let malformed =
+        || Message::Call { conn, stream: 3, app: None, tag: None, request: Err("bad".into()) };
+    let null = || Message::Call { conn, stream: 3, app: None, tag: None, request: Ok(None) };
     let starting = "\"errorCode\":300,\"message\":\"Server is starting,please try later.\"";
     let (kind, text, _) = reply(&bench.handle(malformed()));
     assert!(kind == "ErrorResponse" && text.contains(starting), "{text}");

@@ -49,7 +49,7 @@ fn remade(kind: &str, sent: &Value) -> Option<Body> {
             error_code: codes.1 as i32,
             message: message.to_owned().into(),
         };
-        let kinds = Kind::ALL.into_iter().find(|known| response_of(*known) == kind);
+        let kinds = Kind::ALL.into_iter().find(|known| known.response_kind() == kind);
         return Some(refusal(&refused, kinds.unwrap()));
     }
     Some(match kind {
@@ -88,7 +88,7 @@ fn remade(kind: &str, sent: &Value) -> Option<Body> {
                 total_batch: sent["totalBatch"].as_u64().unwrap() as usize,
                 current_batch: sent["currentBatch"].as_u64().unwrap() as usize,
             };
-            fuzzy_sync(id(), sync)
+            fuzzy_sync(id(), &sync)
         }
         "NamingFuzzyWatchChangeNotifyRequest" => {
             fuzzy_change(id(), &service(&sent["serviceKey"]), change(&sent["changedType"]))

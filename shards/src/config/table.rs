@@ -1,0 +1,228 @@
+//! The tables of configs every core reads without a hop.
+//!
+//! One immutable table a slot. The Raft core is the only writer: it changes its own copy, then puts
+//! the touched slots in place of the old ones, which go when their last reader has let go of them.
+//! Readers take no lock and count nothing: `arc-swap`, the one exception to "cores share nothing"
+//! beside the mesh.
+
+use crate::config::entry::Entry;
+use crate::key::{ConfigName, SLOTS};
+use arc_swap::{ArcSwap, Guard};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// The configs of one slot, sorted by name.
+#[derive(Debug, Default)]
+pub struct Slot {
+    entries: Box<[Arc<Entry>]>,
+}
+
+impl Slot {
+    /// One config. Some twenty entries a slot at 100,000 configs.
+    pub fn get(&self, name: ConfigName<'_>) -> Option<&Arc<Entry>> {
+        find(&self.entries, name).ok().map(|at| &self.entries[at])
+    }
+
+    /// All of them.
+    pub fn entries(&self) -> &[Arc<Entry>] {
+        &self.entries
+    }
+}
+
+fn find(entries: &[Arc<Entry>], name: ConfigName<'_>) -> Result<usize, usize> {
+    entries.binary_search_by(|entry| entry.key.name().cmp(&name))
+}
+
+/// What all cores read.
+#[derive(Debug)]
+pub struct Tables {
+    slots: Box<[ArcSwap<Slot>]>,
+    ready: AtomicBool,
+    configs: AtomicUsize,
+}
+
+impl Default for Tables {
+    fn default() -> Self {
+        let empty = Arc::new(Slot::default());
+        Self {
+            slots: (0..SLOTS).map(|_| ArcSwap::new(empty.clone())).collect(),
+            ready: AtomicBool::new(false),
+            configs: AtomicUsize::new(0),
+        }
+    }
+}
+
+impl Tables {
+    /// Whether the log was replayed. Until then nothing may be answered: a client that hears "no
+    /// such config" deletes what it has.
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    /// The table of one slot, as it is now. To be let go of within the turn.
+    pub fn slot(&self, slot: u32) -> Guard<Arc<Slot>> {
+        self.slots[slot as usize].load()
+    }
+
+    /// One config, as it is now.
+    pub fn get(&self, name: ConfigName<'_>) -> Option<Arc<Entry>> {
+        self.slot(name.slot()).get(name).cloned()
+    }
+
+    /// Formal configs there are.
+    pub fn configs(&self) -> usize {
+        self.configs.load(Ordering::Relaxed)
+    }
+
+    /// The checkpoint was loaded and the log behind it replayed: what is in the tables counts from
+    /// here on.
+    pub fn set_ready(&self) {
+        self.ready.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn set_configs(&self, configs: usize) {
+        self.configs.store(configs, Ordering::Relaxed);
+    }
+}
+
+/// The writer's copy. Lives on the Raft core.
+#[derive(Debug)]
+pub struct Working {
+    slots: Box<[Vec<Arc<Entry>>]>,
+    touched: Vec<u32>,
+    is_touched: Box<[bool]>,
+    len: usize,
+}
+
+impl Default for Working {
+    fn default() -> Self {
+        Self {
+            slots: (0..SLOTS).map(|_| Vec::new()).collect(),
+            touched: Vec::new(),
+            is_touched: vec![false; SLOTS as usize].into(),
+            len: 0,
+        }
+    }
+}
+
+impl Working {
+    pub fn get(&self, name: ConfigName<'_>) -> Option<&Arc<Entry>> {
+        let slot = &self.slots[name.slot() as usize];
+        find(slot, name).ok().map(|at| &slot[at])
+    }
+
+    /// Puts an entry in place of the one of its name, if there is one.
+    pub fn put(&mut self, entry: Arc<Entry>) {
+        let name = entry.key.name();
+        let slot = name.slot();
+        let entries = &mut self.slots[slot as usize];
+        match find(entries, name) {
+            Ok(at) => entries[at] = entry,
+            Err(at) => {
+                self.len += 1;
+                entries.insert(at, entry);
+            }
+        }
+        self.touch(slot);
+    }
+
+    pub fn remove(&mut self, name: ConfigName<'_>) {
+        let slot = name.slot();
+        let entries = &mut self.slots[slot as usize];
+        if let Ok(at) = find(entries, name) {
+            entries.remove(at);
+            self.len -= 1;
+            self.touch(slot);
+        }
+    }
+
+    /// Forgets everything; what readers see stays until the next [`Working::publish`].
+    pub fn clear(&mut self) {
+        for slot in 0..SLOTS {
+            if !self.slots[slot as usize].is_empty() {
+                self.slots[slot as usize] = Vec::new();
+                self.touch(slot);
+            }
+        }
+        self.len = 0;
+    }
+
+    /// Configs with anything to them.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// All of them, slot by slot.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.slots.iter().flatten()
+    }
+
+    /// Shows readers the slots that were touched.
+    pub fn publish(&mut self, tables: &Tables) {
+        for slot in self.touched.drain(..) {
+            self.is_touched[slot as usize] = false;
+            let entries = self.slots[slot as usize].clone().into_boxed_slice();
+            tables.slots[slot as usize].store(Arc::new(Slot { entries }));
+        }
+    }
+
+    fn touch(&mut self, slot: u32) {
+        if !std::mem::replace(&mut self.is_touched[slot as usize], true) {
+            self.touched.push(slot);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::details::Details;
+    use crate::config::entry::{Draft, Variant};
+    use crate::config::md5::Md5;
+    use crate::key::ConfigKey;
+
+    fn entry(data_id: &str, id: u64) -> Arc<Entry> {
+        let key = ConfigKey::new(name(data_id));
+        let (md5, details) = (Md5::of(""), Details::default());
+        let draft = Draft { content: "", md5, id, created_ms: 0, modified_ms: 0, details };
+        Arc::new(Entry { key, formal: Some(Variant::new(&draft, None)), grays: [].into() })
+    }
+
+    fn id(entry: Option<Arc<Entry>>) -> Option<u64> {
+        entry?.formal.as_ref().map(|formal| formal.id)
+    }
+
+    fn name(data_id: &str) -> ConfigName<'_> {
+        ConfigName { data_id, group: "g", namespace: "public" }
+    }
+
+    #[test]
+    fn readers_see_what_was_published_and_nothing_before() {
+        let tables = Tables::default();
+        let mut working = Working::default();
+        let names: Vec<_> = (0..5_000).map(|number| format!("d{number}")).collect();
+        for name in &names {
+            working.put(entry(name, 1));
+        }
+        assert_eq!(tables.get(name("d7")), None);
+        working.publish(&tables);
+        assert!(names.iter().all(|data_id| tables.get(name(data_id)).is_some()));
+        let old = tables.get(name("d7"));
+        working.put(entry("d7", 2));
+        working.remove(name("d8"));
+        working.remove(name("absent"));
+        assert_eq!(id(tables.get(name("d7"))), Some(1));
+        working.publish(&tables);
+        assert_eq!(id(tables.get(name("d7"))), Some(2));
+        assert_eq!((id(old), tables.get(name("d8"))), (Some(1), None));
+        assert_eq!(working.len(), 4_999);
+        working.clear();
+        assert!(tables.get(name("d7")).is_some(), "reads go on while the state is loaded anew");
+        working.publish(&tables);
+        assert_eq!((tables.get(name("d7")), working.iter().count()), (None, 0));
+    }
+}

@@ -1,0 +1,107 @@
+use super::*;
+use crate::config::gray::RuleKind;
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+const LIMITS: Limits = Limits {
+    grays_max: 10,
+    history_entries_max: 1_000,
+    history_bytes_max: 1 << 30,
+    quotas: Some(Quotas { cluster: 100_000, namespace: 200, content_bytes: 102_400 }),
+};
+
+const NAME: ConfigName<'static> = ConfigName { data_id: "a.yaml", group: "G", namespace: "public" };
+
+fn examples() -> Vec<Command<'static>> {
+    let details = Details { config_type: "yaml", source_ip: "::1", ..Details::default() };
+    let rule = Rule { kind: RuleKind::Tag, expression: "t1", priority: -1 };
+    let publish = Publish {
+        at_ms: 1_795_264_950_755,
+        limits: LIMITS,
+        name: NAME,
+        gray: None,
+        cas_md5: "",
+        md5: Md5::of("x"),
+        details,
+        content: "x",
+    };
+    let namespace = NamespaceDraft { at_ms: 1, id: "dev", name: "Dev", description: "é" };
+    let sizes = Sizes { quota: 7, content_bytes: u32::MAX, ..Sizes::default() };
+    vec![
+        Command::Publish(publish),
+        Command::Publish(Publish {
+            gray: Some(GrayDraft { name: "tag_t1", rule }),
+            cas_md5: "c32ab5951a0460cb3dd1724bdc4f00f2",
+            limits: Limits { quotas: None, ..LIMITS },
+            ..publish
+        }),
+        Command::Remove(Remove {
+            at_ms: 2,
+            limits: LIMITS,
+            name: NAME,
+            gray: "beta",
+            source_user: "nacos",
+            source_ip: "10.0.0.1",
+        }),
+        Command::CreateNamespace(namespace),
+        Command::UpdateNamespace(namespace),
+        Command::DeleteNamespace { id: "dev" },
+        Command::SweepHistory { before_ms: 3 },
+        Command::SetCapacity(CapacityDraft { at_ms: 4, scope: Scope::Group, id: "G", sizes }),
+    ]
+}
+
+#[test]
+fn what_was_encoded_reads_back() {
+    for command in examples() {
+        assert_eq!(Command::decode(&command.encode()), Ok(command));
+    }
+}
+
+#[test]
+fn what_is_cut_long_or_new_is_refused() {
+    for command in examples() {
+        let bytes = command.encode();
+        for end in 0..bytes.len() {
+            assert!(Command::decode(&bytes[..end]).is_err(), "{command:?} cut at {end}");
+        }
+        let mut long = bytes.to_vec();
+        long.push(0);
+        assert_eq!(Command::decode(&long), Err("more bytes than expected"));
+        long.pop();
+        long[0] = 2;
+        assert_eq!(Command::decode(&long), Err("a command of a version this build does not know"));
+        long[0] = 1;
+        long[1] = 200;
+        assert_eq!(Command::decode(&long), Err("a command of a kind this build does not know"));
+    }
+}
+
+/// The log of a released version must stay readable: these bytes never change.
+#[test]
+fn the_form_is_the_released_one() {
+    let remove = examples().remove(2).encode();
+    assert_eq!(
+        &remove[..],
+        b"\x01\x02\x02\x0a\xe8\x07\x80\x80\x80\x80\x04\x01\xa0\x8d\x06\xc8\x01\x80\xa0\x06\
+          \x06a.yaml\x01G\x06public\x04beta\x05nacos\x0810.0.0.1"
+    );
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_read_without_panic(bytes in vec(any::<u8>(), 0..300), kind in 0u8..9) {
+        let _ = Command::decode(&bytes);
+        let mut bytes = bytes;
+        bytes.splice(..0, [VERSION, kind]);
+        let _ = Command::decode(&bytes);
+    }
+
+    #[test]
+    fn one_changed_byte_is_read_without_panic(which in 0usize..8, at in any::<usize>(), byte: u8) {
+        let mut bytes = examples()[which].encode().to_vec();
+        let at = at % bytes.len();
+        bytes[at] = byte;
+        let _ = Command::decode(&bytes);
+    }
+}

@@ -1,0 +1,199 @@
+//! How configs, their history and the rest are written as records of a checkpoint. A version byte
+//! starts every value, and every key says by itself where its parts end.
+
+use crate::config::details::Details;
+use crate::config::entry::{Draft, Gray, Variant};
+use crate::config::gray::Rule;
+use crate::config::md5::Md5;
+use crate::durable::codec::{Reader, Unreadable, Writer};
+use crate::durable::command::{read_name, write_name};
+use crate::durable::history::{Operation, Row};
+use crate::durable::{Record, Table};
+use crate::key::ConfigName;
+use bytes::Bytes;
+
+/// First byte of every value of this form.
+const VERSION: u8 = 1;
+
+/// The one record of [`Table::Global`] so far.
+const REVISION_KEY: &[u8] = b"revision";
+
+/// Starts a value.
+pub fn value(bytes: usize) -> Writer {
+    let mut writer = Writer::with_capacity(bytes + 1);
+    writer.u8(VERSION);
+    writer
+}
+
+/// Reads a value behind its version.
+pub fn read_value(bytes: &[u8]) -> Result<Reader<'_>, Unreadable> {
+    let mut reader = Reader::new(bytes);
+    match reader.u8()? {
+        VERSION => Ok(reader),
+        _ => Err("a record of a version this build does not know"),
+    }
+}
+
+/// A record that is there.
+pub fn there(table: Table, key: Bytes, value: Writer) -> Record {
+    Record { table, key, value: Some(value.finish().into()) }
+}
+
+/// A record that is gone.
+pub fn gone(table: Table, key: Bytes) -> Record {
+    Record { table, key, value: None }
+}
+
+/// Key of a formal config.
+pub fn config_key(name: ConfigName<'_>) -> Bytes {
+    let bytes = name.data_id.len() + name.group.len() + name.namespace.len() + 9;
+    let mut writer = Writer::with_capacity(bytes);
+    write_name(name, &mut writer);
+    writer.finish().into()
+}
+
+/// Key of a gray variant: the config's, then the variant's name.
+pub fn gray_key(name: ConfigName<'_>, gray: &str) -> Bytes {
+    let mut writer = Writer::with_capacity(64 + gray.len());
+    write_name(name, &mut writer);
+    writer.text(gray);
+    writer.finish().into()
+}
+
+/// Reads [`config_key`].
+pub fn read_config_key(key: &[u8]) -> Result<ConfigName<'_>, Unreadable> {
+    let mut reader = Reader::new(key);
+    let name = read_name(&mut reader)?;
+    reader.finish()?;
+    Ok(name)
+}
+
+/// Reads [`gray_key`].
+pub fn read_gray_key(key: &[u8]) -> Result<(ConfigName<'_>, &str), Unreadable> {
+    let mut reader = Reader::new(key);
+    let name = read_name(&mut reader)?;
+    let gray = reader.text()?;
+    reader.finish()?;
+    Ok((name, gray))
+}
+
+fn write_draft(draft: &Draft<'_>, writer: &mut Writer) {
+    writer.u64(draft.id);
+    writer.u64(draft.created_ms);
+    writer.u64(draft.modified_ms);
+    writer.raw(&draft.md5.0);
+    draft.details.write(writer);
+    writer.text(draft.content);
+}
+
+fn read_draft<'a>(reader: &mut Reader<'a>) -> Result<Draft<'a>, Unreadable> {
+    Ok(Draft {
+        id: reader.u64()?,
+        created_ms: reader.u64()?,
+        modified_ms: reader.u64()?,
+        md5: Md5(reader.array()?),
+        details: Details::read(reader)?,
+        content: reader.text()?,
+    })
+}
+
+/// The record of a formal config.
+pub fn config(name: ConfigName<'_>, draft: &Draft<'_>) -> Record {
+    let mut writer = value(draft.content.len() + draft.details.schema.len() + 128);
+    write_draft(draft, &mut writer);
+    there(Table::Config, config_key(name), writer)
+}
+
+/// Reads the value of [`config`].
+pub fn read_config(value: &[u8]) -> Result<Variant, Unreadable> {
+    let mut reader = read_value(value)?;
+    let draft = read_draft(&mut reader)?;
+    reader.finish()?;
+    Ok(Variant::new(&draft, None))
+}
+
+/// The record of a gray variant.
+pub fn gray(name: ConfigName<'_>, gray: &str, rule: Rule<'_>, draft: &Draft<'_>) -> Record {
+    let mut writer = value(draft.content.len() + draft.details.schema.len() + 192);
+    rule.write(&mut writer);
+    write_draft(draft, &mut writer);
+    there(Table::Gray, gray_key(name, gray), writer)
+}
+
+/// Reads the value of [`gray`].
+pub fn read_gray(name: &str, value: &[u8]) -> Result<Gray, Unreadable> {
+    let mut reader = read_value(value)?;
+    let rule = Rule::read(&mut reader)?;
+    let draft = read_draft(&mut reader)?;
+    reader.finish()?;
+    Ok(Gray::new(name, rule, &draft))
+}
+
+/// Key of a history row: numbers in the order they were given.
+pub fn history_key(number: u64) -> Bytes {
+    Bytes::copy_from_slice(&number.to_be_bytes())
+}
+
+/// Reads [`history_key`].
+pub fn read_history_key(key: &[u8]) -> Result<u64, Unreadable> {
+    let key = key.try_into().map_err(|_| "a history key that is no number")?;
+    Ok(u64::from_be_bytes(key))
+}
+
+/// The record of a history row.
+pub fn history(number: u64, row: &Row<'_>) -> Record {
+    let mut writer = value(row.draft.content.len() + row.draft.details.schema.len() + 192);
+    writer.u8(row.operation as u8);
+    writer.u64(row.at_ms);
+    write_name(row.name, &mut writer);
+    writer.text(row.source_user);
+    writer.text(row.source_ip);
+    match &row.gray {
+        None => writer.u8(0),
+        Some((gray, rule)) => {
+            writer.u8(1);
+            writer.text(gray);
+            rule.write(&mut writer);
+        }
+    }
+    write_draft(&row.draft, &mut writer);
+    there(Table::History, history_key(number), writer)
+}
+
+/// Reads the value of [`history`].
+pub fn read_history(value: &[u8]) -> Result<Row<'_>, Unreadable> {
+    let mut reader = read_value(value)?;
+    let row = Row {
+        operation: Operation::of(reader.u8()?)?,
+        at_ms: reader.u64()?,
+        name: read_name(&mut reader)?,
+        source_user: reader.text()?,
+        source_ip: reader.text()?,
+        gray: match reader.u8()? {
+            0 => None,
+            1 => Some((reader.text()?, Rule::read(&mut reader)?)),
+            _ => return Err("a history row neither formal nor gray"),
+        },
+        draft: read_draft(&mut reader)?,
+    };
+    reader.finish()?;
+    Ok(row)
+}
+
+/// The record of the count of changes.
+pub fn revision(revision: u64) -> Record {
+    let mut writer = value(10);
+    writer.u64(revision);
+    there(Table::Global, Bytes::from_static(REVISION_KEY), writer)
+}
+
+/// Reads a record of [`Table::Global`].
+pub fn read_revision(key: &[u8], value: &[u8]) -> Result<u64, Unreadable> {
+    if key != REVISION_KEY {
+        return Err("a global record this build does not know");
+    }
+    let mut reader = read_value(value)?;
+    let revision = reader.u64()?;
+    reader.finish()?;
+    Ok(revision)
+}
