@@ -35,7 +35,8 @@ pub trait Machine: 'static {
 
     /// Applies one command. `position` is the same on every member and grows with every command:
     /// the entry's index times 1,024 plus the command's place in it. Changed records are pushed
-    /// to `records`, as they are afterwards.
+    /// to `records`, as they are afterwards. The command's bytes are a slice of its whole entry:
+    /// what is kept beyond the next checkpoint must be copied, or one byte keeps a mebibyte.
     fn apply(&mut self, position: u64, command: &Bytes, records: &mut Vec<Record>) -> Self::Answer;
 
     /// Some commands were applied: show readers the result and tell the cores. Their answers are
