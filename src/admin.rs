@@ -8,3 +8,4 @@ pub mod metrics;
 pub mod open;
 pub mod process;
 pub mod request;
+pub mod tuning;

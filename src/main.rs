@@ -11,7 +11,11 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    match serve() {
+    let command = Command::parse();
+    if let Some(task) = &command.task {
+        return ExitCode::from(task.run());
+    }
+    match serve(&command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("nacre: {}", failure.text);
@@ -20,12 +24,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve() -> Result<(), Failure> {
-    let command = Command::parse();
+fn serve(command: &Command) -> Result<(), Failure> {
     // A name or value that is not UTF-8 cannot be a key of ours.
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
-    let settings = start::settings(&command, environment)?;
+    let settings = start::settings(command, environment)?;
     run::run(start::prepare(settings)?)
 }

@@ -53,7 +53,9 @@ pub trait Scenario {
 
     /// A client's connection has ended, or never came to be. It may be opened again from outside
     /// the turn ([`Drive::reopen`]).
-    fn lost(&mut self, _client: u32, _now_ns: u64) {}
+    fn lost(&mut self, client: u32, now_ns: u64) {
+        let _ = (client, now_ns);
+    }
 }
 
 /// A connection beside its session.

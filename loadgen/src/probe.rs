@@ -18,7 +18,8 @@ impl Probe {
     /// By process id. Fails at once when there is no such process.
     pub fn of(pid: u32) -> io::Result<Self> {
         let probe = Self(Source::Folder(format!("/proc/{pid}")));
-        probe.cpu_ns()?;
+        let tell = |error| io::Error::other(format!("process {pid}: {error}"));
+        probe.cpu_ns().map_err(tell)?;
         Ok(probe)
     }
 

@@ -1,7 +1,8 @@
 //! The command line: a few flags, each the short form of a key, and `-D` for all others.
 
+use crate::admin::tuning;
 use crate::boot::keys;
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
 /// What may be typed. See [`crate::boot::start::settings`] for what becomes of it.
@@ -14,7 +15,8 @@ use std::path::PathBuf;
         Without arguments: one node for this machine alone, HTTP on 127.0.0.1:8848, gRPC on \
         127.0.0.1:9848, data in ./data, all CPUs.",
     after_help = "--help tells more: examples, every key, exit codes.",
-    after_long_help = long_help()
+    after_long_help = long_help(),
+    args_conflicts_with_subcommands = true
 )]
 pub struct Command {
     /// Address to listen on, or several separated by commas (server.address)
@@ -40,6 +42,30 @@ pub struct Command {
     /// Any key; wins over environment and file
     #[arg(short = 'D', value_name = "KEY=VALUE", value_parser = key_value)]
     pub define: Vec<(String, String)>,
+
+    #[command(subcommand)]
+    pub task: Option<Task>,
+}
+
+/// What an operator does with the same binary instead of serving.
+#[derive(Debug, Subcommand)]
+pub enum Task {
+    /// Prints what this host is set to, what so many clients want, why, and how to change it;
+    /// exit code 1 when something should be changed
+    Tuning(tuning::Aim),
+}
+
+impl Task {
+    /// Does it; the exit code.
+    pub fn run(&self) -> u8 {
+        match self {
+            Self::Tuning(aim) => {
+                let (page, settled) = tuning::page(&tuning::Facts::of_this_host(), aim);
+                print!("{page}");
+                u8::from(!settled)
+            }
+        }
+    }
 }
 
 impl Command {

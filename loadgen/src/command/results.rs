@@ -1,10 +1,10 @@
 //! Kept results: printed, drawn, compared.
 
 use clap::Args;
-use nacre_loadgen::report::Report;
 use nacre_loadgen::report::compare::compare;
 use nacre_loadgen::report::curve::svg;
 use nacre_loadgen::report::file::Run;
+use nacre_loadgen::report::{Report, human_bytes, human_ns};
 use std::path::PathBuf;
 use std::{fs, io};
 
@@ -74,7 +74,7 @@ fn sides(files: &[PathBuf]) -> io::Result<(&[PathBuf], &[PathBuf])> {
     Ok(parted)
 }
 
-/// The figures of several targets beside each other, medians over the rounds.
+/// The figures of several targets beside each other, medians over the rounds, as Markdown.
 pub(super) fn side_by_side(reports: &[Vec<Report>]) -> String {
     let mut names: Vec<&str> = Vec::new();
     for name in reports.iter().flatten().flat_map(Report::names) {
@@ -82,24 +82,30 @@ pub(super) fn side_by_side(reports: &[Vec<Report>]) -> String {
             names.push(name);
         }
     }
-    let targets = reports.iter().map(|of| of.first().map_or("-", Report::target));
-    let mut text = format!("{:36}", "median");
-    targets.for_each(|target| text += &format!(" {target:>14}"));
+    let targets = reports.iter().map(|of| of.first().map_or("-", Report::target).to_owned());
+    let mut text = line("median", targets);
+    text += &line("---", reports.iter().map(|_| "---:".to_owned()));
     for name in names {
-        text += &format!("\n{name:36}");
-        for of in reports {
-            let mut values: Vec<f64> = of.iter().filter_map(|report| report.get(name)).collect();
-            values.sort_by(f64::total_cmp);
-            match values.get(values.len() / 2) {
-                Some(value) => text += &format!(" {value:>14.3}"),
-                None => text += &format!(" {:>14}", "-"),
-            }
-        }
+        text += &line(name, reports.iter().map(|of| median(of, name)));
     }
     let faults = reports.iter().map(|of| of.iter().filter(|report| !report.is_clean()).count());
-    text += &format!("\n{:36}", "runs with faults");
-    faults.for_each(|count| text += &format!(" {count:>14}"));
-    text + "\n"
+    text + &line("runs with faults", faults.map(|count| count.to_string()))
+}
+
+fn line(name: &str, cells: impl Iterator<Item = String>) -> String {
+    let cells: String = cells.map(|cell| format!(" {cell} |")).collect();
+    format!("| {name} |{cells}\n")
+}
+
+fn median(reports: &[Report], name: &str) -> String {
+    let mut values: Vec<f64> = reports.iter().filter_map(|report| report.get(name)).collect();
+    values.sort_by(f64::total_cmp);
+    match values.get(values.len() / 2) {
+        None => "-".to_owned(),
+        Some(value) if name.contains("_ns_") => human_ns(*value as u64),
+        Some(value) if name.contains("bytes") => human_bytes(*value),
+        Some(value) => format!("{value:.3}"),
+    }
 }
 
 #[cfg(test)]

@@ -25,6 +25,9 @@ const NS_PER_MS: f64 = 1e6;
 /// The ending of result files.
 pub const EXTENSION: &str = "hlog";
 
+/// Folders in folders that are looked into: a release, its lines.
+const DEPTH_MAX: usize = 3;
+
 /// A result file is not longer than this.
 const FILE_BYTES_MAX: u64 = 256 << 20;
 
@@ -141,25 +144,15 @@ impl Run {
 
     /// Every result under the given files and folders, in the order of their names.
     pub fn read_all(paths: &[PathBuf]) -> io::Result<Vec<Self>> {
-        let mut runs = Vec::new();
+        let mut files = Vec::new();
         for path in paths {
-            if !path.is_dir() {
-                runs.push(Self::read(path)?);
-                continue;
-            }
-            let mut files = Vec::new();
-            for entry in fs::read_dir(path)? {
-                let file = entry?.path();
-                if file.extension().is_some_and(|extension| extension == EXTENSION) {
-                    files.push(file);
-                }
-            }
-            files.sort();
-            for file in files {
-                runs.push(Self::read(&file)?);
+            if path.is_dir() {
+                collect(path, DEPTH_MAX, &mut files)?;
+            } else {
+                files.push(path.clone());
             }
         }
-        Ok(runs)
+        files.iter().map(|file| Self::read(file)).collect()
     }
 
     /// Target, scenario and workload in a line.
@@ -196,6 +189,21 @@ impl Run {
         }
         text
     }
+}
+
+/// The result files of a folder and of those in it, sorted.
+fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    let entries = fs::read_dir(folder)?.map(|entry| Ok(entry?.path()));
+    let mut paths = entries.collect::<io::Result<Vec<PathBuf>>>()?;
+    paths.sort();
+    for path in paths {
+        if path.extension().is_some_and(|extension| extension == EXTENSION) {
+            files.push(path);
+        } else if depth > 0 && path.is_dir() {
+            collect(&path, depth - 1, files)?;
+        }
+    }
+    Ok(())
 }
 
 /// The histograms of a log, by tag.

@@ -80,6 +80,10 @@ pub fn run(plan: &Plan, target: &Target) -> io::Result<Report> {
     let mut readers = Readers::new(plan);
     drive.open(plan.clients, &mut readers)?;
     readers.all("configs published", TAG_PUBLISH, &mut drive)?;
+    if let (1.., why) = readers.judges[0].wrong() {
+        let why = why.unwrap_or_default();
+        return Err(io::Error::other(format!("the configs cannot be published: {why}")));
+    }
     readers.listen(&mut drive)?;
     let server = target.server.as_ref();
     readers.measure(&mut drive);

@@ -180,6 +180,5 @@ fn targets_take_turns_and_stand_side_by_side() {
     let order: Vec<&str> = text.lines().filter(|line| line.contains("health-check:")).collect();
     let names: Vec<&str> = order.iter().map(|line| &line[..3]).collect();
     assert_eq!(names, ["one", "two", "two", "one"], "{text}");
-    let median = text.lines().find(|line| line.starts_with("median")).unwrap();
-    assert!(median.contains("one") && median.contains("two"), "{text}");
+    assert!(text.contains("| median | one | two |"), "{text}");
 }
