@@ -27,7 +27,7 @@ pub const SYSCTLS: [&str; 17] = [
 /// Plain facts; judging them is the table's.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
-    sysctls: BTreeMap<String, String>,
+    pub(super) sysctls: BTreeMap<String, String>,
     /// Open files this process may be raised to; `u64::MAX` is no limit.
     pub nofile: u64,
     /// Locked memory it may be raised to, in bytes; `u64::MAX` is no limit.
