@@ -8,11 +8,11 @@ use crate::push;
 use crate::scenario::feed::{self, SEQUENCE_KEY};
 use serde::Deserialize;
 use std::borrow::Cow;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::rc::Rc;
 
 /// Lists remembered in [`Glances`]: changes on their way at the same time.
-const RECENT_LISTS_MAX: usize = 16;
+const RECENT_LISTS_MAX: usize = 128;
 
 /// One list as a client got it, decoded as far as the truth needs.
 pub(in crate::scenario) struct Glance {
@@ -62,24 +62,46 @@ const _: () = assert!(matches!(SEQUENCE_KEY.as_bytes(), b"seq"));
 /// together, so each is decoded once, and the generator stays faster than the server.
 #[derive(Default)]
 pub(in crate::scenario) struct Glances {
-    recent: VecDeque<(Vec<u8>, usize, Rc<Glance>)>,
+    /// Samples of the lists below, so that looking costs a few cache lines.
+    samples: Vec<u64>,
+    recent: Vec<(Vec<u8>, usize, Rc<Glance>)>,
+    next: usize,
 }
 
 impl Glances {
     /// [`Glance::read`], or the one made of the same bytes before.
     pub(in crate::scenario) fn read(&mut self, body: &[u8]) -> Option<Rc<Glance>> {
         let (before, after) = push::around_id(body);
-        let known = self.recent.iter().find(|(bytes, split, _)| {
-            *split == before.len() && bytes[..*split] == *before && bytes[*split..] == *after
-        });
-        if let Some((_, _, glance)) = known {
-            return Some(glance.clone());
+        let sample = sample(before, after);
+        for (at, _) in self.samples.iter().enumerate().filter(|(_, known)| **known == sample) {
+            let (bytes, split, glance) = &self.recent[at];
+            if *split == before.len() && bytes[..*split] == *before && bytes[*split..] == *after {
+                return Some(glance.clone());
+            }
         }
         let glance = Rc::new(Glance::read(body)?);
-        self.recent.truncate(RECENT_LISTS_MAX - 1);
-        self.recent.push_front(([before, after].concat(), before.len(), glance.clone()));
+        if self.recent.len() < RECENT_LISTS_MAX {
+            self.samples.push(sample);
+            self.recent.push(([before, after].concat(), before.len(), glance.clone()));
+            return Some(glance);
+        }
+        let (bytes, split, kept) = &mut self.recent[self.next];
+        bytes.clear();
+        bytes.extend_from_slice(before);
+        bytes.extend_from_slice(after);
+        (*split, *kept) = (before.len(), glance.clone());
+        self.samples[self.next] = sample;
+        self.next = (self.next + 1) % RECENT_LISTS_MAX;
         Some(glance)
     }
+}
+
+/// A number most different lists differ in: every 16th byte, and the lengths.
+fn sample(before: &[u8], after: &[u8]) -> u64 {
+    let mix = |sum: u64, byte: u64| (sum ^ byte).wrapping_mul(0x0000_0100_0000_01b3);
+    let lengths = mix(before.len() as u64, after.len() as u64);
+    let bytes = before.iter().chain(after).step_by(16);
+    bytes.fold(lengths, |sum, byte| mix(sum, u64::from(*byte)))
 }
 
 impl Glance {
@@ -362,6 +384,9 @@ mod tests {
             glances.read(&body(0, &[(1, 7)], time, "1")).unwrap();
         }
         assert_eq!(glances.recent.len(), RECENT_LISTS_MAX);
+        let last = 9 + RECENT_LISTS_MAX as i64;
+        let again = glances.read(&body(0, &[(1, 7)], last, "333")).unwrap();
+        assert!(Rc::ptr_eq(&again, &glances.read(&body(0, &[(1, 7)], last, "4")).unwrap()));
         assert!(glances.read(b"{}").is_none());
     }
 
