@@ -8,7 +8,6 @@ mod rows;
 
 pub use host::Facts;
 
-use clap::Args;
 use std::fmt::Write;
 
 /// Kernel memory of one idle connection on the server's side (slabs, measured at a million).
@@ -24,13 +23,11 @@ const USER_BYTES_PER_CLIENT: u64 = 2_560;
 const BASE_BYTES: u64 = 64 << 20;
 
 /// What the host is to carry.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Copy)]
 pub struct Aim {
-    /// Clients connected at the same time
-    #[arg(long, default_value_t = 10_000)]
+    /// Clients connected at the same time.
     pub clients: u64,
-    /// Cores the node runs on [default: all this process may use]
-    #[arg(long)]
+    /// Cores the node runs on; none is all this process may use.
     pub cores: Option<u64>,
 }
 

@@ -52,15 +52,23 @@ pub struct Command {
 pub enum Task {
     /// Prints what this host is set to, what so many clients want, why, and how to change it;
     /// exit code 1 when something should be changed
-    Tuning(tuning::Aim),
+    Tuning {
+        /// Clients connected at the same time
+        #[arg(long, default_value_t = 10_000)]
+        clients: u64,
+        /// Cores the node runs on [default: all this process may use]
+        #[arg(long)]
+        cores: Option<u64>,
+    },
 }
 
 impl Task {
     /// Does it; the exit code.
     pub fn run(&self) -> u8 {
         match self {
-            Self::Tuning(aim) => {
-                let (page, settled) = tuning::page(&tuning::Facts::of_this_host(), aim);
+            Self::Tuning { clients, cores } => {
+                let aim = tuning::Aim { clients: *clients, cores: *cores };
+                let (page, settled) = tuning::page(&tuning::Facts::of_this_host(), &aim);
                 print!("{page}");
                 u8::from(!settled)
             }

@@ -3,14 +3,18 @@
 use super::file::Run;
 use super::{human_ns, sum};
 use crate::series::Stretch;
+use hdrhistogram::Histogram;
 use std::fmt::Write;
 
 /// Pixels of a panel and around it.
 const WIDTH: f64 = 760.0;
 const PANEL: f64 = 300.0;
-const MARGIN: f64 = 70.0;
+const MARGIN: f64 = 80.0;
 const GAP: f64 = 70.0;
 const LEGEND_LINE: f64 = 18.0;
+
+/// Characters of a curve's name.
+const LEGEND_COLUMNS: usize = 115;
 
 /// Nines the percentile axis ends with: 99.999 %.
 const NINES_MAX: f64 = 5.0;
@@ -27,6 +31,9 @@ const COLOURS: [&str; 6] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00
 /// One curve to draw.
 struct Curve<'a> {
     name: String,
+    /// Of all repeats together.
+    total: Histogram<u64>,
+    /// Of the first run: repeats over each other would be a knot.
     stretches: &'a [Stretch],
     colour: &'static str,
     dashes: &'static str,
@@ -58,13 +65,18 @@ impl Decades {
 
 /// Draws every series of the runs; at most so many curves, and says when some were left out.
 pub fn svg(runs: &[Run]) -> String {
-    let mut curves = Vec::new();
+    let mut curves: Vec<Curve<'_>> = Vec::new();
     for run in runs {
         for (name, stretches) in &run.series {
+            let (name, total) = (format!("{name}: {}", run.title()), sum(stretches));
+            if let Some(curve) = curves.iter_mut().find(|curve| curve.name == name) {
+                curve.total.add(total).expect("one set of bounds");
+                continue;
+            }
             let at = curves.len();
             let dashes = ["", "6 3", "2 3"][at / COLOURS.len() % 3];
-            let name = format!("{name}: {}", run.title());
-            curves.push(Curve { name, stretches, colour: COLOURS[at % COLOURS.len()], dashes });
+            let colour = COLOURS[at % COLOURS.len()];
+            curves.push(Curve { name, total, stretches, colour, dashes });
         }
     }
     let left_out = curves.len().saturating_sub(CURVES_MAX);
@@ -81,7 +93,7 @@ pub fn svg(runs: &[Run]) -> String {
     over_time(&curves, MARGIN + PANEL + GAP, &mut out);
     let mut y = 2.0 * (PANEL + GAP) + MARGIN - 20.0;
     for curve in &curves {
-        let (colour, dashes, name) = (curve.colour, curve.dashes, escaped(&curve.name));
+        let (colour, dashes, name) = (curve.colour, curve.dashes, escaped(&shortened(&curve.name)));
         let _ = writeln!(
             out,
             "<line x1=\"{MARGIN}\" x2=\"{}\" y1=\"{y}\" y2=\"{y}\" stroke=\"{colour}\" \
@@ -99,8 +111,8 @@ pub fn svg(runs: &[Run]) -> String {
 
 /// Upper panel: latency by percentile, one unit of width per nine.
 fn percentiles(curves: &[Curve<'_>], top: f64, out: &mut String) {
-    let totals: Vec<_> = curves.iter().map(|curve| sum(curve.stretches)).collect();
-    let ends = totals.iter().flat_map(|total| [total.value_at_quantile(0.0), total.max()]);
+    let totals = curves.iter().map(|curve| &curve.total);
+    let ends = totals.flat_map(|total| [total.value_at_quantile(0.0), total.max()]);
     let axis = Decades::over(ends);
     frame("latency by percentile", &axis, top, out);
     let x = |nines: f64| MARGIN + WIDTH * nines / NINES_MAX;
@@ -110,7 +122,8 @@ fn percentiles(curves: &[Curve<'_>], top: f64, out: &mut String) {
         tick(x(nines), label, top, out);
     }
     tick(x(5.0), "99.999 %", top, out);
-    for (curve, total) in curves.iter().zip(&totals) {
+    for curve in curves {
+        let total = &curve.total;
         let points = (0..=CURVE_POINTS).filter_map(|at| {
             let nines = NINES_MAX * at as f64 / CURVE_POINTS as f64;
             let beyond = 10f64.powf(-nines);
@@ -199,6 +212,14 @@ fn line(
     );
 }
 
+/// As much of a name as fits a line.
+fn shortened(name: &str) -> String {
+    if name.chars().count() <= LEGEND_COLUMNS {
+        return name.to_owned();
+    }
+    name.chars().take(LEGEND_COLUMNS - 1).chain(['…']).collect()
+}
+
 /// Text as XML takes it.
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
@@ -223,6 +244,8 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("nacre-curve-{}", std::process::id()));
         let path = report.write(&folder, "one").unwrap();
         let drawn = svg(&[Run::read(&path).unwrap()]);
+        let repeats = svg(&[Run::read(&path).unwrap(), Run::read(&path).unwrap()]);
+        assert_eq!(repeats.matches("<polyline").count(), 3, "repeats are one curve");
         std::fs::remove_file(path).unwrap();
         assert!(drawn.contains("latency: a&lt;b test: x &amp; y"), "{drawn}");
         let lines: Vec<Vec<(f64, f64)>> = drawn

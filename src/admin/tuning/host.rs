@@ -151,9 +151,9 @@ mod tests {
 
     #[test]
     fn kernel_texts_are_read_as_they_are_written() {
-        let limits = "Limit                     Soft Limit           Hard Limit           Units     \n\
-                      Max open files            20000                1048576              files     \n\
-                      Max locked memory         8388608              unlimited            bytes     \n";
+        let limits = "Limit                 Soft Limit    Hard Limit    Units\n\
+                      Max open files        20000         1048576       files\n\
+                      Max locked memory     8388608       unlimited     bytes\n";
         assert_eq!(hard_limit(limits, "Max open files"), 1_048_576);
         assert_eq!(hard_limit(limits, "Max locked memory"), u64::MAX);
         assert_eq!(hard_limit(limits, "Max nothing"), 0);
