@@ -150,6 +150,19 @@ impl Costs {
         report.line(&format!("CPU/{what}"), text);
     }
 
+    /// Says when a rate reached since `before` was ours rather than the server's.
+    pub(super) fn note_limit(&self, before: &Self, what: &str, report: &mut Report) {
+        let own = self.share(before, |costs| costs.own_cpu_ns);
+        let starved = self.share(before, |costs| costs.own_starved_ns);
+        if own + starved > OWN_CPU_MAX {
+            let percent = own * 100.0;
+            let starved = starved_text(starved);
+            report.note(format!(
+                "THE GENERATOR WAS THE BOTTLENECK of {what}: {percent:.0} % of a core{starved}"
+            ));
+        }
+    }
+
     /// Our own CPU since `before`, and a warning when it is the limit.
     pub(super) fn report_own(&self, before: &Self, report: &mut Report) {
         let own = self.share(before, |costs| costs.own_cpu_ns);

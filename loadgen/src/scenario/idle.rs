@@ -61,6 +61,7 @@ pub fn run(plan: &Plan, target: &Target) -> io::Result<Report> {
         let rate = grown as f64 * 1e9 / (connected.at_ns - first.at_ns).max(1) as f64;
         report.figure("connects_per_s", rate, "connects/s", format!("{rate:.0}"));
         connected.report_each(&first, "connect", grown as u64, &mut report);
+        connected.note_limit(&first, "the connect rate", &mut report);
     }
     report.count("detections", answered, "detections answered");
     before.report_memory(&first, grown, &mut report);

@@ -46,6 +46,7 @@ pub(in crate::scenario) fn gather(
         let rate = grown as f64 * 1e9 / (whole.at_ns - first.at_ns).max(1) as f64;
         report.figure("whole_clients_per_s", rate, "whole clients/s", format!("{rate:.0}"));
         whole.report_each(&first, "whole_client", grown as u64, report);
+        whole.note_limit(&first, "the set-up rate", report);
     }
     held.report_memory(&first, grown, report);
     Ok(Gathered { crowd, drive })
