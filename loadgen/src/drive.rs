@@ -201,9 +201,7 @@ impl Drive {
             if settled >= until || self.is_interrupted() {
                 return Ok(());
             }
-            while self.asked < until && self.asked < settled + CONNECTING_MAX {
-                self.connect_next();
-            }
+            self.connect_more(until);
             self.turn(Duration::from_millis(100), scenario)?;
             progress.at(self.ready as u64, self.now_ns);
             if (self.ready, self.lost_count) != (moved.0, moved.1) {
@@ -215,12 +213,14 @@ impl Drive {
         }
     }
 
-    fn connect_next(&mut self) {
-        let client = self.asked;
-        self.sessions.push(Session::new(&mut self.script));
-        self.links.push(Link::default());
-        self.asked += 1;
-        self.connect(client);
+    /// Begins to connect new clients, so many in all and not too many at a time.
+    pub fn connect_more(&mut self, until: usize) {
+        while self.asked < until && self.connecting < CONNECTING_MAX {
+            self.sessions.push(Session::new(&mut self.script));
+            self.links.push(Link::default());
+            self.asked += 1;
+            self.connect(self.asked - 1);
+        }
     }
 
     /// Connects a client that was lost once more; the session begins anew.

@@ -32,6 +32,9 @@ use truth::{Glances, Truth, Way};
 /// Things of one kind begun per turn at most, so that a stall does not end in one burst of us.
 const BEGUN_PER_TURN: usize = 4_096;
 
+/// How long a turn waits at most while clients set up.
+const GROW_TURN_NS: u64 = 10_000_000;
+
 /// Clients tried for a change whose services are all still busy with the last one.
 const CHANGERS_TRIED: u64 = 8;
 
@@ -133,28 +136,31 @@ impl Crowd {
         }
     }
 
-    /// Brings the crowd to so many whole clients; an interrupt ends it early.
+    /// Brings the crowd to so many whole clients, which are kept alive from the first one on; an
+    /// interrupt ends it early.
     pub(super) fn grow(&mut self, until: usize, drive: &mut Drive) -> io::Result<()> {
-        drive.open(until, self)?;
         self.asked = until;
+        // Each has its time in the period already; those not yet there are passed over.
         self.keepalives = Schedule::new(self.habits.keepalive, until, drive.now_ns());
         let mut progress =
             Progress::new("clients", self.whole as u64, until as u64, drive.now_ns());
-        let mut moved = (self.stepped, drive.now_ns());
+        let mut moved = ((0, 0, 0), drive.now_ns());
         while self.whole + drive.lost().0 as usize + (self.failed as usize) < until {
             if drive.is_interrupted() {
                 return Ok(());
             }
-            self.turn(drive.now_ns() + 10_000_000, drive)?;
+            drive.connect_more(until);
+            self.turn(drive.now_ns() + GROW_TURN_NS, drive)?;
             progress.at(self.whole as u64, drive.now_ns());
-            if self.stepped != moved.0 {
-                moved = (self.stepped, drive.now_ns());
+            let now = (drive.ready(), drive.lost().0, self.stepped);
+            if now != moved.0 {
+                moved = (now, drive.now_ns());
             } else if drive.now_ns() - moved.1 > self.habits.patience.as_nanos() as u64 {
-                let why = format!("{} of {until} clients whole, then silence", self.whole);
+                let (ready, whole) = (drive.ready(), self.whole);
+                let why = format!("{whole} of {until} clients whole, {ready} set up, then silence");
                 return Err(io::Error::new(io::ErrorKind::TimedOut, why));
             }
         }
-        // From here on the keep-alives are spread over all of them.
         self.keepalives.restart(drive.now_ns());
         Ok(())
     }
