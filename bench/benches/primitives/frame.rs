@@ -5,7 +5,7 @@ use nacre_bench::gauge::Gauge;
 use std::hint::black_box;
 
 /// Heads are read for every frame of every client: a handful of loads each.
-const THREE_HEADS_NS: u64 = 15;
+const THREE_HEADS_NS: u64 = 20;
 
 pub fn measure(gauge: &mut Gauge) {
     let mut wire = Vec::new();
@@ -15,7 +15,7 @@ pub fn measure(gauge: &mut Gauge) {
         write_head(&mut wire, bytes, kind, flags, 7);
         wire.resize(wire.len() + bytes, 0);
     }
-    gauge.measure("frame: heads of a call", THREE_HEADS_NS, 500_000, |_| {
+    gauge.measure("frame: heads of a call", THREE_HEADS_NS, 10_000, |_| {
         let mut rest = black_box(wire.as_slice());
         while let Some(frame) = Frame::parse(rest) {
             rest = &rest[HEAD_BYTES + black_box(frame).bytes..];

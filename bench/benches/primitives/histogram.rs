@@ -19,11 +19,11 @@ const DIGITS: u8 = 3;
 pub fn measure(gauge: &mut Gauge) {
     let metrics = Metrics::new(1, &[]);
     let core = metrics.core(0);
-    gauge.measure("histogram: server's metrics", METRICS_NS, 500_000, |at| {
+    gauge.measure("histogram: server's metrics", METRICS_NS, 10_000, |at| {
         core.request(Kind::HealthCheck, 0, black_box(at as u64 & 0xfff));
     });
     let mut histogram = Histogram::<u64>::new_with_bounds(1, NS_MAX, DIGITS).expect("bounds");
-    gauge.measure("histogram: generator's record", HDR_NS, 500_000, |at| {
+    gauge.measure("histogram: generator's record", HDR_NS, 10_000, |at| {
         histogram.saturating_record(black_box(50_000 + ((at as u64 * 7_919) & 0xffff)));
     });
 }

@@ -58,14 +58,14 @@ pub fn measure(gauge: &mut Gauge) {
     // Somebody else has said all this before, as on any server with a second client.
     let mut other = Table::default();
     decode(&first, &mut other, &mut atoms, &mut strings, &mut head).expect("a good block");
-    gauge.measure("hpack: a client's first block", FIRST_NS, 50_000, |_| {
+    gauge.measure("hpack: a client's first block", FIRST_NS, 10_000, |_| {
         let mut table = Table::default();
         head.clear(LIST_BYTES);
         let done = decode(black_box(&first), &mut table, &mut atoms, &mut strings, &mut head);
         black_box(done).expect("a good block");
         table.release(&mut atoms);
     });
-    gauge.measure("hpack: every later block", LATER_NS, 200_000, |_| {
+    gauge.measure("hpack: every later block", LATER_NS, 10_000, |_| {
         head.clear(LIST_BYTES);
         let done = decode(black_box(&later), &mut other, &mut atoms, &mut strings, &mut head);
         black_box(done).expect("a good block");

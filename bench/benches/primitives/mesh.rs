@@ -23,7 +23,7 @@ pub fn measure(gauge: &mut Gauge) {
     let mut ends = ports::<Ask, Ask>(&[bell(), bell()], sizes);
     let mut there = ends.pop().expect("two cores");
     let mut here = ends.pop().expect("two cores");
-    gauge.measure("mesh: there and back", ROUND_NS, 100_000, |at| {
+    gauge.measure("mesh: there and back", ROUND_NS, 10_000, |at| {
         here.send_ask(Core(1), [at as u64; 12]).expect("the lane is empty");
         here.wake_written();
         there.drain(BUDGET, |_, letter| {

@@ -33,7 +33,7 @@ fn payload(kind: &str, body: &str) -> Vec<u8> {
 
 pub fn measure(gauge: &mut Gauge) {
     let check = payload("HealthCheckRequest", r#"{"headers":{},"module":"internal"}"#);
-    gauge.measure("payload: envelope of a check", ENVELOPE_NS, 200_000, |_| {
+    gauge.measure("payload: envelope of a check", ENVELOPE_NS, 10_000, |_| {
         black_box(PayloadView::decode(black_box(&check)).expect("a payload"));
     });
     for (what, budget_ns, kind, body) in [
@@ -41,7 +41,7 @@ pub fn measure(gauge: &mut Gauge) {
         ("payload: register", REGISTER_NS, "InstanceRequest", REGISTER),
     ] {
         let bytes = payload(kind, body);
-        gauge.measure(what, budget_ns, 100_000, |_| {
+        gauge.measure(what, budget_ns, 10_000, |_| {
             let view = PayloadView::decode(black_box(&bytes)).expect("a payload");
             let request = Request::parse(Kind::of(view.kind), view.body);
             black_box(request.expect("a request"));

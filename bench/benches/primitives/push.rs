@@ -13,7 +13,7 @@ const LIST_BYTES: usize = 4_096;
 
 pub fn measure(gauge: &mut Gauge) {
     let list = Bytes::from(vec![b'x'; LIST_BYTES]);
-    gauge.measure("push: encode for one subscriber", PUSH_NS, 200_000, |at| {
+    gauge.measure("push: encode for one subscriber", PUSH_NS, 10_000, |at| {
         black_box(answer::notify(at as u64, black_box(&list).clone()));
     });
 }

@@ -18,7 +18,7 @@ pub fn measure(gauge: &mut Gauge) {
     let mut due = Vec::new();
     let per_bucket = WAITING * BUCKET_MS / AHEAD_MS;
     let mut now_ms = 0;
-    gauge.measure("wheel: a timer, in and out", TIMER_NS, 200_000, |at| {
+    gauge.measure("wheel: a timer, in and out", TIMER_NS, 10_000, |at| {
         wheel.insert(now_ms + AHEAD_MS, Timer::Connection(at as u32));
         if (at as u64).is_multiple_of(per_bucket) {
             now_ms += BUCKET_MS;
