@@ -8,4 +8,5 @@ pub mod log;
 pub mod metrics;
 pub mod process;
 pub mod request;
+pub mod tuning;
 pub mod verify;

@@ -197,3 +197,23 @@ fn json_lines() {
         assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "{line}");
     }
 }
+
+#[test]
+fn tuning_tells_what_this_host_is_set_to_and_serves_nobody() {
+    let tuning = |clients: &str| {
+        let command = &mut Command::new(env!("CARGO_BIN_EXE_nacre"));
+        command.args(["tuning", "--clients", clients]).output().expect("the command runs")
+    };
+    let output = tuning("1000");
+    let text = String::from_utf8(output.stdout).expect("text");
+    let backlog = std::fs::read_to_string("/proc/sys/net/core/somaxconn").expect("Linux");
+    let line = text.lines().find(|line| line.contains("net.core.somaxconn")).expect("its line");
+    assert!(line.contains(&format!("now {} ", backlog.trim())), "{line}");
+    let wants = text.contains("CHANGE") || text.contains("TOO LITTLE");
+    assert_eq!(output.status.code(), Some(i32::from(wants)), "{text}");
+    assert!(text.contains("Memory for 1000 clients"), "{text}");
+    // Nobody has the memory for so many.
+    let output = tuning("1000000000000");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("TOO LITTLE"));
+}

@@ -1,12 +1,16 @@
 //! The command line, and a run for each target.
 
+mod crowds;
+mod loads;
+mod results;
+
 use clap::{Args, Parser, Subcommand};
+use nacre_loadgen::engine::interrupt;
 use nacre_loadgen::probe::Probe;
 use nacre_loadgen::report::Report;
-use nacre_loadgen::scenario::unary::{self, Request};
-use nacre_loadgen::scenario::{echo, fanout, fleet, idle};
+use nacre_loadgen::scenario::Target;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,315 +19,179 @@ const GRPC_OFFSET: u16 = 1_000;
 
 /// Offers load to a Nacos-compatible server, checks every answer, and reports.
 ///
-/// Exits with 0 when nothing was wrong, 1 when the server was (lost, wrong or stale answers),
-/// 2 when the run could not be made. Pin server and generator to different cores (taskset) when
-/// you compare CPU figures.
+/// Exits with 0 when nothing was wrong, 1 when the server was (lost, wrong, repeated, stale or
+/// out-of-order answers) or a comparison found it worse, 2 when the run could not be made. Pin
+/// server and generator to different cores (taskset) when you compare CPU figures. Ctrl-C ends a
+/// run with the report so far; a second one ends at once.
 #[derive(Parser)]
 #[command(version)]
 pub struct Arguments {
     #[command(subcommand)]
-    scenario: Scenario,
+    task: Task,
 }
 
 #[derive(Subcommand)]
-enum Scenario {
+enum Task {
     /// One kind of unary request, closed loop or open
-    Unary(UnaryArguments),
+    Unary(loads::Unary),
     /// Clients that connect, set up and hold: what each costs
-    Idle(IdleArguments),
+    Idle(loads::Idle),
     /// One service, many subscribers: from a change to each of them
-    Fanout(FanoutArguments),
+    Fanout(loads::Fanout),
     /// Whole clients: one instance, one subscription, keep-alive; the truth at the end
-    Fleet(FleetArguments),
+    Fleet(crowds::Fleet),
+    /// Several registrations and subscriptions a client, and metadata that changes
+    Churn(crowds::Churn),
+    /// The server goes and comes back: until the last client is whole again
+    Reconnect(crowds::Reconnect),
+    /// A fleet, and on the same connections queries, lists and short registrations
+    Mixed(crowds::Mixed),
+    /// Configurations: publish, query, listen, be notified
+    Config(loads::Config),
     /// Bytes for bytes without a protocol: what the carriage alone costs (bare_engine_echo)
-    Echo(EchoArguments),
+    Echo(loads::Echo),
+    /// Prints results and draws their curves
+    Report(results::ReportFiles),
+    /// Sets new results beside old ones; 1 when they are worse by more than allowed
+    Compare(results::CompareFiles),
 }
 
 #[derive(Args)]
 struct Common {
-    /// NAME=HOST:PORT with the HTTP port (gRPC is +1000); may be given several times
+    /// NAME=HOST:PORT with the HTTP port (gRPC is +1000); several take turns, round by round
     #[arg(long = "target", default_value = "nacre=127.0.0.1:8848", value_parser = parse_target)]
-    targets: Vec<Target>,
-    /// Process id of each target's server, in order: adds its CPU and memory to the report
+    targets: Vec<Address>,
+    /// Process of each target's server, in order, as a number or @FILE: adds its CPU and memory
     #[arg(long = "server-pid")]
-    pids: Vec<u32>,
-    /// Folder for JSON and histogram files
+    pids: Vec<String>,
+    /// Addresses to connect from, clients evenly over them [default: 127.1.0.x for many clients
+    /// on loopback, else the system's choice]
+    #[arg(long, value_delimiter = ',')]
+    bind: Vec<IpAddr>,
+    /// Folder for the result files, one a run
     #[arg(long)]
     out: Option<PathBuf>,
-    /// How often to run, targets in turn
+    /// How often to run
     #[arg(long, default_value_t = 1)]
     rounds: usize,
 }
 
 #[derive(Clone)]
-struct Target {
+struct Address {
     name: String,
-    addr: SocketAddr,
+    grpc: SocketAddr,
 }
 
-fn parse_target(text: &str) -> Result<Target, String> {
+fn parse_target(text: &str) -> Result<Address, String> {
     let (name, addr) = text.split_once('=').unwrap_or(("server", text));
     let mut addrs = addr.to_socket_addrs().map_err(|error| format!("{addr}: {error}"))?;
-    let mut addr = addrs.next().ok_or_else(|| format!("{addr}: no address"))?;
-    let port = addr.port().checked_add(GRPC_OFFSET);
-    addr.set_port(port.ok_or_else(|| format!("port {} leaves no room for +1000", addr.port()))?);
-    Ok(Target { name: name.to_owned(), addr })
+    let mut grpc = addrs.next().ok_or_else(|| format!("{addr}: no address"))?;
+    let port = grpc.port().checked_add(GRPC_OFFSET);
+    grpc.set_port(port.ok_or_else(|| format!("port {} leaves no room for +1000", grpc.port()))?);
+    Ok(Address { name: name.to_owned(), grpc })
 }
 
-/// `5s`, `250ms`, `2m`.
+/// `5s`, `250ms`, `1.5s`, `2m`.
 fn parse_duration(text: &str) -> Result<Duration, String> {
-    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let is_number = |c: char| c.is_ascii_digit() || c == '.';
+    let digits = text.len() - text.trim_start_matches(is_number).len();
     let (number, unit) = text.split_at(digits);
-    let number: u64 = number.parse().map_err(|_| format!("{text}: want a number and a unit"))?;
-    match unit {
-        "ms" => Ok(Duration::from_millis(number)),
-        "s" | "" => Ok(Duration::from_secs(number)),
-        "m" => Ok(Duration::from_secs(number * 60)),
-        _ => Err(format!("{text}: unit is ms, s or m")),
-    }
-}
-
-#[derive(Args)]
-struct UnaryArguments {
-    #[command(flatten)]
-    common: Common,
-    /// What to ask for
-    #[arg(long, value_enum)]
-    request: Request,
-    /// Connections, each set up as a naming client
-    #[arg(long, default_value_t = 16)]
-    connections: usize,
-    /// Closed loop: calls under way, in all
-    #[arg(long, default_value_t = 64)]
-    in_flight: usize,
-    /// Open loop: calls per second; latency counts from the scheduled time
-    #[arg(long)]
-    rate: Option<u64>,
-    /// Measured time
-    #[arg(long, default_value = "5s", value_parser = parse_duration)]
-    duration: Duration,
-    /// Time before it, not measured
-    #[arg(long, default_value = "1s", value_parser = parse_duration)]
-    warmup: Duration,
-    /// Services registered before, and asked for in turn [default: 64000 for register and
-    /// service-list, else 1]
-    #[arg(long)]
-    services: Option<usize>,
-}
-
-#[derive(Args)]
-struct IdleArguments {
-    #[command(flatten)]
-    common: Common,
-    /// Clients to hold
-    #[arg(long, default_value_t = 15_000)]
-    clients: usize,
-    /// Clients before the first look at the server's memory
-    #[arg(long, default_value_t = 1_000)]
-    warmup_clients: usize,
-    /// Rest before each look
-    #[arg(long, default_value = "2s", value_parser = parse_duration)]
-    settle: Duration,
-    /// Time held; detections begin after 20 s
-    #[arg(long, default_value = "10s", value_parser = parse_duration)]
-    hold: Duration,
-}
-
-#[derive(Args)]
-struct FanoutArguments {
-    #[command(flatten)]
-    common: Common,
-    /// Subscribers of the one service
-    #[arg(long, default_value_t = 1_000)]
-    subscribers: usize,
-    /// Measured changes
-    #[arg(long, default_value_t = 50)]
-    changes: u64,
-    /// From change to change
-    #[arg(long, default_value = "200ms", value_parser = parse_duration)]
-    every: Duration,
-}
-
-#[derive(Args)]
-struct FleetArguments {
-    #[command(flatten)]
-    common: Common,
-    /// Clients, each with one instance and one subscription
-    #[arg(long, default_value_t = 10_000)]
-    clients: usize,
-    /// Clients before the first look at the server's memory
-    #[arg(long, default_value_t = 1_000)]
-    warmup_clients: usize,
-    /// Instances and subscribers of each service
-    #[arg(long, default_value_t = 10)]
-    per_service: usize,
-    /// HealthCheck period of each client; 0s for none
-    #[arg(long, default_value = "5s", value_parser = parse_duration)]
-    keepalive: Duration,
-    /// Rest before each look
-    #[arg(long, default_value = "2s", value_parser = parse_duration)]
-    settle: Duration,
-    /// Time held, with changes
-    #[arg(long, default_value = "10s", value_parser = parse_duration)]
-    hold: Duration,
-    /// From one client's change of metadata to the next one's; 0s for none
-    #[arg(long, default_value = "100ms", value_parser = parse_duration)]
-    change_every: Duration,
-    /// How long to wait for the final state after the last progress
-    #[arg(long, default_value = "15s", value_parser = parse_duration)]
-    patience: Duration,
-}
-
-#[derive(Args)]
-struct EchoArguments {
-    /// HOST:PORT exactly
-    address: SocketAddr,
-    /// Bytes of a request [default: a HealthCheck's]
-    #[arg(long, default_value_t = echo::REQUEST_BYTES, hide_default_value = true)]
-    request_bytes: usize,
-    /// Bytes of an answer [default: those of nacre's answer to it]
-    #[arg(long, default_value_t = echo::ANSWER_BYTES, hide_default_value = true)]
-    answer_bytes: usize,
-    /// Connections
-    #[arg(long, default_value_t = 1_000)]
-    connections: usize,
-    /// Requests under way, in all
-    #[arg(long, default_value_t = 1_000)]
-    in_flight: usize,
-    /// Measured time
-    #[arg(long, default_value = "5s", value_parser = parse_duration)]
-    duration: Duration,
-    /// Time before it, not measured
-    #[arg(long, default_value = "1s", value_parser = parse_duration)]
-    warmup: Duration,
-    /// Process id of the server: adds its CPU and memory to the report
-    #[arg(long = "server-pid")]
-    pid: Option<u32>,
-    /// Folder for JSON and histogram files
-    #[arg(long)]
-    out: Option<PathBuf>,
+    let number: f64 = number.parse().map_err(|_| format!("{text}: want a number and a unit"))?;
+    let seconds = match unit {
+        "us" => number / 1e6,
+        "ms" => number / 1e3,
+        "s" | "" => number,
+        "m" => number * 60.0,
+        _ => return Err(format!("{text}: unit is us, ms, s or m")),
+    };
+    Duration::try_from_secs_f64(seconds).map_err(|error| format!("{text}: {error}"))
 }
 
 impl Arguments {
     /// Runs; true when no fault was found.
     pub fn run(self) -> io::Result<bool> {
-        match self.scenario {
-            Scenario::Unary(arguments) => arguments.run(),
-            Scenario::Idle(arguments) => arguments.run(),
-            Scenario::Fanout(arguments) => arguments.run(),
-            Scenario::Fleet(arguments) => arguments.run(),
-            Scenario::Echo(arguments) => arguments.run(),
+        interrupt::watch()?;
+        match self.task {
+            Task::Unary(arguments) => arguments.run(),
+            Task::Idle(arguments) => arguments.run(),
+            Task::Fanout(arguments) => arguments.run(),
+            Task::Fleet(arguments) => arguments.run(),
+            Task::Churn(arguments) => arguments.run(),
+            Task::Reconnect(arguments) => arguments.run(),
+            Task::Mixed(arguments) => arguments.run(),
+            Task::Config(arguments) => arguments.run(),
+            Task::Echo(arguments) => arguments.run(),
+            Task::Report(arguments) => arguments.run(),
+            Task::Compare(arguments) => arguments.run(),
         }
     }
 }
 
 impl Common {
-    /// Runs a scenario against each target, as often as asked; prints and keeps the reports.
+    /// Runs a scenario against each target, as often as asked; prints and keeps the reports. Every
+    /// second round takes the targets backwards, so that none is always the warm one.
     fn each(
         &self,
         scenario: &str,
-        mut run: impl FnMut(&str, SocketAddr, Option<&Probe>, usize) -> io::Result<Report>,
+        mut run: impl FnMut(&Target, usize) -> io::Result<Report>,
     ) -> io::Result<bool> {
         let mut clean = true;
+        let mut reports: Vec<Vec<Report>> = self.targets.iter().map(|_| Vec::new()).collect();
         for round in 0..self.rounds {
-            for (at, target) in self.targets.iter().enumerate() {
-                let probe = self.pids.get(at).map(|pid| Probe::of(*pid)).transpose()?;
-                let report = run(&target.name, target.addr, probe.as_ref(), round)?;
+            let mut order: Vec<usize> = (0..self.targets.len()).collect();
+            if round % 2 == 1 {
+                order.reverse();
+            }
+            for at in order {
+                if interrupt::is_asked() && reports.iter().any(|of| !of.is_empty()) {
+                    break;
+                }
+                let report = run(&self.target(at)?, round)?;
                 print!("{}", report.text());
                 clean &= report.is_clean();
                 if let Some(folder) = &self.out {
-                    report.write(folder, &format!("{}-{scenario}-{round}", target.name))?;
+                    let name = format!("{}-{scenario}-{round}", self.targets[at].name);
+                    report.write(folder, &name)?;
                 }
+                reports[at].push(report);
             }
+        }
+        if self.targets.len() > 1 {
+            print!("{}", results::side_by_side(&reports));
         }
         Ok(clean)
     }
-}
 
-impl UnaryArguments {
-    fn run(self) -> io::Result<bool> {
-        let many = matches!(self.request, Request::Register | Request::ServiceList);
-        let value = clap::ValueEnum::to_possible_value(&self.request);
-        let request = value.as_ref().map_or("unary", |value| value.get_name()).to_owned();
-        self.common.each(&request, |name, target, probe, round| {
-            let plan = unary::Plan {
-                request: self.request,
-                connections: self.connections.max(1),
-                in_flight: self.in_flight.max(1),
-                rate: self.rate.filter(|rate| *rate > 0),
-                warmup: self.warmup,
-                duration: self.duration,
-                services: self.services.unwrap_or(if many { 64_000 } else { 1 }).max(1),
-                run: run_name("unary", round),
-            };
-            unary::run(&plan, name, target, probe)
-        })
-    }
-}
-
-impl IdleArguments {
-    fn run(self) -> io::Result<bool> {
-        let plan = idle::Plan {
-            clients: self.clients.max(1),
-            warmup_clients: self.warmup_clients.max(1),
-            settle: self.settle,
-            hold: self.hold,
-        };
-        self.common.each("idle", |name, target, probe, _| idle::run(&plan, name, target, probe))
-    }
-}
-
-impl FanoutArguments {
-    fn run(self) -> io::Result<bool> {
-        self.common.each("fanout", |name, target, probe, round| {
-            let plan = fanout::Plan {
-                subscribers: self.subscribers.max(1),
-                changes: self.changes.max(1),
-                every: self.every,
-                run: run_name("fanout", round),
-            };
-            fanout::run(&plan, name, target, probe)
-        })
-    }
-}
-
-impl FleetArguments {
-    fn run(self) -> io::Result<bool> {
-        self.common.each("fleet", |name, target, probe, round| {
-            let plan = fleet::Plan {
-                clients: self.clients.max(1),
-                warmup_clients: self.warmup_clients.max(1),
-                per_service: self.per_service.max(1),
-                keepalive: self.keepalive,
-                settle: self.settle,
-                hold: self.hold,
-                change_every: self.change_every,
-                patience: self.patience,
-                run: run_name("fleet", round),
-            };
-            fleet::run(&plan, name, target, probe)
-        })
-    }
-}
-
-impl EchoArguments {
-    fn run(self) -> io::Result<bool> {
-        let plan = echo::Plan {
-            connections: self.connections.max(1),
-            in_flight: self.in_flight.max(1),
-            request_bytes: self.request_bytes.max(1),
-            answer_bytes: self.answer_bytes.max(1),
-            warmup: self.warmup,
-            duration: self.duration,
-        };
-        let target = Target { name: "engine".to_owned(), addr: self.address };
-        let pids = self.pid.into_iter().collect();
-        let common = Common { targets: vec![target], pids, out: self.out, rounds: 1 };
-        common.each("echo", |name, target, probe, _| echo::run(&plan, name, target, probe))
+    fn target(&self, at: usize) -> io::Result<Target> {
+        let address = &self.targets[at];
+        let server = self.pids.get(at).map(|pid| Probe::parse(pid)).transpose()?;
+        let target = Target::new(&address.name, address.grpc);
+        Ok(Target { bind: self.bind.clone(), server, ..target })
     }
 }
 
 /// Service names of one run, apart from those of any other.
 fn run_name(scenario: &str, round: usize) -> String {
     format!("{scenario}-{}-{round}", std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn durations_and_targets() {
+        assert_eq!(parse_duration("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(parse_duration("1.5s"), Ok(Duration::from_millis(1_500)));
+        assert_eq!(parse_duration("67us"), Ok(Duration::from_micros(67)));
+        assert_eq!(parse_duration("2m"), Ok(Duration::from_secs(120)));
+        for bad in ["", "s", "5h", "-1s", "1.2.3s"] {
+            assert!(parse_duration(bad).is_err(), "{bad}");
+        }
+        let target = parse_target("a=127.0.0.1:8848").unwrap_or_else(|why| panic!("{why}"));
+        assert_eq!((target.name.as_str(), target.grpc.port()), ("a", 9_848));
+        assert!(parse_target("127.0.0.1:65000").is_err());
+        Arguments::command().debug_assert();
+    }
 }

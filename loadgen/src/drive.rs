@@ -3,22 +3,20 @@
 //! A turn hands the kernel everything the last one produced, waits once, reads the clock once,
 //! and shows every event. Clients are numbered as their sockets are.
 
+pub(crate) mod sources;
+
 use crate::clock;
-use crate::engine::{self, Address, Engine};
+use crate::engine::{self, Address, Engine, interrupt};
+use crate::progress::Progress;
 use crate::session::{Event, Script, Session};
+use sources::Sources;
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 /// Connections between SYN and the end of set-up at one time: below any listen backlog.
 pub(crate) const CONNECTING_MAX: usize = 256;
-
-/// The port range where the kernel does not tell its own (its default).
-const PORTS_DEFAULT: (usize, usize) = (32_768, 60_999);
-
-/// How often a long set-up says how far it is.
-const PROGRESS_NS: u64 = 5_000_000_000;
 
 /// How long the first set-up, or the next one, may take before we give up.
 pub(crate) const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
@@ -52,11 +50,18 @@ impl Turn<'_> {
 pub trait Scenario {
     /// An event of one client.
     fn event(&mut self, turn: Turn<'_>, event: Event<'_>);
+
+    /// A client's connection has ended, or never came to be. It may be opened again from outside
+    /// the turn ([`Drive::reopen`]).
+    fn lost(&mut self, client: u32, now_ns: u64) {
+        let _ = (client, now_ns);
+    }
 }
 
 /// A connection beside its session.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Link {
+    connected: bool,
     sending: bool,
     dirty: bool,
     gone: bool,
@@ -81,15 +86,24 @@ pub struct Drive {
     target: Address,
     sources: Sources,
     asked: usize,
+    connecting: usize,
     ready: usize,
+    sending: usize,
     lost: BTreeMap<String, u64>,
     lost_count: u64,
     traffic: Traffic,
+    longest_turn_ns: u64,
 }
 
 impl Drive {
-    /// Room for so many clients of one module to one gRPC address; nothing is connected yet.
-    pub fn new(target: SocketAddr, module: &str, clients: usize) -> io::Result<Self> {
+    /// Room for so many clients of one module to one gRPC address, from the addresses `bind` if
+    /// any; nothing is connected yet.
+    pub fn new(
+        target: SocketAddr,
+        module: &str,
+        clients: usize,
+        bind: &[IpAddr],
+    ) -> io::Result<Self> {
         Ok(Self {
             engine: Engine::new(clients)?,
             script: Script::new(&target.to_string(), module),
@@ -99,12 +113,15 @@ impl Drive {
             began: clock::now(),
             now_ns: 0,
             target: target.into(),
-            sources: Sources::new(target.ip(), clients),
+            sources: Sources::new(target.ip(), clients, bind),
             asked: 0,
+            connecting: 0,
             ready: 0,
+            sending: 0,
             lost: BTreeMap::new(),
             lost_count: 0,
             traffic: Traffic::default(),
+            longest_turn_ns: 0,
         })
     }
 
@@ -118,6 +135,11 @@ impl Drive {
         self.ready
     }
 
+    /// Connections between SYN and the end of set-up.
+    pub fn connecting(&self) -> usize {
+        self.connecting
+    }
+
     /// io_uring instances in use.
     pub fn ring_count(&self) -> usize {
         self.engine.ring_count()
@@ -128,19 +150,40 @@ impl Drive {
         (self.lost_count, &self.lost)
     }
 
+    /// Losses so far, which from now on count no longer: they were expected.
+    pub fn forgive_losses(&mut self) -> (u64, BTreeMap<String, u64>) {
+        (std::mem::take(&mut self.lost_count), std::mem::take(&mut self.lost))
+    }
+
     /// What has been handed to the kernel and received, in all.
     pub fn traffic(&self) -> Traffic {
         self.traffic
     }
 
+    /// Whether the kernel has taken everything every client had to say.
+    pub fn is_flushed(&self) -> bool {
+        self.dirty.is_empty() && self.sending == 0
+    }
+
+    /// The longest time our own work kept us from looking at the sockets, since the last call:
+    /// answers and acknowledgements may have been so late by our fault.
+    pub fn take_longest_turn_ns(&mut self) -> u64 {
+        std::mem::take(&mut self.longest_turn_ns)
+    }
+
+    /// Whether the run shall end with what it has (Ctrl-C).
+    pub fn is_interrupted(&self) -> bool {
+        interrupt::is_asked()
+    }
+
     /// Starts a call on one client; false when it has no room now or is gone.
     #[must_use]
     pub fn call(&mut self, client: u32, message: &[u8], tag: u32, intended_ns: u64) -> bool {
-        let at = client as usize;
-        if self.links[at].gone || !self.sessions[at].is_ready() {
+        if !self.is_ready(client) {
             return false;
         }
-        let begun = self.sessions[at].call(&mut self.script, message, tag, intended_ns);
+        let session = &mut self.sessions[client as usize];
+        let begun = session.call(&mut self.script, message, tag, intended_ns);
         if begun {
             mark(&mut self.links, &mut self.dirty, client);
         }
@@ -148,77 +191,111 @@ impl Drive {
     }
 
     /// Connects and sets up clients until there are so many. A connection that fails is lost, not
-    /// tried again; when nothing moves for ten seconds the error says what was seen.
+    /// tried again; when nothing moves for ten seconds the error says what was seen. An interrupt
+    /// ends it early.
     pub fn open(&mut self, until: usize, scenario: &mut impl Scenario) -> io::Result<()> {
-        let mut progress = (self.ready, self.lost_count);
-        let (mut moved_ns, mut told) = (self.now_ns, (self.now_ns, self.ready));
+        let mut progress = Progress::new("clients", self.ready as u64, until as u64, self.now_ns);
+        let mut moved = (self.ready, self.lost_count, self.now_ns);
         loop {
             let settled = self.ready + self.lost_count as usize;
-            if settled >= until {
+            if settled >= until || self.is_interrupted() {
                 return Ok(());
             }
-            while self.asked < until && self.asked < settled + CONNECTING_MAX {
-                self.connect_next();
-            }
+            self.connect_more(until);
             self.turn(Duration::from_millis(100), scenario)?;
-            if self.now_ns - told.0 > PROGRESS_NS {
-                let seconds = (self.now_ns - told.0) as f64 / 1e9;
-                let rate = self.ready.saturating_sub(told.1) as f64 / seconds;
-                eprintln!("{} of {until} clients set up, {rate:.0}/s", self.ready);
-                told = (self.now_ns, self.ready);
-            }
-            if (self.ready, self.lost_count) != progress {
-                progress = (self.ready, self.lost_count);
-                moved_ns = self.now_ns;
-            } else if self.now_ns - moved_ns > CONNECT_PATIENCE.as_nanos() as u64 {
+            progress.at(self.ready as u64, self.now_ns);
+            if (self.ready, self.lost_count) != (moved.0, moved.1) {
+                moved = (self.ready, self.lost_count, self.now_ns);
+            } else if self.now_ns - moved.2 > CONNECT_PATIENCE.as_nanos() as u64 {
                 let why = format!("{} of {until} clients set up, then silence", self.ready);
                 return Err(io::Error::new(io::ErrorKind::TimedOut, why));
             }
         }
     }
 
-    fn connect_next(&mut self) {
-        let client = self.asked;
-        let source = self.sources.of(client);
-        self.sessions.push(Session::new(&mut self.script));
-        self.links.push(Link::default());
-        self.asked += 1;
-        self.engine.connect(client as u32, self.target, source);
+    /// Begins to connect new clients, so many in all and not too many at a time.
+    pub fn connect_more(&mut self, until: usize) {
+        while self.asked < until && self.connecting < CONNECTING_MAX {
+            self.sessions.push(Session::new(&mut self.script));
+            self.links.push(Link::default());
+            self.asked += 1;
+            self.connect(self.asked - 1);
+        }
+    }
+
+    /// Connects a client that was lost once more; the session begins anew.
+    pub fn reopen(&mut self, client: u32) {
+        let at = client as usize;
+        assert!(self.links[at].gone, "only what is lost is opened again");
+        self.sessions[at] = Session::new(&mut self.script);
+        // It may still stand in the list of those with something to say.
+        self.links[at] = Link { dirty: self.links[at].dirty, ..Link::default() };
+        self.connect(at);
+    }
+
+    fn connect(&mut self, at: usize) {
+        self.connecting += 1;
+        self.engine.connect(at as u32, self.target, self.sources.of(at));
     }
 
     /// One turn: send, wait at most so long, read the clock, handle.
     pub fn turn(&mut self, wait: Duration, scenario: &mut impl Scenario) -> io::Result<()> {
+        self.send();
+        let own_ns = self.began.elapsed().as_nanos() as u64 - self.now_ns;
+        self.longest_turn_ns = self.longest_turn_ns.max(own_ns);
+        self.engine.wait(wait)?;
+        self.now_ns = self.began.elapsed().as_nanos() as u64;
+        let mut closing = Vec::new();
+        self.reap(scenario, &mut closing);
+        for client in closing {
+            self.engine.close(client);
+            scenario.lost(client, self.now_ns);
+        }
+        Ok(())
+    }
+
+    /// Hands over what each client has to say: one send each.
+    fn send(&mut self) {
         while let Some(client) = self.dirty.pop() {
             let link = &mut self.links[client as usize];
             link.dirty = false;
             let session = &mut self.sessions[client as usize];
-            if !link.sending && !link.gone && session.has_output() {
+            if link.connected && !link.sending && !link.gone && session.has_output() {
                 link.sending = true;
+                self.sending += 1;
                 let output = session.take_output();
                 self.traffic.sent_bytes += output.len() as u64;
                 self.engine.send(client, output);
             }
         }
-        self.engine.wait(wait)?;
-        self.now_ns = self.began.elapsed().as_nanos() as u64;
-        let Self { engine, script, sessions, links, dirty, lost, traffic, .. } = self;
-        let (now_ns, ready, lost_count) = (self.now_ns, &mut self.ready, &mut self.lost_count);
-        let mut closing = Vec::new();
+    }
+
+    fn reap(&mut self, scenario: &mut impl Scenario, closing: &mut Vec<u32>) {
+        let Self { engine, script, sessions, links, dirty, lost, traffic, now_ns, .. } = self;
+        let (now_ns, ready, connecting) = (*now_ns, &mut self.ready, &mut self.connecting);
+        let (sending, lost_count) = (&mut self.sending, &mut self.lost_count);
         engine.reap(|client, event| {
             let session = &mut sessions[client as usize];
+            let link = &mut links[client as usize];
             let why = match event {
-                engine::Event::Connected => None,
+                engine::Event::Connected => {
+                    link.connected = true;
+                    None
+                }
                 engine::Event::Sent(buffer) => {
-                    links[client as usize].sending = false;
+                    *sending -= usize::from(std::mem::take(&mut link.sending));
                     script.give_back(buffer);
                     None
                 }
-                engine::Event::Received(_) if links[client as usize].gone => return,
+                engine::Event::Received(_) if link.gone => return,
                 engine::Event::Received(bytes) => {
                     traffic.received_bytes += bytes.len() as u64;
                     let mut each =
                         |session: &mut Session, script: &mut Script, event: Event<'_>| {
-                            *ready += usize::from(matches!(event, Event::Ready));
+                            if matches!(event, Event::Ready) {
+                                *ready += 1;
+                                *connecting -= 1;
+                            }
                             scenario.event(Turn { client, now_ns, session, script }, event);
                         };
                     let outcome = session.receive(bytes, script, &mut each);
@@ -228,8 +305,11 @@ impl Drive {
                 engine::Event::Lost(Some(error)) => Some(error.to_string()),
             };
             if let Some(why) = why {
-                if !std::mem::replace(&mut links[client as usize].gone, true) {
-                    *ready -= usize::from(session.is_ready());
+                if !std::mem::replace(&mut link.gone, true) {
+                    let counted = if session.is_ready() { &mut *ready } else { &mut *connecting };
+                    *counted -= 1;
+                    // A send under way is not told of any more.
+                    *sending -= usize::from(std::mem::take(&mut link.sending));
                     *lost_count += 1;
                     count_reason(lost, why);
                     closing.push(client);
@@ -238,10 +318,6 @@ impl Drive {
                 mark(links, dirty, client);
             }
         });
-        for client in closing {
-            self.engine.close(client);
-        }
-        Ok(())
     }
 
     /// Closes every connection in order; those are not counted as lost.
@@ -251,7 +327,22 @@ impl Drive {
                 self.engine.close(client as u32);
             }
         }
-        self.ready = 0;
+        (self.ready, self.connecting) = (0, 0);
+    }
+
+    /// Closes one connection in order; it is not counted as lost and may be opened again. False
+    /// when it was gone already.
+    pub fn leave(&mut self, client: u32) -> bool {
+        let at = client as usize;
+        if std::mem::replace(&mut self.links[at].gone, true) {
+            return false;
+        }
+        let is_ready = self.sessions[at].is_ready();
+        let counted = if is_ready { &mut self.ready } else { &mut self.connecting };
+        *counted -= 1;
+        self.sending -= usize::from(std::mem::take(&mut self.links[at].sending));
+        self.engine.close(client);
+        true
     }
 
     /// Whether a client is connected and set up.
@@ -260,10 +351,10 @@ impl Drive {
         at < self.links.len() && !self.links[at].gone && self.sessions[at].is_ready()
     }
 
-    /// Turns until so much time has passed.
+    /// Turns until so much time has passed, or an interrupt.
     pub fn run_for(&mut self, time: Duration, scenario: &mut impl Scenario) -> io::Result<()> {
         let end_ns = self.now_ns + time.as_nanos() as u64;
-        while self.now_ns < end_ns {
+        while self.now_ns < end_ns && !self.is_interrupted() {
             self.turn(Duration::from_nanos(end_ns - self.now_ns), scenario)?;
         }
         Ok(())
@@ -284,62 +375,5 @@ pub(crate) fn count_reason(lost: &mut BTreeMap<String, u64>, why: String) {
         *lost.entry(why).or_default() += 1;
     } else {
         *lost.entry("other".to_owned()).or_default() += 1;
-    }
-}
-
-/// Source addresses so that ports suffice: on loopback any 127/8 address is ours.
-#[derive(Default)]
-pub(crate) struct Sources {
-    addresses: Vec<Address>,
-    clients_each: usize,
-}
-
-impl Sources {
-    /// None are needed for few clients, and none are known but for loopback.
-    pub(crate) fn new(target: IpAddr, clients: usize) -> Self {
-        let clients_each = clients_per_source();
-        if clients <= clients_each || !matches!(target, IpAddr::V4(ip) if ip.is_loopback()) {
-            return Self::default();
-        }
-        let source = |at: usize| Ipv4Addr::new(127, 1, (at >> 8) as u8, (at & 0xff) as u8);
-        let addresses = (1..=clients.div_ceil(clients_each))
-            .map(|at| Address::from(SocketAddr::new(source(at).into(), 0)))
-            .collect();
-        Self { addresses, clients_each }
-    }
-
-    /// The source a client binds, if any.
-    pub(crate) fn of(&self, client: usize) -> Option<Address> {
-        self.addresses.get(client.checked_div(self.clients_each)?).copied()
-    }
-}
-
-/// The kernel looks for a free port one by one, first among every second port of the range: once
-/// that half is full, each connect walks thousands of ports. We stay well inside it.
-fn clients_per_source() -> usize {
-    let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range");
-    let text = text.unwrap_or_default();
-    let mut bounds = text.split_whitespace().map(|bound| bound.parse::<usize>().ok());
-    let (low, high) = match (bounds.next().flatten(), bounds.next().flatten()) {
-        (Some(low), Some(high)) if low < high => (low, high),
-        _ => PORTS_DEFAULT,
-    };
-    ((high - low) / 2 * 2 / 3).max(1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sources_come_when_ports_would_not_suffice() {
-        let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let each = clients_per_source();
-        assert!(each > 0 && each < 32_768 / 2, "{each}");
-        assert!(Sources::new(loopback, each).of(0).is_none());
-        let many = Sources::new(loopback, 10 * each);
-        assert_eq!(many.addresses.len(), 10);
-        assert!((0..10 * each).all(|client| many.of(client).is_some()));
-        assert!(Sources::new(Ipv4Addr::new(192, 0, 2, 1).into(), 10 * each).of(0).is_none());
     }
 }

@@ -9,6 +9,7 @@
 
 mod address;
 mod buffers;
+pub mod interrupt;
 mod ring;
 
 pub use address::Address;
@@ -78,7 +79,8 @@ impl Engine {
         self.rings.len()
     }
 
-    /// Begins to connect a free socket, from a given source address if any. Ends in
+    /// Begins to connect a free or closed socket, from a given source address if any. After a close
+    /// it waits by itself until the kernel has let go of the last use. Ends in
     /// [`Event::Connected`] or [`Event::Lost`]. The engine keeps its own copy of the addresses.
     pub fn connect(&mut self, socket: u32, to: Address, from: Option<Address>) {
         let (ring, slot) = self.place(socket);

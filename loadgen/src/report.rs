@@ -1,54 +1,60 @@
-//! What a run found: a table for people, JSON and whole histograms for comparison.
+//! What a run found: a table for people, one file with figures and whole histograms for later.
 
-use crate::clock;
+pub mod compare;
+pub mod curve;
+pub mod file;
+
+use crate::series::{Series, Stretch, latencies};
 use hdrhistogram::Histogram;
-use hdrhistogram::serialization::V2DeflateSerializer;
-use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 use serde_json::{Map, Value, json};
-use std::path::Path;
 use std::time::Duration;
-use std::{fs, io};
 
-/// The longest latency a histogram tells apart: a minute.
-const LATENCY_NS_MAX: u64 = 60_000_000_000;
-
-/// Significant digits kept.
-const DIGITS: u8 = 3;
-
-/// Largest value in the log's fourth column, which is in milliseconds by convention.
-const NS_PER_MS: f64 = 1e6;
-
-/// A histogram of nanoseconds.
-pub fn latencies() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, LATENCY_NS_MAX, DIGITS).expect("constant bounds")
-}
-
-/// Records a latency; beyond a minute counts as a minute.
-pub fn record(histogram: &mut Histogram<u64>, ns: u64) {
-    histogram.saturating_record(ns.max(1));
-}
+/// The percentiles every table shows.
+pub const QUANTILES: [(&str, f64); 5] =
+    [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("max", 1.0)];
 
 /// The figures of one run against one target.
 #[derive(Debug)]
 pub struct Report {
-    title: String,
+    target: String,
+    scenario: String,
+    workload: String,
     lines: Vec<(String, String)>,
     figures: Map<String, Value>,
-    histograms: Vec<(&'static str, Histogram<u64>, Duration)>,
+    histograms: Vec<(&'static str, Vec<Stretch>)>,
+    notes: Vec<String>,
     faults: Vec<String>,
 }
 
 impl Report {
-    /// A report with nothing in it. The title names target, scenario and settings.
-    pub fn new(title: String) -> Self {
-        let (lines, histograms, faults) = (Vec::new(), Vec::new(), Vec::new());
-        Self { title, lines, figures: Map::new(), histograms, faults }
+    /// A report with nothing in it. Runs of one scenario with the same workload are comparable.
+    pub fn new(target: &str, scenario: &str, workload: String) -> Self {
+        Self {
+            target: target.to_owned(),
+            scenario: scenario.to_owned(),
+            workload,
+            lines: Vec::new(),
+            figures: Map::new(),
+            histograms: Vec::new(),
+            notes: Vec::new(),
+            faults: Vec::new(),
+        }
+    }
+
+    /// Target, scenario and workload in a line.
+    pub fn title(&self) -> String {
+        format!("{} {}: {}", self.target, self.scenario, self.workload)
     }
 
     /// A figure under its JSON name, and how people read it.
     pub fn figure(&mut self, name: &str, value: f64, label: &str, text: String) {
         self.figures.insert(name.to_owned(), json!(value));
-        self.lines.push((label.to_owned(), text));
+        self.line(label, text);
+    }
+
+    /// A figure that is a count.
+    pub fn count(&mut self, name: &str, value: u64, label: &str) {
+        self.figure(name, value as f64, label, value.to_string());
     }
 
     /// A figure for the file alone.
@@ -56,29 +62,49 @@ impl Report {
         self.figures.insert(name.to_owned(), json!(value));
     }
 
-    /// A histogram of nanoseconds over a stretch of time; its percentiles become a line.
+    /// A line for people alone.
+    pub fn line(&mut self, label: &str, text: String) {
+        self.lines.push((label.to_owned(), text));
+    }
+
+    /// Latencies over time; their percentiles become a line. Nothing when there are none.
+    pub fn series(&mut self, name: &'static str, label: &str, series: &Series) {
+        self.stretches(name, label, series.total(), series.stretches());
+    }
+
+    /// A histogram of nanoseconds over one stretch of time.
     pub fn histogram(
         &mut self,
         name: &'static str,
         label: &str,
-        histogram: Histogram<u64>,
+        histogram: &Histogram<u64>,
         time: Duration,
     ) {
-        let at = |quantile| histogram.value_at_quantile(quantile);
-        let points = [
-            ("p50", at(0.5)),
-            ("p90", at(0.9)),
-            ("p99", at(0.99)),
-            ("p99.9", at(0.999)),
-            ("max", histogram.max()),
-        ];
-        let text: Vec<_> =
-            points.iter().map(|(name, ns)| format!("{name} {}", human_ns(*ns))).collect();
-        let figures: Map<_, _> =
-            points.iter().map(|(name, ns)| ((*name).to_owned(), json!(ns))).collect();
-        self.figures.insert(format!("{name}_ns"), figures.into());
-        self.lines.push((label.to_owned(), text.join("  ")));
-        self.histograms.push((name, histogram, time));
+        self.stretches(name, label, histogram, vec![Stretch::new(Duration::ZERO, time, histogram)]);
+    }
+
+    fn stretches(
+        &mut self,
+        name: &'static str,
+        label: &str,
+        total: &Histogram<u64>,
+        stretches: Vec<Stretch>,
+    ) {
+        if total.is_empty() {
+            return;
+        }
+        let points = QUANTILES.map(|(name, quantile)| (name, total.value_at_quantile(quantile)));
+        for (point, ns) in &points {
+            self.figures.insert(format!("{name}_ns_{}", point.replace('.', "_")), json!(ns));
+        }
+        let text = points.map(|(name, ns)| format!("{name} {}", human_ns(ns))).join("  ");
+        self.line(label, text);
+        self.histograms.push((name, stretches));
+    }
+
+    /// Something the reader of the figures should know; not a fault.
+    pub fn note(&mut self, what: String) {
+        self.notes.push(what);
     }
 
     /// Something that must not be: the run is not a success.
@@ -96,68 +122,43 @@ impl Report {
         self.figures.get(name)?.as_f64()
     }
 
+    /// Who was measured.
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// Every figure, percentiles too.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.figures.iter().filter(|(_, value)| value.is_number()).map(|(name, _)| name.as_str())
+    }
+
     /// The table.
     pub fn text(&self) -> String {
-        let width = self.lines.iter().map(|(label, _)| label.len()).max().unwrap_or(0);
-        let mut text = format!("{}\n", self.title);
-        for (label, value) in &self.lines {
-            text += &format!("  {label:width$}  {value}\n");
+        let mut text = format!("{}\n", self.title());
+        text += &table(&self.lines);
+        for note in &self.notes {
+            text += &format!("  NOTE: {note}\n");
         }
         for fault in &self.faults {
             text += &format!("  FAULT: {fault}\n");
         }
         text
     }
-
-    /// Writes `NAME.json` and, with histograms, `NAME.hlog` (HdrHistogram log, V2).
-    pub fn write(&self, folder: &Path, name: &str) -> io::Result<()> {
-        fs::create_dir_all(folder)?;
-        let document = json!({
-            "title": self.title, "context": context(), "figures": self.figures,
-            "faults": self.faults,
-        });
-        let text = serde_json::to_vec_pretty(&document)?;
-        fs::write(folder.join(format!("{name}.json")), text)?;
-        if !self.histograms.is_empty() {
-            fs::write(folder.join(format!("{name}.hlog")), self.log()?)?;
-        }
-        Ok(())
-    }
-
-    fn log(&self) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        let mut serializer = V2DeflateSerializer::new();
-        let mut writer = IntervalLogWriterBuilder::new()
-            .add_comment(&format!("[{}; values in nanoseconds]", self.title))
-            .with_start_time(clock::calendar())
-            .with_max_value_divisor(NS_PER_MS)
-            .begin_log_with(&mut bytes, &mut serializer)?;
-        for (name, histogram, time) in &self.histograms {
-            writer
-                .write_histogram(histogram, Duration::ZERO, *time, Tag::new(name))
-                .map_err(|error| io::Error::other(format!("{error:?}")))?;
-        }
-        Ok(bytes)
-    }
 }
 
-/// Where and how a run was made.
-fn context() -> Value {
-    let read = |path: &str| fs::read_to_string(path).unwrap_or_default().trim().to_owned();
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let command: Vec<_> = std::env::args().collect();
-    let since_epoch = clock::calendar().duration_since(std::time::UNIX_EPOCH);
-    json!({
-        "loadgen": env!("CARGO_PKG_VERSION"),
-        "host": read("/proc/sys/kernel/hostname"),
-        "kernel": read("/proc/sys/kernel/osrelease"),
-        "cores_usable": cores,
-        "cpu": read("/proc/cpuinfo").lines()
-            .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
-            .map(|(_, name)| name.to_owned()),
-        "command": command.join(" "),
-        "unix_seconds": since_epoch.map_or(0, |time| time.as_secs()),
-    })
+/// Labels and values in two columns.
+fn table(lines: &[(String, String)]) -> String {
+    let width = lines.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0);
+    lines.iter().map(|(label, value)| format!("  {label:width$}  {value}\n")).collect()
+}
+
+/// All stretches in one histogram.
+pub(crate) fn sum(stretches: &[Stretch]) -> Histogram<u64> {
+    let mut total = latencies();
+    for stretch in stretches {
+        total.add(stretch.histogram()).expect("one set of bounds");
+    }
+    total
 }
 
 /// Nanoseconds as people read them.
@@ -184,58 +185,16 @@ pub fn human_bytes(bytes: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hdrhistogram::serialization::Deserializer;
-    use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 
     #[test]
-    fn histograms_survive_the_file() {
-        let mut histogram = latencies();
-        for ns in [900, 1_500, 2_000_000, u64::MAX] {
-            record(&mut histogram, ns);
-        }
-        let mut report = Report::new("test".into());
-        report.histogram("latency", "latency", histogram.clone(), Duration::from_secs(1));
-        let log = report.log().unwrap();
-        let mut found = 0;
-        for entry in IntervalLogIterator::new(&log) {
-            if let LogEntry::Interval(interval) = entry.unwrap() {
-                use base64_of::decode;
-                let bytes = decode(interval.encoded_histogram());
-                let read: Histogram<u64> =
-                    Deserializer::new().deserialize(&mut bytes.as_slice()).unwrap();
-                assert_eq!(read, histogram);
-                assert_eq!(interval.tag().unwrap().as_str(), "latency");
-                found += 1;
-            }
-        }
-        assert_eq!(found, 1);
-    }
-
-    #[test]
-    fn a_fault_makes_a_run_unclean() {
-        let mut report = Report::new("test".into());
-        assert!(report.is_clean());
+    fn a_fault_makes_a_run_unclean_and_a_note_does_not() {
+        let mut report = Report::new("nacre", "test", "one thing".into());
         report.figure("x", 1.5, "an x", "1.5".into());
+        report.note("look here".into());
+        assert!(report.is_clean());
         report.fault("lost 1".into());
         assert!(!report.is_clean() && report.text().contains("FAULT: lost 1"));
+        assert!(report.text().starts_with("nacre test: one thing\n  an x  1.5\n  NOTE: look"));
         assert_eq!(report.get("x"), Some(1.5));
-    }
-
-    /// Base64 by hand: the library's own decoder is not exported by hdrhistogram.
-    mod base64_of {
-        pub fn decode(text: &str) -> Vec<u8> {
-            let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-            let (mut bits, mut count, mut out) = (0u32, 0, Vec::new());
-            for byte in text.bytes().filter(|byte| *byte != b'=') {
-                let digit = alphabet.iter().position(|known| *known == byte).unwrap();
-                bits = bits << 6 | digit as u32;
-                count += 6;
-                if count >= 8 {
-                    count -= 8;
-                    out.push((bits >> count) as u8);
-                }
-            }
-            out
-        }
     }
 }

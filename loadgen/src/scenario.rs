@@ -1,136 +1,57 @@
 //! What may be asked of a server, one file each.
 
+pub mod churn;
+pub mod config;
+mod costs;
+mod crowd;
 pub mod echo;
 pub mod fanout;
 pub mod feed;
 pub mod fleet;
 pub mod idle;
+pub mod mixed;
+pub mod reconnect;
+mod schedule;
 pub mod unary;
 
+use crate::check::Judge;
 use crate::drive::Drive;
 use crate::probe::Probe;
-use crate::report::{Report, human_bytes};
-use hdrhistogram::Histogram;
+use crate::report::Report;
+use costs::Costs;
 use std::collections::BTreeMap;
 use std::io;
-use std::time::Duration;
+use std::net::{IpAddr, SocketAddr};
 
-/// Our share of one core, ready but without it included, above which the figures say more about
-/// us than about the server.
-const OWN_CPU_MAX: f64 = 0.9;
-
-/// A process kept from its core for more than this share of the time was not measured alone.
-const STARVED_MAX: f64 = 0.05;
-
-/// What server and generator had used at a moment.
-struct Costs {
-    server_cpu_ns: u64,
-    server_starved_ns: u64,
-    server_resident: u64,
-    own_cpu_ns: u64,
-    own_starved_ns: u64,
-    own_resident: u64,
-    at_ns: u64,
+/// Whom a run is against, and from where.
+#[derive(Debug)]
+pub struct Target {
+    /// What reports call it.
+    pub name: String,
+    /// The gRPC address.
+    pub address: SocketAddr,
+    /// Source addresses to use; none leaves the choice to us.
+    pub bind: Vec<IpAddr>,
+    /// The server's process, when it is watched.
+    pub server: Option<Probe>,
 }
 
-impl Costs {
-    /// Now; the server's are zero when it is not watched.
-    fn now(server: Option<&Probe>, drive: &Drive) -> io::Result<Self> {
-        Self::at(server, drive.now_ns())
+impl Target {
+    /// A server nobody watches.
+    pub fn new(name: &str, address: SocketAddr) -> Self {
+        Self { name: name.to_owned(), address, bind: Vec::new(), server: None }
     }
 
-    /// Now, by a clock that says `at_ns`.
-    fn at(server: Option<&Probe>, at_ns: u64) -> io::Result<Self> {
-        let read = |figure: fn(&Probe) -> io::Result<u64>| server.map_or(Ok(0), figure);
-        Ok(Self {
-            server_cpu_ns: read(Probe::cpu_ns)?,
-            server_starved_ns: read(Probe::starved_ns)?,
-            server_resident: read(Probe::resident_bytes)?,
-            own_cpu_ns: Probe::own().cpu_ns()?,
-            own_starved_ns: Probe::own().starved_ns()?,
-            own_resident: Probe::own().resident_bytes()?,
-            at_ns,
-        })
+    /// The same, watched.
+    #[must_use]
+    pub fn watched(self, server: Probe) -> Self {
+        Self { server: Some(server), ..self }
     }
 
-    /// Which part of the time since `before` an amount of nanoseconds is.
-    fn share(&self, before: &Self, ns_of: fn(&Self) -> u64) -> f64 {
-        let ns = ns_of(self).saturating_sub(ns_of(before)) as f64;
-        ns / (self.at_ns - before.at_ns).max(1) as f64
+    /// A drive for so many clients of a module.
+    fn drive(&self, module: &str, clients: usize) -> io::Result<Drive> {
+        Drive::new(self.address, module, clients, &self.bind)
     }
-
-    /// What so many requests since `before` took: rate, CPU of both sides, latency.
-    fn report_requests(
-        &self,
-        before: &Self,
-        done: u64,
-        watched: bool,
-        latency: &Histogram<u64>,
-        report: &mut Report,
-    ) {
-        let measured_ns = self.at_ns - before.at_ns;
-        let rate = done as f64 * 1e9 / measured_ns.max(1) as f64;
-        report.figure("requests_per_s", rate, "requests/s", format!("{rate:.0}"));
-        if watched {
-            self.report_server(before, Some(("request", done)), report);
-        }
-        self.report_own(before, report);
-        let time = Duration::from_nanos(measured_ns);
-        report.histogram("latency", "latency", latency.clone(), time);
-    }
-
-    /// The server's CPU since `before`, in all and per event when events are counted.
-    fn report_server(&self, before: &Self, done: Option<(&str, u64)>, report: &mut Report) {
-        let share = self.share(before, |costs| costs.server_cpu_ns);
-        let starved = self.share(before, |costs| costs.server_starved_ns);
-        let text = format!("{:.2} % of a core{}", share * 100.0, starved_text(starved));
-        report.figure("server_cpu_share", share, "server CPU", text);
-        report.silent_figure("server_starved_share", starved);
-        if let Some((what, done)) = done {
-            let cpu_ns = self.server_cpu_ns.saturating_sub(before.server_cpu_ns) as f64;
-            let each = cpu_ns / 1e3 / done.max(1) as f64;
-            let name = format!("server_cpu_us_per_{what}");
-            report.figure(&name, each, &format!("server CPU/{what}"), format!("{each:.3} µs"));
-        }
-        let resident = self.server_resident as f64;
-        let text = human_bytes(resident);
-        report.figure("server_resident_bytes", resident, "server resident", text);
-    }
-
-    /// What each of so many clients added to either side's memory since `before`.
-    fn report_memory(&self, before: &Self, clients: usize, watched: bool, report: &mut Report) {
-        if clients == 0 {
-            return;
-        }
-        let each = |after: u64, before: u64| (after as f64 - before as f64) / clients as f64;
-        if watched {
-            let bytes = each(self.server_resident, before.server_resident);
-            let text = human_bytes(bytes);
-            report.figure("server_bytes_per_client", bytes, "server memory/client", text);
-        }
-        let bytes = each(self.own_resident, before.own_resident);
-        report.figure("own_bytes_per_client", bytes, "generator memory/client", human_bytes(bytes));
-    }
-
-    /// Our own CPU since `before`, and a warning when it is the limit.
-    fn report_own(&self, before: &Self, report: &mut Report) {
-        let own = self.share(before, |costs| costs.own_cpu_ns);
-        let starved = self.share(before, |costs| costs.own_starved_ns);
-        let mut text = format!("{:.0} % of a core{}", own * 100.0, starved_text(starved));
-        if own + starved > OWN_CPU_MAX {
-            text += ": THE GENERATOR IS THE BOTTLENECK; rate and latency are not the server's";
-        }
-        report.figure("own_cpu_share", own, "generator CPU", text);
-        report.silent_figure("own_starved_share", starved);
-    }
-}
-
-/// Says when others were on a process's core.
-fn starved_text(share: f64) -> String {
-    if share <= STARVED_MAX {
-        return String::new();
-    }
-    format!(", kept from it by others {:.0} % of the time", share * 100.0)
 }
 
 /// Lost connections are a fault in every scenario.
@@ -143,5 +64,20 @@ fn report_lost(drive: &Drive, report: &mut Report) {
 fn report_losses(lost: u64, reasons: &BTreeMap<String, u64>, report: &mut Report) {
     if lost > 0 {
         report.fault(format!("{lost} connections lost: {reasons:?}"));
+    }
+}
+
+/// Each count that is not zero is a fault.
+fn report_counts(counts: &[(u64, &str)], report: &mut Report) {
+    for (count, what) in counts.iter().filter(|(count, _)| *count > 0) {
+        report.fault(format!("{count} {what}"));
+    }
+}
+
+/// Wrong answers are a fault; the first of them is told, or else what failed first.
+fn wrong_answers(judge: &Judge, failure: Option<&str>, report: &mut Report) {
+    if let (count @ 1.., why) = judge.wrong() {
+        let why = why.or(failure).unwrap_or_default();
+        report.fault(format!("{count} wrong answers, first: {why}"));
     }
 }

@@ -14,7 +14,8 @@ use std::path::PathBuf;
         Without arguments: one node for this machine alone, HTTP on 127.0.0.1:8848, gRPC on \
         127.0.0.1:9848, data in ./data, all CPUs.",
     after_help = "--help tells more: examples, every key, exit codes.",
-    after_long_help = long_help()
+    after_long_help = long_help(),
+    args_conflicts_with_subcommands = true
 )]
 pub struct Command {
     /// Something else than serving
@@ -46,7 +47,8 @@ pub struct Command {
     pub define: Vec<(String, String)>,
 }
 
-/// Operators' tools: they work on the data directory of a stopped node and change nothing.
+/// Operators' tools, which change nothing: two look at the data directory of a stopped node, one at
+/// the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
 pub enum Instead {
     /// Check every page and checksum of a stopped node's files; exit code 0 fine, 1 wrong, 2
@@ -57,6 +59,16 @@ pub enum Instead {
         /// For programs
         #[arg(long)]
         json: bool,
+    },
+    /// Print what this host is set to, what so many clients want, why, and how to change it; exit
+    /// code 1 when something should be changed
+    Tuning {
+        /// Clients connected at the same time
+        #[arg(long, default_value_t = 10_000)]
+        clients: u64,
+        /// Cores the node runs on [default: all this process may use]
+        #[arg(long)]
+        cores: Option<u64>,
     },
 }
 

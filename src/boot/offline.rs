@@ -1,6 +1,7 @@
-//! Tools that look at the data directory of a stopped node, under its lock.
+//! Operators' tools instead of a node: those that look at the data directory of a stopped one do so
+//! under its lock.
 
-use crate::admin::{inspect, verify};
+use crate::admin::{inspect, tuning, verify};
 use crate::boot::command::{Command, Instead};
 use crate::boot::data::DataDirectory;
 use crate::boot::start::{self, Failure};
@@ -16,6 +17,12 @@ pub fn run(
     command: &Command,
     environment: Vec<(String, String)>,
 ) -> Result<ExitCode, Failure> {
+    if let Instead::Tuning { clients, cores } = instead {
+        let aim = tuning::Aim { clients, cores };
+        let (page, settled) = tuning::page(&tuning::Facts::of_this_host(), &aim);
+        print!("{page}");
+        return Ok(ExitCode::from(u8::from(!settled)));
+    }
     let path = start::data_directory(command, environment)?;
     let unseen = |text: String| Failure::new(verify::UNSEEN, text);
     if !path.exists() {
@@ -28,6 +35,7 @@ pub fn run(
     let (text, code) = match instead {
         Instead::Verify => verify::verify(&folder),
         Instead::Inspect { json } => inspect::inspect(&folder, json),
+        Instead::Tuning { .. } => unreachable!("done above"),
     };
     print!("{text}");
     Ok(ExitCode::from(code))

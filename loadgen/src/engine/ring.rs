@@ -40,8 +40,16 @@ struct Slot {
     sent: u32,
     /// Counts uses, so that a late completion of an earlier use is not taken for this one's.
     generation: u16,
+    /// Entries the kernel still owes an answer: connect, receive, send, close. A slot is used anew
+    /// only at zero, so that an address, a buffer or a close of the last use never meets the next.
+    owed: u8,
     open: bool,
+    /// A connect is to begin as soon as nothing is owed; its addresses are kept.
+    waiting: bool,
 }
+
+/// A million of them are held.
+const _: () = assert!(size_of::<Slot>() <= 48);
 
 pub(super) struct Ring {
     /// Dropped before `buffers` and `slots`: fields drop in order.
@@ -51,6 +59,9 @@ pub(super) struct Ring {
     queued: Vec<Entry>,
     completed: Vec<cqueue::Entry>,
     rearm: Vec<u32>,
+    /// Addresses of connects given up, which entries not yet handed over may point to.
+    #[allow(clippy::vec_box, reason = "what the kernel may point to must not move")]
+    retired: Vec<Box<(Address, Option<Address>)>>,
 }
 
 impl Ring {
@@ -66,8 +77,8 @@ impl Ring {
         buffers.register(&uring.submitter())?;
         uring.submitter().register_files_sparse(sockets as u32)?;
         let slots = std::iter::repeat_with(Slot::default).take(sockets).collect();
-        let (queued, completed, rearm) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { uring, slots, buffers, queued, completed, rearm })
+        let (queued, completed, rearm, retired) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Ok(Self { uring, slots, buffers, queued, completed, rearm, retired })
     }
 
     pub(super) fn register_bell(&self, bell: RawFd) -> io::Result<()> {
@@ -79,8 +90,20 @@ impl Ring {
         assert!(!slot.open, "a socket is connected once at a time");
         slot.generation = slot.generation.wrapping_add(1);
         slot.open = true;
-        let addresses = slot.addresses.insert(Box::new((to, from)));
-        let (to_raw, to_len) = addresses.0.raw();
+        slot.waiting = true;
+        self.retired.extend(slot.addresses.replace(Box::new((to, from))));
+        self.begin_connect(at);
+    }
+
+    /// Connects a slot that waits for it, once nothing of its last use is left.
+    fn begin_connect(&mut self, at: u32) {
+        let slot = &mut self.slots[at as usize];
+        let Some(addresses) = slot.addresses.as_ref().filter(|_| slot.waiting && slot.owed == 0)
+        else {
+            return;
+        };
+        slot.waiting = false;
+        let (to, (to_raw, to_len)) = (addresses.0, addresses.0.raw());
         let from_raw = addresses.1.as_ref().map(Address::raw);
         let target = DestinationSlot::try_from_slot_target(at).expect("slots are few");
         let socket =
@@ -136,11 +159,17 @@ impl Ring {
             return;
         }
         slot.open = false;
-        // The armed receive holds the socket: shutting down ends it, only then it can close.
-        let shutdown = opcode::Shutdown::new(Fixed(at), libc::SHUT_RDWR).build();
-        self.queue(at, Job::Close, shutdown.flags(Flags::IO_HARDLINK | Flags::SKIP_SUCCESS));
-        let close = opcode::Close::new(Fixed(at)).build();
-        self.queue(at, Job::Close, close.flags(Flags::SKIP_SUCCESS));
+        if std::mem::take(&mut slot.waiting) {
+            slot.addresses = None;
+            return;
+        }
+        if slot.owed > 0 {
+            // An armed receive holds the socket: shutting down ends it, only then it can close.
+            // The kernel gives this to a worker, so it is left out where nothing is armed.
+            let shutdown = opcode::Shutdown::new(Fixed(at), libc::SHUT_RDWR).build();
+            self.queue(at, Job::Prepare, shutdown.flags(Flags::IO_HARDLINK | Flags::SKIP_SUCCESS));
+        }
+        self.queue(at, Job::Close, opcode::Close::new(Fixed(at)).build());
     }
 
     fn receive(&mut self, at: u32) {
@@ -149,7 +178,9 @@ impl Ring {
     }
 
     fn queue(&mut self, at: u32, job: Job, entry: Entry) {
-        let generation = self.slots[at as usize].generation;
+        let slot = &mut self.slots[at as usize];
+        slot.owed += u8::from(job != Job::Prepare);
+        let generation = slot.generation;
         let data = u64::from(job as u8) << 56 | u64::from(generation) << 32 | u64::from(at);
         self.queued.push(entry.user_data(data));
     }
@@ -164,11 +195,18 @@ impl Ring {
         if !idle {
             self.uring.submit()?;
         }
+        self.retired.clear();
         Ok(!self.uring.completion().is_empty())
     }
 
     pub(super) fn submit_and_wait(&mut self, timeout: Duration) -> io::Result<()> {
         self.push_queued()?;
+        let done = self.enter(timeout);
+        self.retired.clear();
+        done
+    }
+
+    fn enter(&mut self, timeout: Duration) -> io::Result<()> {
         if timeout.is_zero() {
             return self.uring.submit().map(drop);
         }
@@ -232,6 +270,9 @@ impl Ring {
         let result = entry.result();
         let slot = &mut self.slots[at as usize];
         let current = slot.generation == generation;
+        if job != Job::Prepare as u64 && !cqueue::more(entry.flags()) {
+            slot.owed = slot.owed.saturating_sub(1);
+        }
         match job {
             job if job == Job::Receive as u64 => self.received(entry, current, each),
             job if job == Job::Send as u64 => self.sent(at, result, current, each),
@@ -253,6 +294,9 @@ impl Ring {
                 self.lost(at, Some(result), each);
             }
             _ => {}
+        }
+        if self.slots[at as usize].waiting {
+            self.begin_connect(at);
         }
     }
 
@@ -311,11 +355,6 @@ impl Ring {
 }
 
 fn is_linked(entry: &Entry) -> bool {
-    // The chain's steps are the entries we mark so; all but its last are `Prepare` or the
-    // shutdown before a close.
-    let job = entry.get_user_data() >> 56;
-    job == Job::Prepare as u64 || (job == Job::Close as u64 && entry.get_opcode() != CLOSE_CODE)
+    // All steps of a chain but its last are `Prepare`.
+    entry.get_user_data() >> 56 == Job::Prepare as u64
 }
-
-/// `IORING_OP_CLOSE`, the end of a closing chain.
-const CLOSE_CODE: u32 = opcode::Close::CODE as u32;

@@ -5,16 +5,15 @@
 //! the server makes of the bytes. Bytes are counted, not read; a peer may not answer more than
 //! it was asked.
 
-use super::{Costs, report_losses};
+use super::{Costs, Target, report_losses};
 use crate::clock;
-use crate::drive::{CONNECT_PATIENCE, CONNECTING_MAX, Sources, count_reason};
-use crate::engine::{Address, Engine, Event};
-use crate::probe::Probe;
-use crate::report::{self, Report};
-use hdrhistogram::Histogram;
+use crate::drive::sources::Sources;
+use crate::drive::{CONNECT_PATIENCE, CONNECTING_MAX, count_reason};
+use crate::engine::{Address, Engine, Event, interrupt};
+use crate::report::Report;
+use crate::series::Series;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// Bytes of a HealthCheck call once its header fields are in the peer's table: HEADERS with one
@@ -80,7 +79,7 @@ struct Load {
     window: (u64, u64),
     /// Answers since it was last set to zero.
     done: u64,
-    latency: Histogram<u64>,
+    latency: Series,
 }
 
 /// The loop: engine, clock, load.
@@ -93,19 +92,16 @@ struct Echo {
 }
 
 /// Connects, drives and reports.
-pub fn run(
-    plan: &Plan,
-    name: &str,
-    target: SocketAddr,
-    server: Option<&Probe>,
-) -> io::Result<Report> {
+pub fn run(plan: &Plan, target: &Target) -> io::Result<Report> {
     let mut echo = Echo::new(plan)?;
     echo.connect(target)?;
     for at in 0..plan.in_flight {
         echo.load.begin((at % plan.connections) as u32, echo.now_ns);
     }
+    let server = target.server.as_ref();
     let begin_ns = echo.now_ns + plan.warmup.as_nanos() as u64;
     echo.load.window = (begin_ns, begin_ns + plan.duration.as_nanos() as u64);
+    echo.load.latency.begin(begin_ns, plan.duration);
     echo.until(begin_ns)?;
     let before = Costs::at(server, echo.now_ns)?;
     echo.load.done = 0;
@@ -113,16 +109,17 @@ pub fn run(
     let done = echo.load.done;
     let after = Costs::at(server, echo.now_ns)?;
     echo.drain()?;
-    let mut report = Report::new(format!(
-        "{name} echo, {} bytes for {}: {} connections, closed loop, {} in flight, {} s",
+    let workload = format!(
+        "{} bytes for {}: {} connections, closed loop, {} in flight, {} s",
         plan.answer_bytes,
         plan.request_bytes,
         plan.connections,
         plan.in_flight,
         plan.duration.as_secs_f64()
-    ));
+    );
+    let mut report = Report::new(&target.name, "echo", workload);
     let load = &echo.load;
-    after.report_requests(&before, done, server.is_some(), &load.latency, &mut report);
+    after.report_requests(&before, done, &load.latency, &mut report);
     report_losses(load.lost, &load.reasons, &mut report);
     if load.under_way > 0 {
         let (count, seconds) = (load.under_way, DRAIN.as_secs());
@@ -145,7 +142,7 @@ impl Echo {
             under_way: 0,
             window: (u64::MAX, u64::MAX),
             done: 0,
-            latency: report::latencies(),
+            latency: Series::default(),
         };
         let engine = Engine::new(plan.connections)?;
         let request_bytes = plan.request_bytes;
@@ -153,10 +150,10 @@ impl Echo {
     }
 
     /// Connects all lines, so many at a time; an error when one cannot or nothing moves.
-    fn connect(&mut self, target: SocketAddr) -> io::Result<()> {
+    fn connect(&mut self, target: &Target) -> io::Result<()> {
         let connections = self.load.lines.len();
-        let sources = Sources::new(target.ip(), connections);
-        let address = Address::from(target);
+        let sources = Sources::new(target.address.ip(), connections, &target.bind);
+        let address = Address::from(target.address);
         let (mut asked, mut moved) = (0, (0, self.now_ns));
         while self.load.connected < connections {
             while asked < connections && asked < self.load.connected + CONNECTING_MAX {
@@ -180,7 +177,7 @@ impl Echo {
 
     /// Turns until then; ends early when every connection is gone.
     fn until(&mut self, end_ns: u64) -> io::Result<()> {
-        while self.now_ns < end_ns && self.load.connected > 0 {
+        while self.now_ns < end_ns && self.load.connected > 0 && !interrupt::is_asked() {
             self.turn(Duration::from_nanos(end_ns - self.now_ns))?;
         }
         Ok(())
@@ -279,7 +276,7 @@ impl Load {
         let counted = (self.window.0..self.window.1).contains(&now_ns);
         for begun_ns in line.begun_ns.drain(..answers) {
             if counted {
-                report::record(&mut self.latency, now_ns - begun_ns);
+                self.latency.record(now_ns, now_ns - begun_ns);
             }
         }
         if !self.stopping {

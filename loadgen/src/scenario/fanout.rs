@@ -1,25 +1,26 @@
 //! `fanout`: one service, many subscribers; how long a change takes to each of them.
+//!
+//! With bystanders, a fleet of its own services changes on a schedule beside it: what others pay
+//! while a broadcast is on its way.
 
-use super::feed::{self, SEQUENCE_KEY};
-use super::{Costs, report_lost};
-use crate::check::Judge;
+mod audience;
+
+use super::crowd::{Crowd, Habits};
+use super::feed;
+use super::{Costs, Target, report_lost};
 use crate::drive::{Drive, Scenario, Turn};
-use crate::probe::Probe;
-use crate::push;
-use crate::report::{self, Report};
+use crate::report::{Report, human_ns};
+use crate::series::Series;
 use crate::session::{Event, Script};
-use hdrhistogram::Histogram;
-use nacre_proto::client::push::NotifySubscriberRequest;
-use nacre_proto::client::request::SubscribeServiceRequest;
+use audience::{Audience, PATIENCE};
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Changes before the measured ones.
 const WARMUP_CHANGES: u64 = 3;
 
-/// How long the last subscriber may take before the run goes on, and at the end gives up.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Bystanders' services have so many instances and subscribers.
+const PER_SERVICE: usize = 10;
 
 const TAG_REGISTER: u32 = 1;
 const TAG_SUBSCRIBE: u32 = 2;
@@ -31,263 +32,254 @@ pub struct Plan {
     pub changes: u64,
     /// From change to change, unless the last one is still on its way.
     pub every: Duration,
+    /// Clients of other services.
+    pub bystanders: usize,
+    /// From one bystander's change to the next one's.
+    pub bystander_every: Duration,
+    /// How long bystanders are measured alone before.
+    pub quiet: Duration,
     pub run: String,
 }
 
 /// Sets up, changes, measures, and reports.
-pub fn run(
-    plan: &Plan,
-    name: &str,
-    target: SocketAddr,
-    server: Option<&Probe>,
-) -> io::Result<Report> {
-    let mut fanout = Fanout::new(plan.subscribers);
-    let mut drive = Drive::new(target, "naming", plan.subscribers + 1)?;
-    drive.open(plan.subscribers + 1, &mut fanout)?;
-    let publisher = Publisher { client: plan.subscribers as u32, run: &plan.run };
-    publisher.change(0, &mut drive, &mut fanout)?;
-    subscribe_all(plan, &mut drive, &mut fanout)?;
-    for sequence in 1..=WARMUP_CHANGES {
-        publisher.change(sequence, &mut drive, &mut fanout)?;
-        fanout.wait_all(&mut drive)?;
-    }
-    fanout.measured_from = WARMUP_CHANGES + 1;
-    let before = Costs::now(server, &drive)?;
-    for sequence in fanout.measured_from..fanout.measured_from + plan.changes {
-        let next_ns = drive.now_ns() + plan.every.as_nanos() as u64;
-        publisher.change(sequence, &mut drive, &mut fanout)?;
-        fanout.wait_all(&mut drive)?;
-        let left = next_ns.saturating_sub(drive.now_ns());
-        drive.run_for(Duration::from_nanos(left), &mut fanout)?;
-    }
-    let after = Costs::now(server, &drive)?;
-    let mut report = Report::new(format!(
-        "{name} fanout: {} subscribers, {} changes, one every {} ms",
+pub fn run(plan: &Plan, target: &Target) -> io::Result<Report> {
+    let mut workload = format!(
+        "{} subscribers, {} changes, one every {} ms",
         plan.subscribers,
         plan.changes,
         plan.every.as_millis()
-    ));
-    if server.is_some() {
-        after.report_server(&before, Some(("push", fanout.pushes_measured)), &mut report);
+    );
+    if plan.bystanders > 0 {
+        let every = plan.bystander_every.as_secs_f64() * 1e3;
+        workload += &format!(", {} bystanders, a change every {every} ms", plan.bystanders);
     }
+    let mut report = Report::new(&target.name, "fanout", workload);
+    let mut drive = target.drive("naming", plan.bystanders + plan.subscribers + 1)?;
+    let mut hall = Hall::open(plan, &mut drive)?;
+    hall.subscribe(&mut drive)?;
+    for sequence in 1..=WARMUP_CHANGES {
+        hall.broadcast(sequence, &mut drive)?;
+    }
+    let quiet = hall.quiet(&mut drive)?;
+    hall.audience.measured_from = WARMUP_CHANGES + 1;
+    hall.audience.begin_series(drive.now_ns(), plan.every.saturating_mul(plan.changes as u32));
+    let server = target.server.as_ref();
+    let before = Costs::now(server, &drive)?;
+    for sequence in WARMUP_CHANGES + 1..=WARMUP_CHANGES + plan.changes {
+        if drive.is_interrupted() || drive.ready() == 0 || hall.audience.has_failed() {
+            break;
+        }
+        let next_ns = drive.now_ns() + plan.every.as_nanos() as u64;
+        hall.broadcast(sequence, &mut drive)?;
+        while drive.now_ns() < next_ns && !drive.is_interrupted() && drive.ready() > 0 {
+            hall.turn(next_ns, &mut drive)?;
+        }
+    }
+    let after = Costs::now(server, &drive)?;
+    after.report_server(&before, Some(("push", hall.audience.pushes_measured)), &mut report);
     after.report_own(&before, &mut report);
-    let time = Duration::from_nanos(after.at_ns - before.at_ns);
-    report.histogram("first", "change to first subscriber", fanout.first.clone(), time);
-    report.histogram("each", "change to each subscriber", fanout.each.clone(), time);
-    report.histogram("last", "change to last subscriber", fanout.last.clone(), time);
-    fanout.faults(&drive, &mut report);
+    hall.report(quiet, &mut drive, &mut report)?;
     Ok(report)
 }
 
-/// The one client whose metadata changes.
-struct Publisher<'a> {
-    client: u32,
-    run: &'a str,
+/// Everybody: bystanders first, then the audience, then the one whose metadata changes.
+struct Hall<'a> {
+    plan: &'a Plan,
+    crowd: Option<Crowd>,
+    audience: Audience,
+    /// Latencies of bystanders' changes while a broadcast was on its way.
+    beside: Series,
 }
 
-impl Publisher<'_> {
-    fn change(&self, sequence: u64, drive: &mut Drive, fanout: &mut Fanout) -> io::Result<()> {
-        let instance = feed::instance(0, sequence);
-        let message = Script::message(&feed::register(self.run, 0, instance));
-        fanout.begin(sequence, drive.now_ns());
-        if !drive.call(self.client, &message, TAG_REGISTER, drive.now_ns()) {
-            return Err(io::Error::other("the publisher cannot call"));
-        }
-        while fanout.registered < sequence + 1 {
-            drive.turn(PATIENCE, fanout)?;
-            fanout.check_refusals()?;
-        }
-        Ok(())
-    }
-}
-
-fn subscribe_all(plan: &Plan, drive: &mut Drive, fanout: &mut Fanout) -> io::Result<()> {
-    let message = Script::message(&SubscribeServiceRequest {
-        namespace: Some("public".into()),
-        service_name: Some(feed::service_name(&plan.run, 0)),
-        group_name: Some("DEFAULT_GROUP".into()),
-        subscribe: true,
-        clusters: Some(String::new()),
-        ..SubscribeServiceRequest::default()
-    });
-    for client in 0..plan.subscribers as u32 {
-        if !drive.call(client, &message, TAG_SUBSCRIBE, drive.now_ns()) {
-            return Err(io::Error::other(format!("subscriber {client} cannot call")));
-        }
-    }
-    let end_ns = drive.now_ns() + PATIENCE.as_nanos() as u64;
-    while fanout.subscribed < plan.subscribers {
-        drive.turn(Duration::from_millis(100), fanout)?;
-        fanout.check_refusals()?;
-        if drive.now_ns() > end_ns {
-            return Err(io::Error::other(format!("{} have subscribed", fanout.subscribed)));
-        }
-    }
-    Ok(())
-}
-
-/// Who has seen which change, and when.
-struct Fanout {
-    /// The newest change each subscriber has seen; `u64::MAX` before any.
-    seen: Vec<u64>,
-    current: u64,
-    began_ns: u64,
-    waiting: usize,
-    measured_from: u64,
-    pushes_measured: u64,
-    registered: u64,
-    subscribed: usize,
-    register_judge: Judge,
-    subscribe_judge: Judge,
-    first: Histogram<u64>,
-    each: Histogram<u64>,
-    last: Histogram<u64>,
-    stale: u64,
-    unreadable: u64,
-    acks_missed: u64,
-    failed: Option<String>,
-}
-
-impl Fanout {
-    fn new(subscribers: usize) -> Self {
-        Self {
-            seen: vec![u64::MAX; subscribers],
-            current: 0,
-            began_ns: 0,
-            waiting: 0,
-            measured_from: u64::MAX,
-            pushes_measured: 0,
-            registered: 0,
-            subscribed: 0,
-            register_judge: Judge::success("InstanceResponse"),
-            subscribe_judge: Judge::success("SubscribeServiceResponse"),
-            first: report::latencies(),
-            each: report::latencies(),
-            last: report::latencies(),
-            stale: 0,
-            unreadable: 0,
-            acks_missed: 0,
-            failed: None,
-        }
-    }
-
-    fn begin(&mut self, sequence: u64, now_ns: u64) {
-        self.current = sequence;
-        self.began_ns = now_ns;
-        self.waiting = self.seen.len();
-    }
-
-    /// Turns until every subscriber has the current change; subscribers that never get it are
-    /// told by [`Fanout::faults`].
-    fn wait_all(&mut self, drive: &mut Drive) -> io::Result<()> {
-        let end_ns = drive.now_ns() + PATIENCE.as_nanos() as u64;
-        while self.waiting > 0 && drive.now_ns() < end_ns {
-            drive.turn(Duration::from_millis(100), self)?;
-        }
-        Ok(())
-    }
-
-    fn check_refusals(&self) -> io::Result<()> {
-        let wrong = self.register_judge.wrong().1.or(self.subscribe_judge.wrong().1);
-        match wrong.or(self.failed.as_deref()) {
-            Some(why) => Err(io::Error::other(why.to_owned())),
-            None => Ok(()),
-        }
-    }
-
-    /// A list that carries change `sequence` reached a subscriber.
-    fn saw(&mut self, client: u32, sequence: u64, now_ns: u64) -> bool {
-        let Some(seen) = self.seen.get_mut(client as usize) else { return false };
-        if *seen != u64::MAX && sequence < *seen {
-            self.stale += 1;
-            return false;
-        }
-        let news = *seen != sequence && sequence == self.current;
-        *seen = sequence;
-        if !news {
-            return false;
-        }
-        let latency_ns = now_ns - self.began_ns;
-        let first = self.waiting == self.seen.len();
-        self.waiting -= 1;
-        if sequence >= self.measured_from {
-            self.pushes_measured += 1;
-            report::record(&mut self.each, latency_ns);
-            if first {
-                report::record(&mut self.first, latency_ns);
-            }
-            if self.waiting == 0 {
-                report::record(&mut self.last, latency_ns);
-            }
-        }
-        first
-    }
-
-    /// Decodes a push whole and compares it with what the publisher sent.
-    fn decode(&mut self, body: &[u8], sequence: u64) {
-        let parsed = serde_json::from_slice::<NotifySubscriberRequest>(body);
-        let good = parsed.is_ok_and(|push| {
-            push.service_info.hosts.iter().any(|host| {
-                let metadata = host.metadata.as_ref();
-                let value = metadata.and_then(|pairs| pairs.get(SEQUENCE_KEY));
-                value.is_some_and(|value| *value == feed::sequence_text(sequence))
+impl<'a> Hall<'a> {
+    fn open(plan: &'a Plan, drive: &mut Drive) -> io::Result<Self> {
+        let mut crowd = (plan.bystanders > 0).then(|| {
+            Crowd::new(Habits {
+                clients: plan.bystanders,
+                each: 1,
+                per_service: PER_SERVICE,
+                metadata_bytes: 0,
+                keepalive: Duration::from_secs(5),
+                changers: plan.bystanders,
+                change_period: plan.bystander_every.saturating_mul(plan.bystanders as u32),
+                patience: PATIENCE,
+                run: format!("{}-beside", plan.run),
             })
         });
-        self.unreadable += u64::from(!good);
+        if let Some(crowd) = &mut crowd {
+            crowd.grow(plan.bystanders, drive)?;
+        }
+        let audience = Audience::new(plan.bystanders as u32, plan.subscribers);
+        let mut hall = Self { plan, crowd, audience, beside: Series::default() };
+        drive.open(plan.bystanders + plan.subscribers + 1, &mut hall)?;
+        Ok(hall)
     }
 
-    fn faults(&self, drive: &Drive, report: &mut Report) {
-        report_lost(drive, report);
-        let behind = self.seen.iter().filter(|seen| **seen != self.current).count();
-        for (count, what) in [
-            (behind as u64, "subscribers without the final state"),
-            (self.stale, "pushes older than one before them"),
-            (self.unreadable, "pushes that do not say what was published"),
-            (self.acks_missed, "pushes that found no window to be acked"),
-        ] {
-            if count > 0 {
-                report.fault(format!("{count} {what}"));
+    fn turn(&mut self, until_ns: u64, drive: &mut Drive) -> io::Result<()> {
+        let due_ns = self.crowd.as_mut().map_or(u64::MAX, |crowd| crowd.begin_due(drive));
+        let wait = until_ns.min(due_ns).saturating_sub(drive.now_ns());
+        drive.turn(Duration::from_nanos(wait), self)
+    }
+
+    /// Publishes for the first time, and lets everybody subscribe.
+    fn subscribe(&mut self, drive: &mut Drive) -> io::Result<()> {
+        self.publish(0, drive)?;
+        let message = Script::message(&feed::subscribe(&self.plan.run, 0, true));
+        for at in 0..self.plan.subscribers {
+            let client = (self.plan.bystanders + at) as u32;
+            if !drive.call(client, &message, TAG_SUBSCRIBE, drive.now_ns()) {
+                return Err(io::Error::other(format!("subscriber {at} cannot call")));
             }
         }
-        if let Err(why) = self.check_refusals() {
-            report.fault(why.to_string());
+        let mut moved = (0, drive.now_ns());
+        while self.audience.subscribed < self.plan.subscribers && !drive.is_interrupted() {
+            self.turn(drive.now_ns() + 100_000_000, drive)?;
+            self.audience.check_refusals()?;
+            if self.audience.subscribed != moved.0 {
+                moved = (self.audience.subscribed, drive.now_ns());
+            } else if drive.now_ns() - moved.1 > PATIENCE.as_nanos() as u64 {
+                return Err(io::Error::other(format!("{} have subscribed", moved.0)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a change and waits for its answer.
+    fn publish(&mut self, sequence: u64, drive: &mut Drive) -> io::Result<()> {
+        let publisher = (self.plan.bystanders + self.plan.subscribers) as u32;
+        let instance = feed::instance(0, sequence, 0);
+        let message = Script::message(&feed::register(&self.plan.run, 0, instance));
+        self.audience.begin(sequence, drive.now_ns());
+        if !drive.call(publisher, &message, TAG_REGISTER, drive.now_ns()) {
+            return Err(io::Error::other("the publisher cannot call"));
+        }
+        let end_ns = drive.now_ns() + PATIENCE.as_nanos() as u64;
+        while self.audience.registered < sequence + 1 && !drive.is_interrupted() {
+            self.turn(end_ns, drive)?;
+            self.audience.check_refusals()?;
+            if drive.now_ns() >= end_ns || !drive.is_ready(publisher) {
+                return Err(io::Error::other("the publisher got no answer"));
+            }
+        }
+        Ok(())
+    }
+
+    /// A change, until every subscriber has it and has acknowledged it, or nothing moves; those
+    /// that never get it are told at the end.
+    fn broadcast(&mut self, sequence: u64, drive: &mut Drive) -> io::Result<()> {
+        self.swap_beside();
+        let published = self.publish(sequence, drive);
+        let mut moved = (usize::MAX, drive.now_ns());
+        while self.audience.waiting > 0 && drive.ready() > 0 && !drive.is_interrupted() {
+            self.turn(drive.now_ns() + 100_000_000, drive)?;
+            if self.audience.waiting != moved.0 {
+                moved = (self.audience.waiting, drive.now_ns());
+            } else if drive.now_ns() - moved.1 > PATIENCE.as_nanos() as u64 {
+                break;
+            }
+        }
+        while !drive.is_flushed() && self.audience.waiting == 0 && !drive.is_interrupted() {
+            self.turn(drive.now_ns(), drive)?;
+        }
+        self.audience.acked(drive.now_ns());
+        self.swap_beside();
+        match published {
+            // From the measured part on a failure is a finding.
+            Err(error) if self.audience.measured_from != u64::MAX => self.audience.fail(&error),
+            other => other?,
+        }
+        Ok(())
+    }
+
+    /// Bystanders' latencies go to the other series from here on.
+    fn swap_beside(&mut self) {
+        if let Some(crowd) = &mut self.crowd {
+            std::mem::swap(&mut crowd.change_each, &mut self.beside);
+        }
+    }
+
+    /// Bystanders alone.
+    fn quiet(&mut self, drive: &mut Drive) -> io::Result<Series> {
+        let Some(crowd) = &mut self.crowd else { return Ok(Series::default()) };
+        crowd.measure(self.plan.quiet, drive);
+        let end_ns = drive.now_ns() + self.plan.quiet.as_nanos() as u64;
+        while drive.now_ns() < end_ns && !drive.is_interrupted() && drive.ready() > 0 {
+            self.turn(end_ns, drive)?;
+        }
+        let time = self.plan.every.saturating_mul(self.plan.changes as u32);
+        self.beside.begin(drive.now_ns(), time);
+        let mut between = Series::default();
+        between.begin(drive.now_ns(), time);
+        let crowd = self.crowd.as_mut().map(|crowd| &mut crowd.change_each);
+        Ok(crowd.map(|series| std::mem::replace(series, between)).unwrap_or_default())
+    }
+
+    fn report(&mut self, quiet: Series, drive: &mut Drive, report: &mut Report) -> io::Result<()> {
+        self.audience.report(report);
+        if self.crowd.is_some() {
+            report.series("beside_quiet", "bystanders, before", &quiet);
+            report.series("beside", "bystanders, meanwhile", &self.beside);
+            let p99 = |series: &Series| series.total().value_at_quantile(0.99);
+            if !quiet.is_empty() && !self.beside.is_empty() {
+                let ratio = p99(&self.beside) as f64 / p99(&quiet).max(1) as f64;
+                let (was, is) = (human_ns(p99(&quiet)), human_ns(p99(&self.beside)));
+                let text = format!("{ratio:.2} times ({was} to {is})");
+                report.figure("beside_p99_ratio", ratio, "bystanders' p99", text);
+            }
+            if let Some(mut crowd) = self.crowd.take() {
+                self.settle(&mut crowd, drive)?;
+                let behind = crowd.truth.behind(|client| drive.is_ready(client));
+                crowd.report(behind, drive, report);
+            }
+        } else {
+            report_lost(drive, report);
+        }
+        Ok(())
+    }
+
+    /// Lets the bystanders come to rest.
+    fn settle(&mut self, crowd: &mut Crowd, drive: &mut Drive) -> io::Result<()> {
+        crowd.rest();
+        let end_ns = drive.now_ns() + PATIENCE.as_nanos() as u64;
+        while crowd.truth.behind(|client| drive.is_ready(client)) > 0
+            && drive.now_ns() < end_ns
+            && !drive.is_interrupted()
+        {
+            let mut both = Both { base: self.audience.base, crowd, audience: &mut self.audience };
+            drive.turn(Duration::from_millis(100), &mut both)?;
+        }
+        Ok(())
+    }
+}
+
+/// Sends each event to whom it belongs.
+struct Both<'a> {
+    base: u32,
+    crowd: &'a mut Crowd,
+    audience: &'a mut Audience,
+}
+
+impl Scenario for Both<'_> {
+    fn event(&mut self, turn: Turn<'_>, event: Event<'_>) {
+        if turn.client < self.base {
+            self.crowd.event(turn, event);
+        } else {
+            self.audience.event(turn, event);
         }
     }
 }
 
-impl Scenario for Fanout {
-    fn event(&mut self, mut turn: Turn<'_>, event: Event<'_>) {
-        match event {
-            Event::Ready => {}
-            Event::Answer { tag: TAG_REGISTER, message, .. } => {
-                self.register_judge.check(message);
-                self.registered += 1;
-            }
-            Event::Answer { message, .. } => {
-                self.subscribe_judge.check(message);
-                self.subscribed += 1;
-                let sequence = push::number_after(message, br#""seq""#);
-                if let Some(sequence) = sequence {
-                    self.saw(turn.client, sequence, turn.now_ns);
-                }
-            }
-            Event::Failed { fault, .. } => {
-                self.failed.get_or_insert_with(|| fault.to_string());
-            }
-            Event::Push(push) => {
-                self.acks_missed += u64::from(!push::acknowledge(&mut turn, &push));
-                if push.kind != "NotifySubscriberRequest" {
-                    return;
-                }
-                match push::number_after(push.body, br#""seq""#) {
-                    // The first of each change is decoded whole; the others carry the same list.
-                    Some(sequence) if self.saw(turn.client, sequence, turn.now_ns) => {
-                        self.decode(push.body, sequence);
-                    }
-                    Some(_) => {}
-                    None => self.unreadable += 1,
-                }
-            }
+impl Scenario for Hall<'_> {
+    fn event(&mut self, turn: Turn<'_>, event: Event<'_>) {
+        match &mut self.crowd {
+            Some(crowd) if turn.client < self.audience.base => crowd.event(turn, event),
+            _ => self.audience.event(turn, event),
+        }
+    }
+
+    fn lost(&mut self, client: u32, now_ns: u64) {
+        if let Some(crowd) = self.crowd.as_mut().filter(|_| client < self.audience.base) {
+            crowd.lost(client, now_ns);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Where the requests of a run come from: built once, patched in place where they differ.
 
 use crate::session::Script;
-use nacre_proto::client::request::InstanceRequest;
+use nacre_proto::client::request::{InstanceRequest, SubscribeServiceRequest};
 use nacre_proto::client::{Instance, Map, Named};
 
 /// Digits of a service number in its name.
@@ -13,6 +13,9 @@ const SEQUENCE_DIGITS: usize = 12;
 /// The metadata key that carries it.
 pub const SEQUENCE_KEY: &str = "seq";
 
+/// The metadata key that only takes room.
+const PADDING_KEY: &str = "zone";
+
 /// The name of a service of a run.
 pub fn service_name(run: &str, service: usize) -> String {
     format!("{run}-{service:0SERVICE_DIGITS$}")
@@ -23,13 +26,31 @@ pub fn sequence_text(sequence: u64) -> String {
     format!("{sequence:0SEQUENCE_DIGITS$}")
 }
 
-/// The instance with which client `client` registers.
-pub fn instance(client: usize, sequence: u64) -> Instance {
-    let [_, b, c, d] = (client as u32).to_be_bytes();
-    let pair = (SEQUENCE_KEY.to_owned(), sequence_text(sequence));
-    Instance {
-        metadata: Some(Map::from([pair])),
-        ..Instance::new(&format!("10.{b}.{c}.{d}"), 8080)
+/// The number in a service's name, if it is one of a run.
+pub fn service_number(name: &str) -> Option<usize> {
+    name.get(name.len().checked_sub(SERVICE_DIGITS)?..)?.parse().ok()
+}
+
+/// The `number`-th instance of a run, with about so many bytes of metadata.
+pub fn instance(number: usize, sequence: u64, metadata_bytes: usize) -> Instance {
+    let [_, b, c, d] = (number as u32).to_be_bytes();
+    let mut metadata = Map::from([(SEQUENCE_KEY.to_owned(), sequence_text(sequence))]);
+    let padding = metadata_bytes.saturating_sub(SEQUENCE_KEY.len() + SEQUENCE_DIGITS);
+    if let Some(padding) = padding.checked_sub(PADDING_KEY.len()).filter(|bytes| *bytes > 0) {
+        metadata.insert(PADDING_KEY.to_owned(), "x".repeat(padding));
+    }
+    Instance { metadata: Some(metadata), ..Instance::new(&format!("10.{b}.{c}.{d}"), 8080) }
+}
+
+/// The subscription, or its end, to one service.
+pub fn subscribe(run: &str, service: usize, subscribe: bool) -> SubscribeServiceRequest {
+    SubscribeServiceRequest {
+        namespace: Some("public".into()),
+        service_name: Some(service_name(run, service)),
+        group_name: Some("DEFAULT_GROUP".into()),
+        subscribe,
+        clusters: Some(String::new()),
+        ..SubscribeServiceRequest::default()
     }
 }
 
@@ -67,7 +88,7 @@ pub struct Register {
 impl Register {
     /// For so many services owned by so many clients.
     pub fn new(run: &str, services: usize, clients: usize) -> Self {
-        let message = Script::message(&register(run, 0, instance(0, 0)));
+        let message = Script::message(&register(run, 0, instance(0, 0, 0)));
         let find = |text: &str| {
             let found = message.windows(text.len()).position(|window| window == text.as_bytes());
             found.expect("the request was built with this text")
@@ -141,6 +162,18 @@ mod tests {
         let request: InstanceRequest = serde_json::from_slice(payload.body).unwrap();
         let metadata = request.instance.unwrap().metadata.unwrap();
         (request.service_name.unwrap(), metadata[SEQUENCE_KEY].clone())
+    }
+
+    #[test]
+    fn names_and_metadata_say_what_they_were_made_of() {
+        assert_eq!(service_number(&service_name("load-3", 71)), Some(71));
+        assert_eq!(service_number("short"), None);
+        assert_eq!(service_number("load-abcdefg"), None);
+        let bytes = |of: usize| {
+            let metadata = instance(1, 2, of).metadata.unwrap();
+            metadata.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>()
+        };
+        assert_eq!((bytes(0), bytes(19), bytes(128)), (15, 15, 128));
     }
 
     #[test]

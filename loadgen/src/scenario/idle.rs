@@ -1,13 +1,11 @@
 //! `idle`: clients connect, set up and hold; what each costs the server.
 
-use super::{Costs, report_lost};
-use crate::drive::{Drive, Scenario, Turn};
-use crate::probe::Probe;
+use super::{Costs, Target, report_lost};
+use crate::drive::{Scenario, Turn};
 use crate::push;
-use crate::report::{Report, human_bytes};
+use crate::report::Report;
 use crate::session::Event;
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 /// The settings of a run.
@@ -38,20 +36,13 @@ impl Scenario for Idle {
 }
 
 /// Connects, holds, leaves, and reports.
-pub fn run(
-    plan: &Plan,
-    name: &str,
-    target: SocketAddr,
-    server: Option<&Probe>,
-) -> io::Result<Report> {
+pub fn run(plan: &Plan, target: &Target) -> io::Result<Report> {
     let mut idle = Idle::default();
-    let mut drive = Drive::new(target, "naming", plan.clients)?;
-    let mut report = Report::new(format!(
-        "{name} idle: {} clients held {} s",
-        plan.clients,
-        plan.hold.as_secs_f64()
-    ));
+    let mut drive = target.drive("naming", plan.clients)?;
+    let workload = format!("{} clients held {} s", plan.clients, plan.hold.as_secs_f64());
+    let mut report = Report::new(&target.name, "idle", workload);
     let warm = plan.warmup_clients.min(plan.clients);
+    let server = target.server.as_ref();
     drive.open(warm, &mut idle)?;
     drive.run_for(plan.settle, &mut idle)?;
     let first = Costs::now(server, &drive)?;
@@ -64,29 +55,28 @@ pub fn run(
     let after = Costs::now(server, &drive)?;
     let answered = idle.pushes - pushes;
 
-    let grown = (plan.clients - warm) as f64;
-    let rate = grown * 1e9 / (connected.at_ns - first.at_ns).max(1) as f64;
-    report.figure("clients_held", drive.ready() as f64, "clients held", drive.ready().to_string());
-    report.figure("connects_per_s", rate, "connects/s", format!("{rate:.0}"));
-    report.figure("detections", answered as f64, "detections answered", answered.to_string());
-    before.report_memory(&first, plan.clients - warm, server.is_some(), &mut report);
-    if server.is_some() {
-        after.report_server(
-            &before,
-            (answered > 0).then_some(("detection", answered)),
-            &mut report,
-        );
+    let grown = plan.clients - warm;
+    report.count("clients_held", drive.ready() as u64, "clients held");
+    if grown > 0 {
+        let rate = grown as f64 * 1e9 / (connected.at_ns - first.at_ns).max(1) as f64;
+        report.figure("connects_per_s", rate, "connects/s", format!("{rate:.0}"));
+        connected.report_each(&first, "connect", grown as u64, &mut report);
+        connected.note_limit(&first, "the connect rate", &mut report);
     }
+    report.count("detections", answered, "detections answered");
+    before.report_memory(&first, grown, &mut report);
+    let each = (answered > 0).then_some(("detection", answered));
+    after.report_server(&before, each, &mut report);
     after.report_own(&before, &mut report);
     report_lost(&drive, &mut report);
     if idle.acks_missed > 0 {
         report.fault(format!("{} pushes found no window to be acked", idle.acks_missed));
     }
+    if drive.is_interrupted() {
+        report.note("interrupted: figures are of the part that was run".to_owned());
+    }
     drive.close_all();
     drive.run_for(plan.settle, &mut idle)?;
-    if server.is_some() {
-        let left = Costs::now(server, &drive)?.server_resident as f64;
-        report.figure("server_bytes_after", left, "resident after they left", human_bytes(left));
-    }
+    Costs::now(server, &drive)?.report_left(&mut report);
     Ok(report)
 }

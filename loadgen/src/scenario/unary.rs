@@ -5,11 +5,10 @@
 
 mod load;
 
-use super::Costs;
 use super::feed::{self, Feed, Register};
+use super::{Costs, Target};
 use crate::check::Judge;
 use crate::drive::{Drive, Traffic};
-use crate::probe::Probe;
 use crate::report::Report;
 use load::{Load, Pacer};
 use nacre_proto::client::request::{
@@ -20,7 +19,6 @@ use nacre_proto::client::response::{
     QueryServiceResponse, ServiceListResponse, SubscribeServiceResponse,
 };
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Instances of a queried service.
@@ -60,20 +58,17 @@ pub struct Plan {
 }
 
 /// Prepares, drives and reports.
-pub fn run(
-    plan: &Plan,
-    name: &str,
-    target: SocketAddr,
-    server: Option<&Probe>,
-) -> io::Result<Report> {
-    let mut drive = Drive::new(target, "naming", plan.connections)?;
+pub fn run(plan: &Plan, target: &Target) -> io::Result<Report> {
+    let mut drive = target.drive("naming", plan.connections)?;
     prepare(plan, &mut drive)?;
     let (feed, judge) = feed_of(plan);
     let mut load = Load::new(feed, judge, plan.rate.is_none());
     let begin_ns = drive.now_ns() + plan.warmup.as_nanos() as u64;
     load.window = (begin_ns, begin_ns + plan.duration.as_nanos() as u64);
+    load.latency.begin(begin_ns, plan.duration);
     let mut pacer = Pacer::new(plan, drive.now_ns());
     pacer.until(begin_ns, &mut drive, &mut load)?;
+    let server = target.server.as_ref();
     let before = Costs::now(server, &drive)?;
     let began = drive.traffic();
     load.done = 0;
@@ -82,8 +77,8 @@ pub fn run(
     let after = Costs::now(server, &drive)?;
     let late = pacer.late();
     load.drain(&mut drive)?;
-    let mut report = Report::new(title(plan, name));
-    after.report_requests(&before, done, server.is_some(), &load.latency, &mut report);
+    let mut report = Report::new(&target.name, request_name(plan.request), workload(plan));
+    after.report_requests(&before, done, &load.latency, &mut report);
     report_wire(began, ended, done, &mut report);
     load.faults(&drive, late, &mut report);
     Ok(report)
@@ -99,15 +94,26 @@ fn report_wire(began: Traffic, ended: Traffic, done: u64, report: &mut Report) {
     report.silent_figure("answer_wire_bytes", received);
 }
 
-fn title(plan: &Plan, name: &str) -> String {
-    let request = clap::ValueEnum::to_possible_value(&plan.request);
-    let request = request.as_ref().map_or("", |value| value.get_name());
+/// The request's name on the command line and in reports.
+pub fn request_name(request: Request) -> &'static str {
+    match request {
+        Request::HealthCheck => "health-check",
+        Request::ServerCheck => "server-check",
+        Request::ServiceQuery => "service-query",
+        Request::Register => "register",
+        Request::ServiceList => "service-list",
+        Request::Subscribe => "subscribe",
+    }
+}
+
+fn workload(plan: &Plan) -> String {
     let load = match plan.rate {
         Some(rate) => format!("open loop {rate}/s"),
         None => format!("closed loop, {} in flight", plan.in_flight),
     };
+    let (connections, services) = (plan.connections, plan.services);
     let seconds = plan.duration.as_secs_f64();
-    format!("{name} unary {request}: {} connections, {load}, {seconds} s", plan.connections)
+    format!("{connections} connections, {services} services, {load}, {seconds} s")
 }
 
 /// Connects everyone and registers what the requests will find.
@@ -124,6 +130,8 @@ fn prepare(plan: &Plan, drive: &mut Drive) -> io::Result<()> {
         Request::ServiceQuery => {
             setup.feed = Feed::cycle((0..plan.services).map(|at| batch(&plan.run, at)));
             setup.judge = Judge::success("BatchInstanceResponse");
+            // Once each: a second batch of another client would add to the first.
+            setup.limit = plan.services as u64;
         }
         Request::Register | Request::ServiceList | Request::Subscribe => {
             setup.feed = register_feed(plan);
@@ -135,6 +143,9 @@ fn prepare(plan: &Plan, drive: &mut Drive) -> io::Result<()> {
         drive.turn(Duration::from_millis(100), &mut setup)?;
         setup.refill(drive);
         setup.fail_early(drive)?;
+        if drive.is_interrupted() {
+            return Err(io::Error::new(io::ErrorKind::Interrupted, "interrupted while preparing"));
+        }
     }
     match setup.judge.wrong() {
         (0, _) => Ok(()),
@@ -155,7 +166,7 @@ fn batch(run: &str, service: usize) -> BatchInstanceRequest {
         service_name: Some(feed::service_name(run, service)),
         group_name: Some("DEFAULT_GROUP".into()),
         operation: "batchRegisterInstance".into(),
-        instances: (0..QUERY_INSTANCES).map(|at| feed::instance(at, 0)).collect(),
+        instances: (0..QUERY_INSTANCES).map(|at| feed::instance(at, 0, 0)).collect(),
         ..BatchInstanceRequest::default()
     }
 }

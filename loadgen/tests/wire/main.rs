@@ -7,6 +7,8 @@
 )]
 
 mod client;
+mod command;
+mod crowds;
 mod echo;
 mod load;
 mod registry;

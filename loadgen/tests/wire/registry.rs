@@ -8,6 +8,7 @@ use h2::server::SendResponse;
 use h2::{RecvStream, SendStream};
 use http::{HeaderMap, Request, Response};
 use nacre_loadgen::envelope;
+use nacre_loadgen::md5::Md5;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -34,6 +35,24 @@ pub enum Lie {
     OldPush,
     /// HealthCheck is answered with another type.
     WrongType,
+    /// Every tenth push is sent twice.
+    TwicePushed,
+    /// Every tenth push of a whole list lacks its first host, under a new revision.
+    TakenBack,
+    /// Every tenth change of a config is not told.
+    LostNotice,
+    /// Every tenth answer to a query of a config is the content before.
+    OldContent,
+    /// Every tenth answer to a query of a config ends in another byte.
+    WrongContent,
+}
+
+/// A config: what it says, what it said before, and who listens.
+#[derive(Default)]
+struct Config {
+    content: String,
+    before: String,
+    listeners: BTreeMap<u64, Outbox>,
 }
 
 #[derive(Default)]
@@ -46,6 +65,10 @@ struct State {
     /// Service to subscribing connections.
     subscribers: BTreeMap<String, BTreeMap<u64, Outbox>>,
     streams: BTreeMap<u64, Outbox>,
+    configs: BTreeMap<String, Config>,
+    health_checks: u64,
+    queries: u64,
+    notices: u64,
     revision: u64,
     acks: Vec<String>,
     negotiates: bool,
@@ -106,6 +129,16 @@ impl Registry {
         }
     }
 
+    /// How many HealthChecks were answered.
+    pub fn health_checks(&self) -> u64 {
+        self.state.lock().unwrap().health_checks
+    }
+
+    /// How many configs there are.
+    pub fn configs(&self) -> usize {
+        self.state.lock().unwrap().configs.len()
+    }
+
     /// How many streams are open.
     pub fn streams(&self) -> usize {
         self.state.lock().unwrap().streams.len()
@@ -140,6 +173,9 @@ impl Link {
         state.streams.remove(&self.id);
         for subscribers in state.subscribers.values_mut() {
             subscribers.remove(&self.id);
+        }
+        for config in state.configs.values_mut() {
+            config.listeners.remove(&self.id);
         }
         let mut touched = Vec::new();
         for (service, publishers) in &mut state.services {
@@ -204,7 +240,7 @@ impl Link {
             "HealthCheckRequest" if state.lie == Lie::WrongType => {
                 return ("InstanceResponse".into(), answer);
             }
-            "HealthCheckRequest" => {}
+            "HealthCheckRequest" => state.health_checks += 1,
             "InstanceRequest" => {
                 let publishers = state.services.entry(service.clone()).or_default();
                 if body["type"] == "registerInstance" {
@@ -237,10 +273,7 @@ impl Link {
                 answer["count"] = names.len().into();
                 answer["serviceNames"] = json!(&names[..names.len().min(size)]);
             }
-            _ => {
-                let refusal = json!({"resultCode": 500, "errorCode": 302, "success": false});
-                return ("ErrorResponse".into(), refusal);
-            }
+            _ => return state.config(kind, body, self.id),
         }
         let name = match kind {
             "ServiceQueryRequest" => "QueryServiceResponse".into(),
@@ -293,6 +326,83 @@ impl Link {
 }
 
 impl State {
+    fn config(&mut self, kind: &str, body: &Value, id: u64) -> (String, Value) {
+        let mut answer = json!({"resultCode": 200, "errorCode": 0, "success": true});
+        let name = body["dataId"].as_str().unwrap_or_default().to_owned();
+        let kind = match kind {
+            "ConfigPublishRequest" => {
+                let config = self.configs.entry(name.clone()).or_default();
+                let content = body["content"].as_str().unwrap().to_owned();
+                config.before = std::mem::replace(&mut config.content, content);
+                self.notices += 1;
+                if self.lie != Lie::LostNotice || !self.notices.is_multiple_of(10) {
+                    self.notify(&name);
+                }
+                "ConfigPublishResponse"
+            }
+            "ConfigRemoveRequest" => {
+                self.configs.remove(&name);
+                "ConfigRemoveResponse"
+            }
+            "ConfigBatchListenRequest" => {
+                answer["changedConfigs"] = self.listen(body, id).into();
+                "ConfigChangeBatchListenResponse"
+            }
+            "ConfigQueryRequest" => {
+                self.query(&name, &mut answer);
+                "ConfigQueryResponse"
+            }
+            _ => {
+                let refusal = json!({"resultCode": 500, "errorCode": 302, "success": false});
+                return ("ErrorResponse".into(), refusal);
+            }
+        };
+        (kind.into(), answer)
+    }
+
+    fn notify(&mut self, name: &str) {
+        self.revision += 1;
+        let body = json!({"headers": {}, "requestId": self.revision.to_string(), "dataId": name,
+            "group": "DEFAULT_GROUP", "tenant": "public", "module": "config"});
+        for outbox in self.configs[name].listeners.values() {
+            let notice = ("ConfigChangeNotifyRequest".to_owned(), body.to_string().into_bytes());
+            outbox.try_send(notice).unwrap();
+        }
+    }
+
+    fn listen(&mut self, body: &Value, id: u64) -> Vec<Value> {
+        let mut changed = Vec::new();
+        for context in body["configListenContexts"].as_array().unwrap() {
+            let name = context["dataId"].as_str().unwrap();
+            let config = self.configs.entry(name.to_owned()).or_default();
+            config.listeners.insert(id, self.streams[&id].clone());
+            if context["md5"] != Md5::default().hex(config.content.as_bytes()) {
+                changed.push(json!({"dataId": name, "group": "DEFAULT_GROUP", "tenant": "public"}));
+            }
+        }
+        changed
+    }
+
+    fn query(&mut self, name: &str, answer: &mut Value) {
+        let Some(config) = self.configs.get(name) else {
+            *answer = json!({"resultCode": 500, "errorCode": 300, "success": false,
+                "message": "config data not exist"});
+            return;
+        };
+        self.queries += 1;
+        let lies = self.queries.is_multiple_of(10);
+        let mut content = config.content.clone();
+        if lies && self.lie == Lie::OldContent && !config.before.is_empty() {
+            content = config.before.clone();
+        }
+        answer["md5"] = Md5::default().hex(content.as_bytes()).into();
+        if lies && self.lie == Lie::WrongContent {
+            content.pop();
+            content.push('?');
+        }
+        answer["content"] = content.into();
+    }
+
     fn info(&self, service: &str) -> Value {
         let hosts: Vec<_> =
             self.services.get(service).into_iter().flat_map(|s| s.values().flatten()).collect();
@@ -314,7 +424,15 @@ impl State {
             if self.pushes.is_multiple_of(10) && self.lie == Lie::OldPush {
                 body["serviceInfo"]["lastRefTime"] = 0.into();
             }
+            let lies = self.pushes.is_multiple_of(10);
+            let mut body = body.clone();
+            if lies && self.lie == Lie::TakenBack {
+                body["serviceInfo"]["hosts"].as_array_mut().unwrap().remove(0);
+            }
             let push = ("NotifySubscriberRequest".to_owned(), body.to_string().into_bytes());
+            if lies && self.lie == Lie::TwicePushed {
+                outbox.try_send(push.clone()).unwrap();
+            }
             outbox.try_send(push).unwrap();
         }
     }

@@ -4,11 +4,11 @@ use super::Plan;
 use crate::check::Judge;
 use crate::drive::{Drive, Scenario, Turn};
 use crate::push;
-use crate::report::{self, Report};
+use crate::report::Report;
 use crate::scenario::feed::Feed;
 use crate::scenario::report_lost;
+use crate::series::Series;
 use crate::session::Event;
-use hdrhistogram::Histogram;
 use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
@@ -63,7 +63,7 @@ impl<'a> Pacer<'a> {
         if self.schedule.is_none() && load.begun == 0 {
             load.fill(drive, self.plan.connections, self.plan.in_flight);
         }
-        while drive.now_ns() < end_ns && drive.ready() > 0 {
+        while drive.now_ns() < end_ns && drive.ready() > 0 && !drive.is_interrupted() {
             let now_ns = drive.now_ns();
             let mut wake_ns = end_ns;
             if let Some(schedule) = &mut self.schedule {
@@ -120,7 +120,7 @@ pub(super) struct Load {
     pub(super) window: (u64, u64),
     /// Good answers since it was last set to zero.
     pub(super) done: u64,
-    pub(super) latency: Histogram<u64>,
+    pub(super) latency: Series,
 }
 
 impl Load {
@@ -140,11 +140,10 @@ impl Load {
             acks_missed: 0,
             window: (u64::MAX, u64::MAX),
             done: 0,
-            latency: report::latencies(),
+            latency: Series::default(),
         }
     }
 
-    /// Calls that ended, well or not.
     /// Whether everything the feed holds was asked for once; from then on nothing more is begun.
     pub(super) fn is_covered(&mut self) -> bool {
         let covered = self.feed.is_covered(self.begun);
@@ -154,6 +153,7 @@ impl Load {
         covered
     }
 
+    /// Calls that ended, well or not.
     pub(super) fn finished(&self) -> u64 {
         self.answered + self.failed
     }
@@ -220,6 +220,9 @@ impl Load {
     /// Tells what must not be.
     pub(super) fn faults(&self, drive: &Drive, late: u64, report: &mut Report) {
         report_lost(drive, report);
+        if drive.is_interrupted() {
+            report.note("interrupted: figures are of the part that was run".to_owned());
+        }
         if let (count @ 1.., why) = self.judge.wrong() {
             report.fault(format!("{count} wrong answers, first: {}", why.unwrap_or_default()));
         }
@@ -257,7 +260,7 @@ impl Scenario for Load {
                 // means nothing, what ended in it.
                 let counted = if self.closed_loop { turn.now_ns } else { intended_ns };
                 if (self.window.0..self.window.1).contains(&counted) {
-                    report::record(&mut self.latency, turn.now_ns - intended_ns);
+                    self.latency.record(turn.now_ns, turn.now_ns - intended_ns);
                 }
                 self.next(&mut turn);
             }
