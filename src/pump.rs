@@ -3,7 +3,9 @@
 pub mod carrier;
 mod checks;
 pub mod clock;
+pub mod datagram;
 mod delayed;
+pub mod desk;
 mod effects;
 mod incoming;
 pub mod limits;

@@ -173,6 +173,23 @@ entries! {
         HttpAcceptErrors []
     }
     "nacre_http_requests", "HTTP/1 requests" { HttpRequests [] }
+    "nacre_http_answers", "HTTP/1 answers by the first digit of their status" {
+        HttpFine ["status" = "2xx"],
+        HttpRefusals ["status" = "4xx"],
+        HttpFailures ["status" = "5xx"],
+    }
+    "nacre_beats_missed", "Instances that fell silent, by what it led to" {
+        BeatsUnhealthy ["led_to" = "unhealthy"],
+        BeatsRemoved ["led_to" = "removed"],
+    }
+    "nacre_datagrams", "Lists sent to pollers by datagram, by outcome" {
+        DatagramsSent ["outcome" = "sent"],
+        DatagramsAcknowledged ["outcome" = "acknowledged"],
+        DatagramsRefused ["outcome" = "refused"],
+    }
+    "nacre_pollers_given_up", "Pollers that acknowledged nothing and are told no more" {
+        PollersGivenUp []
+    }
 }
 
 entries! {
@@ -202,6 +219,9 @@ entries! {
     "nacre_store_log_bytes", "Bytes of the log's file" { StoreLogBytes [] }
     "nacre_store_state_bytes", "Bytes of the state's file" { StoreStateBytes [] }
     "nacre_store_free_bytes", "Free bytes of the file system" { StoreFreeBytes [] }
+    "nacre_beating_instances", "Instances that live by beats" { Beating [] }
+    "nacre_pollers", "Subscriptions by datagram" { Pollers [] }
+    "nacre_http_calls", "HTTP/1 requests that wait for a core" { HttpCalls [] }
     "nacre_pushes_pending", "Subscriptions with a newer state than was sent or acknowledged" {
         PushesPending []
     }

@@ -9,6 +9,8 @@ use crate::http2;
 use crate::mesh::{Bell, LaneSizes, Port, ports};
 use crate::pump::carrier::Carrier;
 use crate::pump::clock::{Clock, Epoch};
+use crate::pump::datagram::Datagrams;
+use crate::pump::desk::Desk;
 use crate::pump::node::Node;
 use crate::pump::replica::Durable;
 use crate::pump::report::Report;
@@ -70,6 +72,7 @@ pub fn make(parts: Parts, settings: &Settings) -> Result<Turn, EngineError> {
     let engine = Engine::new(&engine_config(settings), &*bell)?;
     let durable =
         (core + 1 == usize::from(node.cores)).then(|| Durable::new(bell.clone(), tables.clone()));
+    let desk = Desk::new(Arc::clone(&bell));
     let bed = Bed::new(bell)
         .map_err(|source| EngineError::Kernel { what: "wait on the wake-up descriptor", source })?;
     let core = Core(core as u16);
@@ -80,7 +83,8 @@ pub fn make(parts: Parts, settings: &Settings) -> Result<Turn, EngineError> {
     let codec = grpc::Codec::new(grpc_limits(settings));
     let room = vec![0; usize::from(node.cores)];
     let lanes = LaneLimits::for_cores(usize::from(node.cores));
-    let carrier = Carrier::new(Home(core), shard, codec, clock, metrics, node);
+    let mut carrier = Carrier::new(Home(core), shard, codec, desk, clock, metrics, node);
+    carrier.datagrams = settings.http.first().and_then(|at| Datagrams::open(at.ip()).ok());
     let drain_ms = u64::from(settings.drain_ms);
     let report = Report::default();
     Ok(Turn {
@@ -137,6 +141,8 @@ fn shard_settings(settings: &Settings) -> nacre_shards::settings::Settings {
             fuzzy_matches_max: naming.fuzzy_matches_max as usize,
             empty_scan_ms: u64::from(naming.empty_interval_ms),
             empty_expired_ms: u64::from(naming.empty_expired_ms),
+            expire_instance: naming.expire_instance,
+            client_expired_ms: naming.client_expired_ms,
             ..Rules::default()
         },
         config: config_rules(settings),

@@ -159,6 +159,21 @@ keys! {
         "How often services without instances are looked for.";
     EMPTY_EXPIRED = "nacos.naming.clean.empty-service.expired-time", [], ms(0, DAY_MS), "60000",
         "How long a service without instances stays in lists.";
+    EXPIRE_INSTANCE = "nacos.naming.expireInstance", [], Shape::Flag, "true",
+        "Whether an instance without beats is removed after its own time.";
+    CLIENT_EXPIRED = "nacos.naming.client.expired.time", [], ms(1_000, DAY_MS), "180000",
+        "Silence after which a client that lives by beats is gone, whatever its metadata says.";
+    OPEN_CLIENT = "nacos.core.api.compatibility.client.enabled", [], Shape::Flag, "true",
+        "Whether the HTTP API of 1.x and 2.x answers clients; 410 Gone if not.";
+    OPEN_ADMIN = "nacos.core.api.compatibility.admin.enabled", [], Shape::Flag, "true",
+        "The same for what administrators used in 1.x and 2.x; 3.x has it off.";
+    OPEN_CONSOLE = "nacos.core.api.compatibility.console.enabled", [], Shape::Flag, "true",
+        "The same for what the console used in 1.x and 2.x; 3.x has it off.";
+    TRUSTED_PROXIES = "nacre.http.trusted-proxies", [],
+        Shape::Text("IP addresses, separated by commas"), "",
+        "Whose X-Forwarded-For is believed. Nobody's when absent.";
+    HTTP_CONNECTIONS = "nacre.http.connection.max", [], count(16, 1_048_576), "16384",
+        "HTTP connections of each core; over it a connection is closed and counted.";
     FUZZY_PATTERNS = "nacos.naming.fuzzy.watch.max.pattern.count", [], count(1, 100_000), "20",
         "Fuzzy watch patterns in use at once.";
     FUZZY_MATCHES = "nacos.naming.fuzzy.watch.max.pattern.match.service.count", [],
@@ -242,9 +257,6 @@ pub const TOLERATED: &[(&str, Shape)] = &[
     ("nacos.console.contextPath", Shape::Text("a path")),
     ("nacos.console.ui.enabled", Shape::Flag),
     ("nacos.console.remote.server.context-path", Shape::Text("a path")),
-    ("nacos.core.api.compatibility.client.enabled", Shape::Flag),
-    ("nacos.core.api.compatibility.admin.enabled", Shape::Flag),
-    ("nacos.core.api.compatibility.console.enabled", Shape::Flag),
     ("nacos.prometheus.metrics.enabled", Shape::Flag),
     ("nacos.security.ignore.urls", Shape::Text("paths")),
     ("nacos.web.charset.filter", Shape::Text("a character set")),
@@ -270,10 +282,8 @@ pub const TOLERATED: &[(&str, Shape)] = &[
     ("dumpChangeWorkerInterval", ms(0, DAY_MS)),
     ("embeddedStorage", Shape::Text("true or embedded")),
     ("nacos.naming.data.warmup", Shape::Flag),
-    ("nacos.naming.expireInstance", Shape::Flag),
     ("nacos.naming.clean.expired-metadata.interval", ms(1, DAY_MS)),
     ("nacos.naming.clean.expired-metadata.expired-time", ms(1, DAY_MS)),
-    ("nacos.naming.client.expired.time", ms(1, DAY_MS)),
     ("nacos.naming.distro.taskDispatchPeriod", ms(0, DAY_MS)),
     ("nacos.naming.distro.batchSyncKeyCount", count(0, 1_000_000)),
     ("nacos.custom.environment.enabled", Shape::Flag),

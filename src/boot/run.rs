@@ -5,7 +5,6 @@ use crate::admin::counter::{Counter, Gauge};
 use crate::admin::health::{Readiness, State};
 use crate::admin::log;
 use crate::admin::metrics::{Core, Metrics};
-use crate::admin::open::{Open, Ports};
 use crate::boot::core::{self, MeshPort};
 use crate::boot::cores::spawn_core;
 use crate::boot::durable;
@@ -13,9 +12,9 @@ use crate::boot::listen;
 use crate::boot::settings::Settings;
 use crate::boot::start::{Failure, Ready, exit};
 use crate::boot::stop::{Ending, Phase, RunningCore, Stop};
-use crate::http1::Request;
-use crate::http1::header;
+use crate::front::open::{Api, Facts, Ports, Switches};
 use crate::http1::server::Server;
+use crate::http1::{Ends, Request};
 use crate::pump::clock::Epoch;
 use crate::pump::node::Node;
 use crate::pump::replica::Durable;
@@ -44,7 +43,7 @@ struct Shared {
     stop: Stop,
     metrics: Arc<Metrics>,
     readiness: Readiness,
-    open: Open,
+    facts: Arc<Facts>,
     node: Arc<Node>,
     epoch: Epoch,
     gate: Arc<Gate>,
@@ -89,7 +88,7 @@ pub fn run(ready: Ready) -> Result<(), Failure> {
     let connections_max = u64::from(settings.transport.connections_max);
     let readiness = Readiness::new();
     let shared = Shared {
-        open: open(&settings, readiness.clone(), Arc::clone(&metrics)),
+        facts: Arc::new(facts(&settings, readiness.clone(), Arc::clone(&metrics))),
         settings: Arc::clone(&settings),
         stop: stop.clone(),
         readiness: readiness.clone(),
@@ -141,10 +140,17 @@ pub fn run(ready: Ready) -> Result<(), Failure> {
     }
 }
 
-fn open(settings: &Settings, readiness: Readiness, metrics: Arc<Metrics>) -> Open {
+fn facts(settings: &Settings, readiness: Readiness, metrics: Arc<Metrics>) -> Facts {
     let port = |addresses: &[SocketAddr]| addresses.first().map_or(0, |at| at.port());
-    let ports = Ports { http: port(&settings.http), grpc: port(&settings.grpc) };
-    Open::new(&settings.context_path, ports, readiness, metrics)
+    let open = &settings.open;
+    Facts {
+        context_path: settings.context_path.as_str().into(),
+        ports: Ports { http: port(&settings.http), grpc: port(&settings.grpc) },
+        switches: Switches { client: open.client, admin: open.admin, console: open.console },
+        trusted_proxies: open.trusted_proxies.clone(),
+        readiness,
+        metrics,
+    }
 }
 
 type Thread = ExecutorJoinHandle<io::Result<()>>;
@@ -198,8 +204,12 @@ async fn serve(seat: Seat, shared: Shared, started: Started) -> io::Result<()> {
     };
     let bell = turn.bell();
     let durable = turn.durable.clone();
+    let api = Api::new(Arc::clone(&shared.facts), turn.carrier.desk.clone());
+    if let Some(datagrams) = &turn.carrier.datagrams {
+        glommio::spawn_local(datagrams.receive(turn.carrier.desk.clone())?).detach();
+    }
     let pump = glommio::spawn_local(turn.run());
-    let server = Server::new();
+    let server = Server::with_places(shared.settings.open.connections_max as usize);
     let metrics = shared.metrics.core(core);
     let deadlines = server.clone();
     glommio::spawn_local(async move { deadlines.keep_deadlines().await }).detach();
@@ -213,16 +223,13 @@ async fn serve(seat: Seat, shared: Shared, started: Started) -> io::Result<()> {
         }
     })
     .detach();
-    let open = Rc::new(shared.open.clone());
     let mut serving = Vec::new();
     for listener in listeners {
-        let (server, stop, open) = (server.clone(), shared.stop.clone(), Rc::clone(&open));
+        let (server, stop, api) = (server.clone(), shared.stop.clone(), api.clone());
         serving.push(glommio::spawn_local(async move {
-            let answer = move |request: Request| {
-                let accept = request.headers().get(header::ACCEPT);
-                let accept = accept.and_then(|value| value.to_str().ok());
-                let reply = open.answer(request.method(), request.uri().path(), accept);
-                async move { reply }
+            let answer = move |ends: Ends, request: Request| {
+                let api = api.clone();
+                async move { api.answer(ends, request).await }
             };
             server.serve(listener, stop.asked(core), answer).await;
         }));
@@ -306,6 +313,9 @@ async fn keep_gauges(server: &Server, metrics: &Core) {
             (Counter::HttpBroken, &counters.broken),
             (Counter::HttpAcceptErrors, &counters.accept_errors),
             (Counter::HttpRequests, &counters.requests),
+            (Counter::HttpFine, &counters.fine),
+            (Counter::HttpRefusals, &counters.refusals),
+            (Counter::HttpFailures, &counters.failures),
         ] {
             metrics.set(counter, cell.get());
         }

@@ -50,6 +50,7 @@ pub struct Settings {
     pub transport: TransportSettings,
     pub naming: NamingSettings,
     pub config: ConfigSettings,
+    pub open: OpenSettings,
     /// How long a stop waits for clients to leave.
     pub drain_ms: u32,
     /// Sentences for the log, each a warning.
@@ -77,6 +78,19 @@ pub struct TransportSettings {
     pub idle_ms: u32,
 }
 
+/// The HTTP API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenSettings {
+    /// Compatibility switches of older versions.
+    pub client: bool,
+    pub admin: bool,
+    pub console: bool,
+    /// Whose forwarded addresses are believed.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// Of each core.
+    pub connections_max: u32,
+}
+
 /// Rules of the naming module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamingSettings {
@@ -90,6 +104,8 @@ pub struct NamingSettings {
     pub empty_expired_ms: u32,
     pub fuzzy_patterns_max: u32,
     pub fuzzy_matches_max: u32,
+    pub expire_instance: bool,
+    pub client_expired_ms: u32,
 }
 
 /// Rules of the config module, and of its store.
@@ -183,6 +199,7 @@ impl Reader<'_> {
             transport: self.transport(),
             naming: self.naming(),
             config: self.config(),
+            open: self.open(),
             drain_ms: self.whole(&keys::DRAIN) as u32,
             warnings: self.warnings(),
         }
@@ -211,6 +228,32 @@ impl Reader<'_> {
             empty_expired_ms: self.whole(&keys::EMPTY_EXPIRED) as u32,
             fuzzy_patterns_max: self.whole(&keys::FUZZY_PATTERNS) as u32,
             fuzzy_matches_max: self.whole(&keys::FUZZY_MATCHES) as u32,
+            expire_instance: self.flag(&keys::EXPIRE_INSTANCE),
+            client_expired_ms: self.whole(&keys::CLIENT_EXPIRED) as u32,
+        }
+    }
+
+    fn open(&mut self) -> OpenSettings {
+        OpenSettings {
+            client: self.flag(&keys::OPEN_CLIENT),
+            admin: self.flag(&keys::OPEN_ADMIN),
+            console: self.flag(&keys::OPEN_CONSOLE),
+            trusted_proxies: self.proxies(),
+            connections_max: self.whole(&keys::HTTP_CONNECTIONS) as u32,
+        }
+    }
+
+    fn proxies(&mut self) -> Vec<IpAddr> {
+        let (value, origin) = self.text(&keys::TRUSTED_PROXIES);
+        let parts = value.split(',').map(str::trim).filter(|part| !part.is_empty());
+        match parts.map(|part| part.parse().map(|ip: IpAddr| ip.to_canonical())).collect() {
+            Ok(proxies) => proxies,
+            Err(error) => {
+                let error: std::net::AddrParseError = error;
+                let why = format!("{error}; allowed: {}", keys::TRUSTED_PROXIES.shape.allowed());
+                self.refuse(&keys::TRUSTED_PROXIES, &value, origin, why);
+                Vec::new()
+            }
         }
     }
 

@@ -2,7 +2,9 @@
 
 use super::checks::Checks;
 use super::clock::Clock;
+use super::datagram::Datagrams;
 use super::delayed::DelayedReplies;
+use super::desk::Desk;
 use super::incoming::{Arrival, Incoming, Noted};
 use super::link::{Link, Links, conn_key};
 use super::node::Node;
@@ -35,6 +37,10 @@ pub struct Carrier {
     pub shard: Shard,
     pub codec: grpc::Codec,
     pub outgoing: Outgoing,
+    /// Calls of this core's HTTP side, and whoever waits for their answers.
+    pub desk: Desk,
+    /// Absent where no socket could be had: then pollers are not told, they poll.
+    pub datagrams: Option<Datagrams>,
     pub clock: Clock,
     pub now: Now,
     /// When the clock was last read precisely: once a turn and once per chunk received. One chunk's
@@ -57,6 +63,7 @@ impl Carrier {
         home: Home,
         shard: Shard,
         codec: grpc::Codec,
+        desk: Desk,
         mut clock: Clock,
         metrics: metrics::Core,
         node: Arc<Node>,
@@ -68,6 +75,8 @@ impl Carrier {
             shard,
             codec,
             outgoing: Outgoing::default(),
+            desk,
+            datagrams: None,
             clock,
             now,
             read_us: 0,

@@ -42,6 +42,12 @@ impl Carrier {
                 }
             }
             Effect::Push { conn, body } => self.push(sends, conn, &body),
+            Effect::Answer { ticket, answer } => self.desk.answer(ticket, answer),
+            Effect::Datagram { to, number, list } => {
+                if let Some(datagrams) = &mut self.datagrams {
+                    datagrams.send(to, number, &list);
+                }
+            }
             Effect::Close { conn, reason } => self.close(sends, conn, reason),
             Effect::Propose { from, waiter, purpose, command } => {
                 self.outgoing.proposals.push(Proposal { from, waiter, purpose, command });

@@ -1,7 +1,10 @@
 //! The loop of one core: take in what arrived, act, send, sleep when there is nothing.
 
 use super::carrier::Carrier;
-use super::limits::{CROWDED_PUSHES_PER_TURN, MESH_PER_TURN_MAX, OUTSTANDING_BYTES_MAX};
+use super::limits::{
+    CALLS_PER_TURN_MAX, CROWDED_PUSHES_PER_TURN, MESH_PER_TURN_MAX, OUTSTANDING_BYTES_MAX,
+    PUSHES_PER_SUBMIT,
+};
 use super::replica::Durable;
 use super::report::Report;
 use super::sleep::Bed;
@@ -53,13 +56,16 @@ impl Turn {
             let events = self.turn();
             self.report.busy_us += self.carrier.clock.precise_us() - began_us;
             let now_ms = self.carrier.now.tick_ms;
-            let wake_at_ms = self.carrier.next_due().unwrap_or(u64::MAX).min(self.report.next_ms);
-            let (port, stop) = (&self.port, &self.stop);
+            let wake_at_ms = self.carrier.next_due().unwrap_or(u64::MAX);
+            let wake_at_ms = wake_at_ms.min(self.report.wake_at_ms(self.engine.sends()));
+            let (port, stop, desk) = (&self.port, &self.stop, &self.carrier.desk);
             let stopping = self.stopping_since_ms.is_some();
             let durable = &self.durable;
             let no_letters = || durable.as_ref().is_none_or(|durable| durable.is_quiet());
-            let is_quiet =
-                || port.is_quiet() && no_letters() && (stopping || stop.phase() == Phase::Running);
+            let is_quiet = || {
+                let runs_on = stopping || stop.phase() == Phase::Running;
+                port.is_quiet() && desk.is_quiet() && no_letters() && runs_on
+            };
             let bed = &mut self.bed;
             if bed.rest(&mut self.engine, events, now_ms, Some(wake_at_ms), is_quiet).await {
                 self.carrier.metrics.inc(Counter::Sleeps);
@@ -76,7 +82,10 @@ impl Turn {
         let now_ms = self.carrier.now.tick_ms;
         let events = self.engine.turn(now_ms, &mut self.carrier);
         let messages = self.take_messages() + self.take_letters();
-        let all_input_seen = events < EVENTS_PER_TURN_MAX && messages < MESH_PER_TURN_MAX;
+        let calls = self.take_calls();
+        let all_input_seen = events < EVENTS_PER_TURN_MAX
+            && messages < MESH_PER_TURN_MAX
+            && calls < CALLS_PER_TURN_MAX;
         let sends = self.engine.sends();
         if all_input_seen {
             // Whether a client is silent is judged after what it sent was looked at.
@@ -84,13 +93,14 @@ impl Turn {
         }
         self.carrier.run_timers(sends);
         self.hand_out();
-        self.send_messages();
         self.follow_stop();
+        self.send_messages();
         if self.report.is_due(now_ms) {
             let durable = self.durable.as_deref();
             self.report.write(now_ms, &self.carrier, durable, self.engine.sends());
         }
-        events + messages + usize::from(self.carrier.shard.has_work())
+        self.report.is_stale |= messages + calls > 0;
+        events + messages + calls + usize::from(self.carrier.shard.has_work())
     }
 
     fn read_clock(&mut self) {
@@ -135,12 +145,42 @@ impl Turn {
         taken
     }
 
+    /// Takes what this core's HTTP side handed in, a bounded number at a time.
+    fn take_calls(&mut self) -> usize {
+        let (carrier, sends) = (&mut self.carrier, self.engine.sends());
+        let mut taken = 0;
+        while let Some((from, number)) = carrier.desk.take_ack() {
+            carrier.tell_shard(sends, Message::Acknowledged { from, number });
+            taken += 1;
+        }
+        for _ in 0..CALLS_PER_TURN_MAX {
+            let Some((ticket, call)) = carrier.desk.take_call() else { break };
+            carrier.tell_shard(sends, Message::Open { ticket, call });
+            taken += 1;
+        }
+        taken
+    }
+
     /// Pushes, changes and what waited for room. Of pushes only a few while too much waits for the
     /// kernel already: what it has not taken is our memory, but those who read must not wait for
-    /// those who do not.
+    /// those who do not. Many pushes leave in steps, so that the first subscriber's is on its way
+    /// while the last one's is written.
     fn hand_out(&mut self) {
         let crowded = self.engine.sends().outstanding_bytes() > OUTSTANDING_BYTES_MAX;
-        let pushes = if crowded { CROWDED_PUSHES_PER_TURN } else { PUSHES_PER_TURN_MAX };
+        let mut pushes = if crowded { CROWDED_PUSHES_PER_TURN } else { PUSHES_PER_TURN_MAX };
+        loop {
+            let step = pushes.min(PUSHES_PER_SUBMIT);
+            self.hand_out_some(step);
+            pushes -= step;
+            if pushes == 0 || !self.carrier.shard.has_work() {
+                return;
+            }
+            self.send_messages();
+            self.engine.send_now();
+        }
+    }
+
+    fn hand_out_some(&mut self, pushes: usize) {
         for (core, room) in self.room.iter_mut().enumerate() {
             let core = Core(core as u16);
             if core != self.port.core() {
