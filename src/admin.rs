@@ -3,8 +3,10 @@
 pub mod counter;
 pub mod exposition;
 pub mod health;
+pub mod inspect;
 pub mod log;
 pub mod metrics;
 pub mod open;
 pub mod process;
 pub mod request;
+pub mod verify;

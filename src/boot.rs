@@ -11,6 +11,7 @@ pub mod data;
 pub mod host;
 pub mod keys;
 pub mod listen;
+pub mod offline;
 pub mod placeholder;
 pub mod probe;
 pub mod properties;

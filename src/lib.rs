@@ -10,3 +10,4 @@ pub mod http1;
 pub mod http2;
 pub mod mesh;
 pub mod pump;
+pub mod raft;

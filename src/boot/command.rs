@@ -1,7 +1,7 @@
 //! The command line: a few flags, each the short form of a key, and `-D` for all others.
 
 use crate::boot::keys;
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
 /// What may be typed. See [`crate::boot::start::settings`] for what becomes of it.
@@ -17,6 +17,10 @@ use std::path::PathBuf;
     after_long_help = long_help()
 )]
 pub struct Command {
+    /// Something else than serving
+    #[command(subcommand)]
+    pub instead: Option<Instead>,
+
     /// Address to listen on, or several separated by commas (server.address)
     #[arg(long, value_name = "ADDRESS")]
     pub host: Option<String>,
@@ -26,7 +30,7 @@ pub struct Command {
     pub port: Option<String>,
 
     /// Directory where everything is kept (nacre.data)
-    #[arg(long, value_name = "DIRECTORY")]
+    #[arg(long, value_name = "DIRECTORY", global = true)]
     pub data: Option<String>,
 
     /// CPUs to run on, one thread each, such as 0,1 or 0-3 (nacre.cores)
@@ -40,6 +44,20 @@ pub struct Command {
     /// Any key; wins over environment and file
     #[arg(short = 'D', value_name = "KEY=VALUE", value_parser = key_value)]
     pub define: Vec<(String, String)>,
+}
+
+/// Operators' tools: they work on the data directory of a stopped node and change nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub enum Instead {
+    /// Check every page and checksum of a stopped node's files; exit code 0 fine, 1 wrong, 2
+    /// could not look
+    Verify,
+    /// Show what a stopped node's files hold: log, vote, members, sizes, ids
+    Inspect {
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 impl Command {

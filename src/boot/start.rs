@@ -96,6 +96,19 @@ pub fn settings(
     Ok(settings)
 }
 
+/// Where a node's data is, from the command line and the environment.
+///
+/// # Errors
+/// It is named in a way that cannot work.
+pub fn data_directory(
+    command: &Command,
+    environment: Vec<(String, String)>,
+) -> Result<PathBuf, Failure> {
+    let sources =
+        Sources { flags: command.flags(), environment, cpus: host::cpus(), ..Sources::default() };
+    Settings::data_directory(&sources).map_err(|refusals| Failure::refused(&refusals))
+}
+
 /// Takes what a node needs: judges the machine, locks the data directory, takes signals, opens the
 /// log.
 ///

@@ -156,6 +156,13 @@ impl HomeState {
             differences.extend(gone.map(|key| (key.clone(), NameChange::Deleted)));
         }
         self.answer(waiter, body, turn);
+        // A client that begins anew forgets what came before the answer.
+        let tables = self.config_tables.clone();
+        let truth = |key: &ConfigKey| {
+            let change = if exists(&tables, key) { NameChange::Added } else { NameChange::Deleted };
+            pattern.matches(key).then_some(change)
+        };
+        self.refresh::<Configs>(waiter.conn, truth, turn);
         self.watched::<Configs>(waiter.conn, &watch, differences, turn);
     }
 }

@@ -191,6 +191,19 @@ impl<N: Name> Fuzzy<N> {
         }
     }
 
+    /// Makes changes that wait or are in flight true again and sends them anew, behind the answer
+    /// of a watch. `truth` is `None` for names it is not about.
+    pub(super) fn refresh(&mut self, truth: impl Fn(&N) -> Option<NameChange>, now: u64) {
+        for delivery in &mut self.deliveries {
+            if let What::Change { name, change } = &mut delivery.what
+                && let Some(truth) = truth(name)
+            {
+                *change = truth;
+                (delivery.number, delivery.tries, delivery.due_ms) = (0, 0, now);
+            }
+        }
+    }
+
     /// Takes note of an ack. The last batch of a first synchronisation is followed by the message
     /// that says so.
     pub(super) fn acknowledged(&mut self, number: u64, accepted: bool, pace: &Pace, now: u64) {

@@ -162,6 +162,18 @@ impl HomeState {
         }
     }
 
+    /// What is told of these names is told once more, as it is now.
+    pub(crate) fn refresh<M: Watches>(
+        &mut self,
+        conn: ConnKey,
+        truth: impl Fn(&M::Name) -> Option<NameChange>,
+        turn: &mut Turn<'_>,
+    ) {
+        if let Some(fuzzy) = self.fuzzy_of::<M>(conn.slot) {
+            fuzzy.refresh(truth, turn.lived_ms);
+        }
+    }
+
     /// A watched name came or went.
     pub(crate) fn name_changed<M: Watches>(&mut self, name: M::Name, change: NameChange) {
         if self.phase != Phase::Stopping {

@@ -79,10 +79,10 @@ impl Faults {
             nack: random.pick(&[0, 5, 20]),
             ack_ms_max: random.pick(&[0, 30, 700]),
             unread_max: random.between(1, 8) as usize,
-            configs: random.pick(&[0, 30, 30, 80]),
+            configs: random.pick(&[0, 0, 30, 80]),
             log_ms_max: random.pick(&[0, 5, 300]),
             log_refuses: random.pick(&[0, 0, 10]),
-            log_reopens: random.pick(&[0, 0, 20]),
+            log_reopens: random.pick(&[0, 0, 5]),
             settings,
         };
         faults.settings.config.push_tries_max = random.pick(&[50, 50, 1]);

@@ -1,0 +1,336 @@
+//! One redb file: opened, written and read with every error turned into what follows from it.
+
+use super::Shared;
+use crate::raft::counters::{Count, Counters};
+use crate::raft::encoding::{seal, unseal};
+use crate::raft::fault::{Fault, is_full};
+use crate::raft::limits::STORE_CACHE_BYTES;
+use crate::raft::place::{Guard, Place};
+use bytes::Bytes;
+use redb::{
+    Builder, Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition,
+    WriteTransaction,
+};
+use std::sync::Arc;
+
+/// The small table of each file: who it belongs to, and what there is one of.
+pub const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
+
+/// Key of the version of everything in the file that is ours.
+const FORMAT: &str = "format";
+
+/// The version this program writes. A newer one is refused; an older one would be migrated here,
+/// in one transaction.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Key of node and cluster id.
+const IDENTITY: &str = "identity";
+
+/// What is wrong with a file of no bytes: ours get their name when they are whole.
+pub const EMPTY: &str = "it is empty, which it never was";
+
+/// Who a data directory belongs to. Made at the first start, kept for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// This node among the members of its group; never 0.
+    pub node: u64,
+    /// The group. Members of another one are not ours.
+    pub cluster: u128,
+}
+
+/// What went wrong inside a transaction.
+#[derive(Debug)]
+pub enum Broken {
+    Redb(redb::Error),
+    /// What was read cannot be right.
+    Wrong(String),
+}
+
+impl From<String> for Broken {
+    fn from(wrong: String) -> Self {
+        Broken::Wrong(wrong)
+    }
+}
+
+macro_rules! from_redb {
+    ($($error:ident),*) => {
+        $(impl From<redb::$error> for Broken {
+            fn from(error: redb::$error) -> Self {
+                Broken::Redb(error.into())
+            }
+        })*
+    };
+}
+
+from_redb!(DatabaseError, TransactionError, TableError, StorageError, CommitError);
+
+/// A file that is open, or was until something went wrong.
+#[derive(Debug)]
+pub struct Book {
+    shared: Shared,
+    name: &'static str,
+    length: fn(&Counters) -> &Count,
+    open: Option<Database>,
+    fault: Option<Fault>,
+}
+
+impl Book {
+    /// Nothing is open yet. `length` names the gauge of the file's length.
+    pub fn new(shared: &Shared, name: &'static str, length: fn(&Counters) -> &Count) -> Self {
+        Self { shared: shared.clone(), name, length, open: None, fault: None }
+    }
+
+    fn place(&self) -> &Arc<dyn Place> {
+        &self.shared.place
+    }
+
+    /// What the metrics are told.
+    pub fn counters(&self) -> &Counters {
+        &self.shared.counters
+    }
+
+    /// The place.
+    pub fn free_bytes(&self) -> std::io::Result<u64> {
+        self.place().free_bytes()
+    }
+
+    /// Whether the file is there.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn exists(&self) -> Result<bool, Fault> {
+        self.place().exists(self.name).map_err(|error| self.io("look for", &error))
+    }
+
+    /// Makes the file under another name, has it filled, and gives it its name: it is there whole
+    /// or not at all.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn create(
+        &mut self,
+        identity: Identity,
+        fill: impl FnOnce(&WriteTransaction) -> Result<(), Broken>,
+    ) -> Result<(), Fault> {
+        let draft = format!("{}.new", self.name);
+        let file = self.place().create(&draft).map_err(|error| self.io("create", &error))?;
+        self.open_with(Guard::new(
+            file,
+            self.shared.health.clone(),
+            self.shared.counters.clone(),
+            self.length,
+        ))?;
+        self.write("create", false, |txn| {
+            let mut meta = txn.open_table(META)?;
+            put_meta(&mut meta, FORMAT, &FORMAT_VERSION.to_le_bytes())?;
+            let mut bytes = identity.node.to_le_bytes().to_vec();
+            bytes.extend_from_slice(&identity.cluster.to_le_bytes());
+            put_meta(&mut meta, IDENTITY, &bytes)?;
+            drop(meta);
+            fill(txn)
+        })?;
+        self.place().publish(&draft, self.name).map_err(|error| self.io("name", &error))
+    }
+
+    /// Opens the file, repairs what an abrupt end left, and checks whose it is.
+    ///
+    /// # Errors
+    /// The disk's; a newer format; contents that cannot be right.
+    pub fn open(&mut self) -> Result<Identity, Fault> {
+        self.fault = None;
+        let file = self.place().open(self.name).map_err(|error| self.io("open", &error))?;
+        if file.len().map_err(|error| self.io("open", &error))? == 0 {
+            // Redb would make a new store of it.
+            return Err(self.note("open", Broken::Wrong(EMPTY.to_owned())));
+        }
+        self.open_with(Guard::new(
+            file,
+            self.shared.health.clone(),
+            self.shared.counters.clone(),
+            self.length,
+        ))?;
+        self.identity()
+    }
+
+    fn open_with(&mut self, file: Guard) -> Result<(), Fault> {
+        let mut builder = Builder::new();
+        builder.set_cache_size(STORE_CACHE_BYTES);
+        let opened = builder.create_with_backend(file);
+        self.open = Some(opened.map_err(|error| self.note("open", error.into()))?);
+        Ok(())
+    }
+
+    /// Whose file it is.
+    fn identity(&mut self) -> Result<Identity, Fault> {
+        self.read("look at", |txn| {
+            let meta = txn.open_table(META)?;
+            read_identity(&meta)
+        })
+    }
+
+    /// One transaction, durable when this returns. `quick` makes it slower and the next start
+    /// after a crash faster (redb's quick repair).
+    ///
+    /// # Errors
+    /// The disk's, or the work's; then nothing of it is there.
+    pub fn write<T>(
+        &mut self,
+        what: &str,
+        quick: bool,
+        work: impl FnOnce(&WriteTransaction) -> Result<T, Broken>,
+    ) -> Result<T, Fault> {
+        let result = (|| {
+            let mut txn = self.database()?.begin_write()?;
+            txn.set_quick_repair(quick);
+            let done = work(&txn)?;
+            txn.commit()?;
+            Ok(done)
+        })();
+        result.map_err(|broken| self.note(what, broken))
+    }
+
+    /// A transaction that is not finished yet.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn begin(&mut self, what: &str) -> Result<WriteTransaction, Fault> {
+        let begun = self.database().and_then(|open| Ok(open.begin_write()?));
+        begun.map_err(|broken| self.note(what, broken))
+    }
+
+    /// A look that later writes do not change.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn look(&mut self, what: &str) -> Result<ReadTransaction, Fault> {
+        let begun = self.database().and_then(|open| Ok(open.begin_read()?));
+        begun.map_err(|broken| self.note(what, broken))
+    }
+
+    /// Reads.
+    ///
+    /// # Errors
+    /// The disk's, or what was read cannot be right.
+    pub fn read<T>(
+        &mut self,
+        what: &str,
+        work: impl FnOnce(&ReadTransaction) -> Result<T, Broken>,
+    ) -> Result<T, Fault> {
+        let txn = self.look(what)?;
+        work(&txn).map_err(|broken| self.note(what, broken))
+    }
+
+    fn database(&self) -> Result<&Database, Broken> {
+        let closed = || Broken::Redb(redb::Error::DatabaseClosed);
+        self.open.as_ref().ok_or_else(closed)
+    }
+
+    /// Closes the file in order; after an error, as well as can be.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn close(&mut self) -> Result<(), Fault> {
+        match self.open.take() {
+            Some(open) => open.close().map_err(|error| self.note("close", error.into())),
+            None => Ok(()),
+        }
+    }
+
+    /// Turns what went wrong into what follows from it, and remembers the first of it: what redb
+    /// says afterwards only tells that something was before.
+    pub fn note(&mut self, what: &str, broken: Broken) -> Fault {
+        let after =
+            matches!(broken, Broken::Redb(redb::Error::PreviousIo | redb::Error::DatabaseClosed));
+        if after && let Some(first) = &self.fault {
+            return first.clone();
+        }
+        let shown = self.place().shown(self.name);
+        let fault = match broken {
+            Broken::Redb(redb::Error::Io(error)) => self.io(what, &error),
+            Broken::Redb(redb::Error::Corrupted(why)) => damaged(&shown, &why),
+            Broken::Redb(
+                error @ (redb::Error::TableDoesNotExist(_)
+                | redb::Error::TableTypeMismatch { .. }
+                | redb::Error::TableIsMultimap(_)
+                | redb::Error::TypeDefinitionChanged { .. }),
+            ) => damaged(&shown, &error.to_string()),
+            Broken::Redb(redb::Error::UpgradeRequired(version)) => {
+                Fault::Damaged(format!("{shown}: redb format {version} is not known here"))
+            }
+            Broken::Redb(error) => Fault::Latched(format!(
+                "{shown}: cannot {what}: {error}; nothing is written until a restart"
+            )),
+            Broken::Wrong(why) => damaged(&shown, &why),
+        };
+        self.fault.get_or_insert_with(|| fault.clone());
+        fault
+    }
+
+    fn io(&self, what: &str, error: &std::io::Error) -> Fault {
+        let shown = self.place().shown(self.name);
+        if self.shared.health.is_latched() {
+            Fault::Latched(format!(
+                "{shown}: an fsync has failed ({error}): what was written may be lost, and trying \
+                 again could hide it; look at the disk, then restart nacre"
+            ))
+        } else if is_full(error) {
+            Fault::Full(format!("{shown}: cannot {what}: {error}; free some space"))
+        } else {
+            Fault::Latched(format!(
+                "{shown}: cannot {what}: {error}; look at the disk, then restart nacre"
+            ))
+        }
+    }
+}
+
+fn damaged(shown: &str, why: &str) -> Fault {
+    Fault::Damaged(format!(
+        "{shown}: {why}; nothing was changed. Run `nacre verify` to see all of it; restore the \
+         data directory from a backup, or let this node be filled again by its group"
+    ))
+}
+
+/// Whose file it is, and that this program knows its format.
+pub fn read_identity(
+    meta: &impl ReadableTable<&'static str, &'static [u8]>,
+) -> Result<Identity, Broken> {
+    let format = get_meta(meta, FORMAT)?.ok_or("it has no format version".to_owned())?;
+    let format = format.as_ref().try_into().map(u32::from_le_bytes);
+    match format.map_err(|_| "its format version is cut off".to_owned())? {
+        FORMAT_VERSION => {}
+        newer if newer > FORMAT_VERSION => {
+            return Err(Broken::Wrong(format!(
+                "its format is {newer}, written by a newer nacre; this one knows {FORMAT_VERSION}"
+            )));
+        }
+        older => return Err(Broken::Wrong(format!("its format is {older}, which never was"))),
+    }
+    let bytes = get_meta(meta, IDENTITY)?.ok_or("it does not say whose it is".to_owned())?;
+    let cut = || Broken::Wrong("it does not say whole whose it is".to_owned());
+    let (node, cluster) = bytes.split_at_checked(8).ok_or_else(cut)?;
+    Ok(Identity {
+        node: u64::from_le_bytes(node.try_into().map_err(|_| cut())?),
+        cluster: u128::from_le_bytes(cluster.try_into().map_err(|_| cut())?),
+    })
+}
+
+/// A value of the small table, checked.
+pub fn get_meta(
+    meta: &impl ReadableTable<&'static str, &'static [u8]>,
+    key: &str,
+) -> Result<Option<Bytes>, Broken> {
+    match meta.get(key)? {
+        Some(sealed) => Ok(Some(unseal(key, sealed.value())?)),
+        None => Ok(None),
+    }
+}
+
+/// Puts a value into the small table.
+pub fn put_meta(
+    meta: &mut redb::Table<'_, &'static str, &'static [u8]>,
+    key: &str,
+    value: &[u8],
+) -> Result<(), Broken> {
+    meta.insert(key, seal(key, value).as_slice())?;
+    Ok(())
+}
