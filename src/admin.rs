@@ -6,7 +6,6 @@ pub mod health;
 pub mod inspect;
 pub mod log;
 pub mod metrics;
-pub mod open;
 pub mod process;
 pub mod request;
 pub mod verify;

@@ -12,6 +12,7 @@ pub mod host;
 pub mod keys;
 pub mod listen;
 pub mod offline;
+pub mod passwords;
 pub mod placeholder;
 pub mod probe;
 pub mod properties;

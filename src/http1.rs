@@ -5,13 +5,28 @@
 //! deadline; nothing a peer sends panics. It knows no path and no Nacos word: a handler does.
 
 pub mod body;
+pub mod form;
 pub mod limits;
 pub mod reply;
 pub mod server;
 pub mod stream;
 mod watch;
 
+pub use hyper::body::Incoming;
 pub use hyper::{Method, StatusCode, header};
 
 /// A request as handlers see it.
 pub type Request = hyper::Request<hyper::body::Incoming>;
+
+/// The two ends of the connection a request came on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ends {
+    pub peer: std::net::SocketAddr,
+    /// The address of ours it reached.
+    pub local: std::net::SocketAddr,
+}
+
+/// Lets other tasks of the core run for so long.
+pub async fn pause(duration: std::time::Duration) {
+    glommio::timer::sleep(duration).await;
+}

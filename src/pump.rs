@@ -3,8 +3,11 @@
 pub mod carrier;
 mod checks;
 pub mod clock;
+pub mod datagram;
 mod delayed;
+pub mod desk;
 mod effects;
+pub mod held;
 mod incoming;
 pub mod limits;
 mod link;

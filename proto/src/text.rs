@@ -85,6 +85,12 @@ impl<'a> Pairs<'a> {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// The same, borrowing nothing.
+    pub fn into_owned(self) -> Pairs<'static> {
+        let owned = |text: Text<'a>| Text(Cow::Owned(text.0.into_owned()));
+        Pairs(self.0.into_iter().map(|(key, value)| (owned(key), owned(value))).collect())
+    }
 }
 
 impl<'a> FromIterator<(&'a str, &'a str)> for Pairs<'a> {

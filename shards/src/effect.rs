@@ -3,7 +3,9 @@
 
 use crate::key::{ConnKey, Core, Home, Owner};
 use crate::message::{Ask, Purpose, Tell, Waiter};
+use crate::naming::open::Answer;
 use bytes::Bytes;
+use std::net::SocketAddr;
 
 /// A message for a client: its type name and its JSON.
 #[derive(Debug, Clone, PartialEq)]
@@ -110,6 +112,11 @@ pub enum Effect {
     Reply { conn: ConnKey, stream: u32, body: Body, delay_ms: u32 },
     /// A message on the connection's bidirectional stream.
     Push { conn: ConnKey, body: Body },
+    /// Answer of the open API's call with this ticket; whoever asked may have gone.
+    Answer { ticket: u32, answer: Answer },
+    /// Tell a poller of a service's list by datagram. `number` is what its acknowledgement will
+    /// carry; datagrams with the same number carry the same list.
+    Datagram { to: SocketAddr, number: u64, list: Bytes },
     /// Close the connection once what was written before has left.
     Close { conn: ConnKey, reason: CloseReason },
 }

@@ -1,4 +1,5 @@
 //! Who is still there, and what is due when.
 
+pub mod beat;
 pub mod liveness;
 pub mod wheel;

@@ -14,6 +14,7 @@ pub mod counts;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod lanes;
+mod open;
 
 use crate::config::listen::Listeners;
 use crate::config::table::Tables;
@@ -29,6 +30,7 @@ use crate::key::{ConfigKey, ConnKey, Core, Home, Map, ServiceKey};
 use crate::limits::LaneLimits;
 use crate::message::{Ask, Message, Now, Tell, Waiter};
 use crate::naming::host::Ids;
+use crate::naming::open::Answer;
 use crate::push::fuzzy::{Configs, Services};
 use crate::push::patterns::Patterns;
 use crate::push::subscription::Subscriptions;
@@ -110,7 +112,7 @@ impl HomeState {
         }
     }
 
-    /// Takes in a message from outside; `Ask` is not for this side.
+    /// Takes in a message from outside; `Ask` and `Acknowledged` are not for this side.
     pub fn handle(&mut self, message: Message<'_>, turn: &mut Turn<'_>) {
         match message {
             Message::Started => {
@@ -127,6 +129,9 @@ impl HomeState {
             Message::Call { conn, stream, app: _, tag, request } => {
                 self.call(Waiter { conn, stream }, tag, request, turn);
             }
+            Message::Denied { conn, stream, kind, denial } => {
+                self.denied(Waiter { conn, stream }, kind, denial, turn);
+            }
             Message::ServerCheck { conn, stream } => {
                 self.server_check(Waiter { conn, stream }, turn);
             }
@@ -135,8 +140,12 @@ impl HomeState {
             }
             Message::Congested { conn, congested } => self.congestion(conn, congested, turn),
             Message::Tell { from, tell } => self.told(from, tell, turn),
-            Message::Ask { .. } | Message::Settled { .. } | Message::Proposed { .. } => {
-                unreachable!("the shard gives these to its other sides");
+            Message::Open { ticket, call } => self.open(ticket, call, turn),
+            Message::Ask { .. }
+            | Message::Acknowledged { .. }
+            | Message::Settled { .. }
+            | Message::Proposed { .. } => {
+                unreachable!("the shard gives these to its other sides")
             }
         }
     }
@@ -151,6 +160,11 @@ impl HomeState {
             Tell::Queried { waiter, service, revision, body } => {
                 self.answer(waiter, body, turn);
                 self.has_seen(waiter.conn, &service, revision);
+            }
+            Tell::Opened { waiter, answer } => {
+                if let Some(ticket) = waiter.conn.ticket() {
+                    self.answer_open(ticket, answer, turn);
+                }
             }
             Tell::Confirmed => {}
             Tell::Subscribed { waiter, service, filter, view } => {
@@ -197,6 +211,9 @@ impl HomeState {
                 Timer::Fuzzy(slot) => self.fuzzy_due::<Services>(slot, tick),
                 Timer::Listener(index) => self.listener_due(index, tick, turn),
                 Timer::ConfigFuzzy(slot) => self.fuzzy_due::<Configs>(slot, tick),
+                Timer::Beating(_) | Timer::Poller(_) => {
+                    debug_assert!(false, "the owner side has its own wheel");
+                }
             }
         }
         self.due = due;
@@ -230,9 +247,17 @@ impl HomeState {
         delay_ms: u32,
         turn: &mut Turn<'_>,
     ) {
+        if let Some(ticket) = conn.ticket() {
+            return self.answer_open(ticket, Answer::Body(body), turn);
+        }
         if self.table.get(conn).is_some() {
             turn.effects.push(Effect::Reply { conn, stream, body, delay_ms });
         }
+    }
+
+    /// Hands the answer of a call of the open API to whoever holds the ticket.
+    pub(crate) fn answer_open(&mut self, ticket: u32, answer: Answer, turn: &mut Turn<'_>) {
+        turn.effects.push(Effect::Answer { ticket, answer });
     }
 
     /// The record's key, for whoever only has its slot.

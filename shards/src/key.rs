@@ -24,6 +24,28 @@ pub struct ConnKey {
     pub generation: u32,
 }
 
+impl ConnKey {
+    /// Stands for a client without a connection: one that lives by beats, by its record on the
+    /// owner core. No core has this number, so no connection's key is equal.
+    pub const fn of_beats(slot: u32, generation: u32) -> Self {
+        Self { home: Home(Core(u16::MAX)), slot, generation }
+    }
+
+    /// Stands for whoever waits for the answer of a call without a connection, on its home core.
+    /// No connection sits in this slot.
+    pub const fn of_ticket(home: Home, ticket: u32) -> Self {
+        Self { home, slot: u32::MAX, generation: ticket }
+    }
+
+    /// The ticket of [`ConnKey::of_ticket`].
+    pub const fn ticket(self) -> Option<u32> {
+        match self.slot {
+            u32::MAX => Some(self.generation),
+            _ => None,
+        }
+    }
+}
+
 /// (namespace, group, service): the identity of a service. Cheap to clone, safe to send.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ServiceKey {

@@ -107,6 +107,33 @@ pub const CHANGE_PACE_MS_MAX: u64 = 500;
 /// each well under a millisecond.
 pub const CLEANED_PER_TICK_MAX: usize = 1_024;
 
+/// Beating instances of one core: some 150 bytes each beside the instance itself. One more is
+/// refused with 503.
+pub const BEATING_PER_CORE_MAX: usize = 4_194_304;
+
+/// Services one core holds that somebody created by hand and nobody publishes: their settings are
+/// the client's text. One more is refused with 503. The cleaner takes them after a minute.
+pub const CREATED_PER_CORE_MAX: usize = 65_536;
+
+/// Bytes of one service's own metadata and selector; a map of 1,024 characters fits many times.
+/// Longer: refused with 400.
+pub const SERVICE_TEXT_BYTES_MAX: usize = 16_384;
+
+/// Pollers (1.x clients that are told of changes by datagram) of one core, one per (client,
+/// service). One more is answered and not subscribed: it polls anyway.
+pub const POLLERS_PER_CORE_MAX: usize = 65_536;
+
+/// Datagrams handed out in one turn; each is a system call of some 5 us.
+pub const DATAGRAMS_PER_TURN_MAX: usize = 64;
+
+/// Datagrams sent to one poller without an acknowledgement, after which it is forgotten until its
+/// client asks again by HTTP: nobody can aim more than this at an address.
+pub const DATAGRAMS_UNACKNOWLEDGED_MAX: u8 = 4;
+
+/// Bytes of a service's list beyond which it is not sent by datagram: the largest UDP payload,
+/// 65,507 bytes, with room for what is around the list. Compressed lists may be longer.
+pub const DATAGRAM_LIST_BYTES_MAX: usize = 1_048_576;
+
 /// How lanes between `cores` cores are cut. Both lanes of a pair are sized from this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LaneLimits {

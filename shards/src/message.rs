@@ -6,15 +6,17 @@
 //! * from an owner to a home core, answers and changes share one order;
 //! * a `Changed` is not an answer: an owner holds it back as a dirty bit until there is room.
 
+use crate::auth::Denial;
 use crate::durable::answer::Answer;
 use crate::durable::state::Change;
 use crate::effect::Body;
-use crate::key::{ConnKey, Core, ServiceKey};
+use crate::key::{ConnKey, Core, Home, ServiceKey};
 use crate::naming::host::Publication;
+use crate::naming::open::{self, Call, Order};
 use crate::naming::view::{Filter, View};
 use bytes::Bytes;
 use nacre_proto::link::ConnectionSetupRequest;
-use nacre_proto::request::Request;
+use nacre_proto::request::{Kind, Request};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -50,6 +52,9 @@ pub enum Message<'a> {
         tag: Option<&'a str>,
         request: Result<Option<Request<'a>>, String>,
     },
+    /// A unary call whose body was read and that its sender has no right to; in its type's order of
+    /// refusals it stands behind rows 1 to 6.
+    Denied { conn: ConnKey, stream: u32, kind: Kind, denial: Denial },
     /// `ServerCheckRequest`: needs no setup.
     ServerCheck { conn: ConnKey, stream: u32 },
     /// An answer to a push on the stream: only the id and `result_code == 200` count.
@@ -57,6 +62,11 @@ pub enum Message<'a> {
     /// The connection's send side is congested (more than a bound waits to be read by the client),
     /// or has room again. While congested, no push is handed out for it: state coalesces instead.
     Congested { conn: ConnKey, congested: bool },
+    /// A call of the open API. Its answer is an [`crate::effect::Effect::Answer`] with the same
+    /// ticket, this turn or later; there is always one.
+    Open { ticket: u32, call: Call },
+    /// A poller acknowledged the datagram of this number.
+    Acknowledged { from: SocketAddr, number: u64 },
     /// A request from another core. Its answer goes back as [`Tell`] effects.
     Ask { from: Core, ask: Ask },
     /// An answer or a change from another core.
@@ -75,6 +85,8 @@ pub enum Purpose {
     Publish,
     /// `ConfigRemoveResponse`.
     Remove,
+    /// The open API's: its handler writes the response.
+    Open,
 }
 
 /// Why a proposal did not come to be decided. Unless it says otherwise, nothing happened.
@@ -115,6 +127,14 @@ pub struct Waiter {
     pub stream: u32,
 }
 
+impl Waiter {
+    /// Who waits for the answer of a call of the open API. Any ask takes it: the answer leaves as
+    /// [`crate::effect::Effect::Answer`], of a typed body as [`open::Answer::Body`].
+    pub const fn of_ticket(home: Home, ticket: u32) -> Self {
+        Self { conn: ConnKey::of_ticket(home, ticket), stream: 1 }
+    }
+}
+
 /// Home core (or owner) to owner core (or directory core). Each is answered by exactly one
 /// [`Tell`].
 #[derive(Debug, Clone, PartialEq)]
@@ -142,6 +162,8 @@ pub enum Ask {
     Named { service: ServiceKey, listed: bool, published: bool },
     /// To the Raft core: a command to be logged and applied. Its answer comes when that is done.
     Propose { waiter: Waiter, purpose: Purpose, command: Bytes },
+    /// A call of the open API, to whom it concerns.
+    Open { waiter: Waiter, order: Box<Order> },
 }
 
 /// Which response a query answers.
@@ -171,6 +193,8 @@ pub enum Tell {
     /// The answer of a `Query` for a service the asking home core follows: to the connection that
     /// gets it, no state older than `revision` may be pushed afterwards.
     Queried { waiter: Waiter, service: ServiceKey, revision: u64, body: Body },
+    /// The answer of an `Open`.
+    Opened { waiter: Waiter, answer: open::Answer },
     /// An ask nobody waits for was carried out.
     Confirmed,
     /// Answer of `Subscribe`: the home core adds the subscriber before it reads the next entry.

@@ -6,4 +6,5 @@ pub mod fan_out;
 pub mod fuzzy;
 pub mod id;
 pub mod patterns;
+pub mod poller;
 pub mod subscription;

@@ -11,13 +11,14 @@ use crate::config::table::Tables;
 use crate::effect::{Effect, Effects};
 use crate::home::counts::Counters;
 use crate::home::{HomeState, Phase, Turn};
-use crate::key::{Core, Home, Map};
+use crate::key::{ConnKey, Core, Home, Map};
 use crate::limits::PUSHES_PER_TURN_MAX;
 use crate::message::{Ask, Message, Now, Tell};
 use crate::naming::owner::{self, Census, OwnerState};
 use crate::settings::Settings;
 use ahash::RandomState;
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// How often the owner side looks for services to clean up.
@@ -134,7 +135,16 @@ impl Shard {
                 self.publisher.answered(to, tell);
                 self.blocked_at = None;
             }
-            message => self.turn(now, effects, |home, turn| home.handle(message, turn)),
+            Message::Acknowledged { from, number } => {
+                self.blocked_at = None;
+                self.owner.acknowledged(now, from, number);
+            }
+            message => {
+                if matches!(message, Message::Stopping) {
+                    self.owner.stop();
+                }
+                self.turn(now, effects, |home, turn| home.handle(message, turn));
+            }
         }
     }
 
@@ -156,6 +166,9 @@ impl Shard {
             self.owner_tick = now.tick_ms + OWNER_TICK_MS;
             self.owner.tick(now);
         }
+        if self.owner.judge(now) {
+            self.blocked_at = None;
+        }
         self.turn(now, effects, |home, turn| home.tick(turn));
     }
 
@@ -163,13 +176,15 @@ impl Shard {
     /// the input that waited is handled.
     pub fn stalled(&mut self, gap_ms: u64) {
         self.stalled_ms += gap_ms;
+        self.owner.stalled_ms = self.stalled_ms;
     }
 
     /// When [`Shard::tick`] and [`Shard::drain`] have something to do, in `tick_ms`.
     pub fn next_wake(&self) -> Option<u64> {
         let home = self.home.wheel.next_ms().map(|lived_ms| lived_ms + self.stalled_ms);
         let blocked = self.blocked_at.map(|tick_ms| tick_ms + BLOCKED_MS);
-        [home, blocked, Some(self.owner_tick)].into_iter().flatten().min()
+        let judged = self.owner.next_judged();
+        [home, blocked, judged, Some(self.owner_tick)].into_iter().flatten().min()
     }
 
     /// Whether [`Shard::drain`] can do something now without further input.
@@ -185,6 +200,11 @@ impl Shard {
     /// (`grpc-protocol.md` 4, row 1), also those that never reach the shard.
     pub fn started(&self) -> bool {
         self.home.phase != Phase::Starting
+    }
+
+    /// Whose connection this is, by its transport.
+    pub fn peer_ip(&self, conn: ConnKey) -> Option<IpAddr> {
+        self.home.table.get(conn).map(|connection| connection.peer_ip())
     }
 
     /// What the metrics show.

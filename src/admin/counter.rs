@@ -81,6 +81,7 @@ entries! {
         RefusedUnregistered ["class" = "unregistered_connection"],
         RefusedNoHandler ["class" = "no_handler"],
         RefusedParameter ["class" = "parameter"],
+        RefusedDenied ["class" = "no_right"],
         RefusedMalformed ["class" = "malformed"],
         RefusedClusterOnly ["class" = "cluster_only"],
         RefusedMethod ["class" = "unknown_method"],
@@ -134,6 +135,23 @@ entries! {
         HttpAcceptErrors []
     }
     "nacre_http_requests", "HTTP/1 requests" { HttpRequests [] }
+    "nacre_http_answers", "HTTP/1 answers by the first digit of their status" {
+        HttpFine ["status" = "2xx"],
+        HttpRefusals ["status" = "4xx"],
+        HttpFailures ["status" = "5xx"],
+    }
+    "nacre_beats_missed", "Instances that fell silent, by what it led to" {
+        BeatsUnhealthy ["led_to" = "unhealthy"],
+        BeatsRemoved ["led_to" = "removed"],
+    }
+    "nacre_datagrams", "Lists sent to pollers by datagram, by outcome" {
+        DatagramsSent ["outcome" = "sent"],
+        DatagramsAcknowledged ["outcome" = "acknowledged"],
+        DatagramsRefused ["outcome" = "refused"],
+    }
+    "nacre_pollers_given_up", "Pollers that acknowledged nothing and are told no more" {
+        PollersGivenUp []
+    }
 }
 
 entries! {
@@ -152,6 +170,9 @@ entries! {
     "nacre_publishers", "Clients that publish" { Publishers [] }
     "nacre_subscribers", "Subscriptions" { Subscribers [] }
     "nacre_fuzzy_watches", "Fuzzy watches" { FuzzyWatches [] }
+    "nacre_beating_instances", "Instances that live by beats" { Beating [] }
+    "nacre_pollers", "Subscriptions by datagram" { Pollers [] }
+    "nacre_http_calls", "HTTP/1 requests that wait for a core" { HttpCalls [] }
     "nacre_pushes_pending", "Subscriptions with a newer state than was sent or acknowledged" {
         PushesPending []
     }

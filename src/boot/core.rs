@@ -1,6 +1,7 @@
 //! What one core is made of, put together on its own thread.
 
 use crate::admin::metrics::Core as CoreMetrics;
+use crate::auth::{Door, Policy, worker};
 use crate::boot::settings::Settings;
 use crate::boot::stop::Stop;
 use crate::engine::{Config, Engine, EngineError};
@@ -9,10 +10,14 @@ use crate::http2;
 use crate::mesh::{Bell, LaneSizes, Port, ports};
 use crate::pump::carrier::Carrier;
 use crate::pump::clock::{Clock, Epoch};
+use crate::pump::datagram::Datagrams;
+use crate::pump::desk::Desk;
+use crate::pump::held::HeldCalls;
 use crate::pump::node::Node;
 use crate::pump::report::Report;
 use crate::pump::sleep::Bed;
 use crate::pump::turn::Turn;
+use nacre_shards::config::table::Tables;
 use nacre_shards::key::{Core, Home, Map};
 use nacre_shards::limits::LaneLimits;
 use nacre_shards::message::{Ask, Message, Tell};
@@ -52,6 +57,9 @@ pub struct Parts {
     pub epoch: Epoch,
     pub metrics: CoreMetrics,
     pub stop: Stop,
+    pub tables: Arc<Tables>,
+    pub policy: Arc<Policy>,
+    pub passwords: worker::Counter,
 }
 
 /// Makes one core's engine, shard and loop. Call it on the core's own thread; nothing listens yet.
@@ -59,21 +67,27 @@ pub struct Parts {
 /// # Errors
 /// What the host does not offer, with the remedy.
 pub fn make(parts: Parts, settings: &Settings) -> Result<Turn, EngineError> {
-    let Parts { core, port, node, epoch, metrics, stop } = parts;
+    let Parts { core, port, node, epoch, metrics, stop, tables, policy, passwords } = parts;
     let bell = Arc::clone(port.bell());
     let engine = Engine::new(&engine_config(settings), &*bell)?;
+    let desk = Desk::new(Arc::clone(&bell));
+    let door = Door::new(policy, Arc::clone(&tables), passwords, Arc::clone(&bell), epoch);
+    let held = HeldCalls::new(Arc::clone(&bell));
     let bed = Bed::new(bell)
         .map_err(|source| EngineError::Kernel { what: "wait on the wake-up descriptor", source })?;
     let core = Core(core as u16);
     let map = Map { cores: node.cores };
     let mut shard =
-        Shard::new(core, map, shard_settings(settings), RandomState::new().hash_one(core));
+        Shard::new(core, map, shard_settings(settings), RandomState::new().hash_one(core))
+            .with_tables(tables);
     let mut clock = Clock::new(epoch);
     shard.handle(clock.tick().now, Message::Started, &mut nacre_shards::effect::Effects::default());
     let codec = grpc::Codec::new(grpc_limits(settings));
     let room = vec![0; usize::from(node.cores)];
     let lanes = LaneLimits::for_cores(usize::from(node.cores));
-    let carrier = Carrier::new(Home(core), shard, codec, clock, metrics, node);
+    let mut carrier =
+        Carrier::new(Home(core), shard, codec, desk, (door, held), clock, metrics, node);
+    carrier.datagrams = settings.http.first().and_then(|at| Datagrams::open(at.ip()).ok());
     let drain_ms = u64::from(settings.drain_ms);
     let report = Report::default();
     Ok(Turn {
@@ -128,6 +142,8 @@ fn shard_settings(settings: &Settings) -> nacre_shards::settings::Settings {
             fuzzy_matches_max: naming.fuzzy_matches_max as usize,
             empty_scan_ms: u64::from(naming.empty_interval_ms),
             empty_expired_ms: u64::from(naming.empty_expired_ms),
+            expire_instance: naming.expire_instance,
+            client_expired_ms: naming.client_expired_ms,
             ..Rules::default()
         },
         ..nacre_shards::settings::Settings::default()

@@ -103,7 +103,7 @@ macro_rules! keys {
 keys! {
     ADDRESS = "server.address", [],
         Shape::Text("IP addresses or host names of this machine, separated by commas"), "127.0.0.1",
-        "Addresses to listen on. One beyond this machine needs nacos.core.auth.enabled=false.";
+        "Addresses to listen on. Beyond this machine clients must log in, unless told otherwise.";
     GRPC_ADDRESS = "nacos.remote.grpc.listen.ip", [],
         Shape::Text("IP addresses or host names of this machine, separated by commas"), "",
         "Addresses of the gRPC port, where they differ from server.address.";
@@ -125,7 +125,23 @@ keys! {
     LOG_FORMAT = "nacre.log.format", [], Shape::OneOf(&["text", "json"]), "text",
         "How log lines are written.";
     AUTH = "nacos.core.auth.enabled", ["NACOS_AUTH_ENABLE"], Shape::Flag, "",
-        "Whether clients must log in. true is refused: authentication is not built yet.";
+        "Whether clients must log in. When absent: not on 127.0.0.1, and everywhere else.";
+    AUTH_ADMIN = "nacos.core.auth.admin.enabled", ["NACOS_AUTH_ADMIN_ENABLE"], Shape::Flag, "",
+        "Whether administrators must log in. When absent: where clients must.";
+    AUTH_CONSOLE = "nacos.core.auth.console.enabled", ["NACOS_AUTH_CONSOLE_ENABLE"],
+        Shape::Flag, "",
+        "Whether the console's users must log in. When absent: where clients must.";
+    AUTH_TYPE = "nacos.core.auth.system.type", ["NACOS_AUTH_SYSTEM_TYPE"],
+        Shape::Text("nacos"), "nacos",
+        "Who knows the users. Empty is nacos; others are refused: not built yet.";
+    TOKEN_KEY = "nacos.core.auth.plugin.nacos.token.secret.key",
+        ["nacos.core.auth.default.token.secret.key", "NACOS_AUTH_TOKEN"],
+        Shape::Text("Base64 of at least 32 bytes"), "",
+        "What tokens are signed with. When absent a key is made at the first start and kept.";
+    TOKEN_TTL = "nacos.core.auth.plugin.nacos.token.expire.seconds",
+        ["nacos.core.auth.default.token.expire.seconds", "NACOS_AUTH_TOKEN_EXPIRE_SECONDS"],
+        Shape::Whole { min: 1, max: 31_536_000, unit: "seconds" }, "18000",
+        "How long a token counts.";
     PARAM_CHECK = "nacos.core.param.check.enabled", [], Shape::Flag, "true",
         "Whether names, addresses and metadata of requests are checked.";
     MESSAGE_BYTES = "nacos.remote.server.grpc.sdk.max-inbound-message-size",
@@ -159,6 +175,21 @@ keys! {
         "How often services without instances are looked for.";
     EMPTY_EXPIRED = "nacos.naming.clean.empty-service.expired-time", [], ms(0, DAY_MS), "60000",
         "How long a service without instances stays in lists.";
+    EXPIRE_INSTANCE = "nacos.naming.expireInstance", [], Shape::Flag, "true",
+        "Whether an instance without beats is removed after its own time.";
+    CLIENT_EXPIRED = "nacos.naming.client.expired.time", [], ms(1_000, DAY_MS), "180000",
+        "Silence after which a client that lives by beats is gone, whatever its metadata says.";
+    OPEN_CLIENT = "nacos.core.api.compatibility.client.enabled", [], Shape::Flag, "true",
+        "Whether the HTTP API of 1.x and 2.x answers clients; 410 Gone if not.";
+    OPEN_ADMIN = "nacos.core.api.compatibility.admin.enabled", [], Shape::Flag, "true",
+        "The same for what administrators used in 1.x and 2.x; 3.x has it off.";
+    OPEN_CONSOLE = "nacos.core.api.compatibility.console.enabled", [], Shape::Flag, "true",
+        "The same for what the console used in 1.x and 2.x; 3.x has it off.";
+    TRUSTED_PROXIES = "nacre.http.trusted-proxies", [],
+        Shape::Text("IP addresses, separated by commas"), "",
+        "Whose X-Forwarded-For is believed. Nobody's when absent.";
+    HTTP_CONNECTIONS = "nacre.http.connection.max", [], count(16, 1_048_576), "16384",
+        "HTTP connections of each core; over it a connection is closed and counted.";
     FUZZY_PATTERNS = "nacos.naming.fuzzy.watch.max.pattern.count", [], count(1, 100_000), "20",
         "Fuzzy watch patterns in use at once.";
     FUZZY_MATCHES = "nacos.naming.fuzzy.watch.max.pattern.match.service.count", [],
@@ -183,11 +214,6 @@ keys! {
     DEPLOYMENT = "nacos.deployment.type", [],
         Shape::OneOf(&["", "merged", "server", "console"]), "",
         "Which listeners run. console alone is refused: not built yet.";
-    AUTH_ADMIN = "nacos.core.auth.admin.enabled", ["NACOS_AUTH_ADMIN_ENABLE"], Shape::Flag, "",
-        "Guards an API this build lacks. true only warns: there is nothing to guard yet.";
-    AUTH_CONSOLE = "nacos.core.auth.console.enabled", ["NACOS_AUTH_CONSOLE_ENABLE"],
-        Shape::Flag, "",
-        "Guards a console this build lacks. true only warns: there is nothing to guard yet.";
 }
 
 /// Keys of the reference that this build understands and does not need yet, with the shape a value
@@ -209,9 +235,6 @@ pub const TOLERATED: &[(&str, Shape)] = &[
     ("nacos.console.contextPath", Shape::Text("a path")),
     ("nacos.console.ui.enabled", Shape::Flag),
     ("nacos.console.remote.server.context-path", Shape::Text("a path")),
-    ("nacos.core.api.compatibility.client.enabled", Shape::Flag),
-    ("nacos.core.api.compatibility.admin.enabled", Shape::Flag),
-    ("nacos.core.api.compatibility.console.enabled", Shape::Flag),
     ("nacos.prometheus.metrics.enabled", Shape::Flag),
     ("nacos.security.ignore.urls", Shape::Text("paths")),
     ("nacos.web.charset.filter", Shape::Text("a character set")),
@@ -242,10 +265,8 @@ pub const TOLERATED: &[(&str, Shape)] = &[
     ("dumpChangeWorkerInterval", ms(0, DAY_MS)),
     ("embeddedStorage", Shape::Text("true or embedded")),
     ("nacos.naming.data.warmup", Shape::Flag),
-    ("nacos.naming.expireInstance", Shape::Flag),
     ("nacos.naming.clean.expired-metadata.interval", ms(1, DAY_MS)),
     ("nacos.naming.clean.expired-metadata.expired-time", ms(1, DAY_MS)),
-    ("nacos.naming.client.expired.time", ms(1, DAY_MS)),
     ("nacos.naming.distro.taskDispatchPeriod", ms(0, DAY_MS)),
     ("nacos.naming.distro.batchSyncKeyCount", count(0, 1_000_000)),
     ("nacos.custom.environment.enabled", Shape::Flag),

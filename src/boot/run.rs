@@ -5,16 +5,17 @@ use crate::admin::counter::{Counter, Gauge};
 use crate::admin::health::{Readiness, State};
 use crate::admin::log;
 use crate::admin::metrics::{Core, Metrics};
-use crate::admin::open::{Open, Ports};
+use crate::auth::{Policy, worker};
 use crate::boot::core::{self, MeshPort};
 use crate::boot::cores::spawn_core;
 use crate::boot::listen;
+use crate::boot::passwords;
 use crate::boot::settings::Settings;
 use crate::boot::start::{Failure, Ready, exit};
 use crate::boot::stop::{Ending, Phase, RunningCore, Stop};
-use crate::http1::Request;
-use crate::http1::header;
+use crate::front::open::{Api, Facts, Ports, Switches, identity};
 use crate::http1::server::Server;
+use crate::http1::{Ends, Request};
 use crate::pump::clock::Epoch;
 use crate::pump::node::Node;
 use crate::pump::report;
@@ -22,9 +23,9 @@ use crate::pump::turn::Turn;
 use futures_lite::future;
 use glommio::net::TcpListener;
 use glommio::{ExecutorJoinHandle, timer};
+use nacre_shards::config::table::Tables;
 use std::io;
 use std::net::SocketAddr;
-use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Barrier};
@@ -40,10 +41,13 @@ struct Shared {
     stop: Stop,
     metrics: Arc<Metrics>,
     readiness: Readiness,
-    open: Open,
+    facts: Arc<Facts>,
     node: Arc<Node>,
     epoch: Epoch,
     gate: Arc<Gate>,
+    tables: Arc<Tables>,
+    policy: Arc<Policy>,
+    passwords: worker::Counter,
 }
 
 /// Cores meet here twice at the start: listeners open when every core is made, and a core serves
@@ -84,13 +88,17 @@ pub fn run(ready: Ready) -> Result<(), Failure> {
     let connections_max = u64::from(settings.transport.connections_max);
     let readiness = Readiness::new();
     let shared = Shared {
-        open: open(&settings, readiness.clone(), Arc::clone(&metrics)),
+        facts: Arc::new(facts(&settings, readiness.clone(), Arc::clone(&metrics))),
         settings: Arc::clone(&settings),
         stop: stop.clone(),
         readiness: readiness.clone(),
         metrics,
         node: Arc::new(Node::new(count as u16, &own_ip, connections_max)),
         epoch: Epoch::now(),
+        tables: Arc::default(),
+        policy: Arc::new(settings.auth.policy()),
+        passwords: passwords::start()
+            .map_err(|error| failed("the password thread cannot be made", &error))?,
         gate: Arc::new(Gate { all: Barrier::new(count), failed: AtomicBool::new(false) }),
     };
     let (started, starts) = sync_channel(count);
@@ -128,10 +136,17 @@ pub fn run(ready: Ready) -> Result<(), Failure> {
     }
 }
 
-fn open(settings: &Settings, readiness: Readiness, metrics: Arc<Metrics>) -> Open {
+fn facts(settings: &Settings, readiness: Readiness, metrics: Arc<Metrics>) -> Facts {
     let port = |addresses: &[SocketAddr]| addresses.first().map_or(0, |at| at.port());
-    let ports = Ports { http: port(&settings.http), grpc: port(&settings.grpc) };
-    Open::new(&settings.context_path, ports, readiness, metrics)
+    let open = &settings.open;
+    Facts {
+        context_path: settings.context_path.as_str().into(),
+        ports: Ports { http: port(&settings.http), grpc: port(&settings.grpc) },
+        switches: Switches { client: open.client, admin: open.admin, console: open.console },
+        trusted_proxies: open.trusted_proxies.clone(),
+        readiness,
+        metrics,
+    }
 }
 
 type Thread = ExecutorJoinHandle<io::Result<()>>;
@@ -176,10 +191,18 @@ async fn serve(core: usize, port: MeshPort, shared: Shared, started: Started) ->
         }
     };
     let bell = turn.bell();
+    let api =
+        Api::new(Arc::clone(&shared.facts), turn.carrier.desk.clone(), turn.carrier.door.clone());
+    if core == 0 {
+        glommio::spawn_local(identity::offer_key(api.clone())).detach();
+    }
+    if let Some(datagrams) = &turn.carrier.datagrams {
+        glommio::spawn_local(datagrams.receive(turn.carrier.desk.clone())?).detach();
+    }
     let _ = started.send(Ok(()));
     drop(started);
     let pump = glommio::spawn_local(turn.run());
-    let server = Server::new();
+    let server = Server::with_places(shared.settings.open.connections_max as usize);
     let metrics = shared.metrics.core(core);
     let deadlines = server.clone();
     glommio::spawn_local(async move { deadlines.keep_deadlines().await }).detach();
@@ -193,16 +216,13 @@ async fn serve(core: usize, port: MeshPort, shared: Shared, started: Started) ->
         }
     })
     .detach();
-    let open = Rc::new(shared.open.clone());
     let mut serving = Vec::new();
     for listener in listeners {
-        let (server, stop, open) = (server.clone(), shared.stop.clone(), Rc::clone(&open));
+        let (server, stop, api) = (server.clone(), shared.stop.clone(), api.clone());
         serving.push(glommio::spawn_local(async move {
-            let answer = move |request: Request| {
-                let accept = request.headers().get(header::ACCEPT);
-                let accept = accept.and_then(|value| value.to_str().ok());
-                let reply = open.answer(request.method(), request.uri().path(), accept);
-                async move { reply }
+            let answer = move |ends: Ends, request: Request| {
+                let api = api.clone();
+                async move { api.answer(ends, request).await }
             };
             server.serve(listener, stop.asked(core), answer).await;
         }));
@@ -229,6 +249,9 @@ fn open_all(
         epoch: shared.epoch,
         metrics: shared.metrics.core(core),
         stop: shared.stop.clone(),
+        tables: Arc::clone(&shared.tables),
+        policy: Arc::clone(&shared.policy),
+        passwords: shared.passwords.clone(),
     };
     let made = core::make(parts, &shared.settings).map_err(|error| error.to_string());
     let all_made = shared.gate.pass(made.is_ok());
@@ -267,6 +290,9 @@ async fn keep_gauges(server: &Server, metrics: &Core) {
             (Counter::HttpBroken, &counters.broken),
             (Counter::HttpAcceptErrors, &counters.accept_errors),
             (Counter::HttpRequests, &counters.requests),
+            (Counter::HttpFine, &counters.fine),
+            (Counter::HttpRefusals, &counters.refusals),
+            (Counter::HttpFailures, &counters.failures),
         ] {
             metrics.set(counter, cell.get());
         }

@@ -6,7 +6,10 @@ use crate::boot::source::{Layers, Origin, Refusal};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
+mod auth;
 mod refuse;
+
+pub use auth::AuthSettings;
 
 /// From the HTTP port to the gRPC port; clients compute it themselves (`http-api.md` 1.1).
 pub const GRPC_PORT_OFFSET: u16 = 1_000;
@@ -49,6 +52,8 @@ pub struct Settings {
     pub log: LogSettings,
     pub transport: TransportSettings,
     pub naming: NamingSettings,
+    pub open: OpenSettings,
+    pub auth: AuthSettings,
     /// How long a stop waits for clients to leave.
     pub drain_ms: u32,
     /// Sentences for the log, each a warning.
@@ -76,6 +81,19 @@ pub struct TransportSettings {
     pub idle_ms: u32,
 }
 
+/// The HTTP API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenSettings {
+    /// Compatibility switches of older versions.
+    pub client: bool,
+    pub admin: bool,
+    pub console: bool,
+    /// Whose forwarded addresses are believed.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// Of each core.
+    pub connections_max: u32,
+}
+
 /// Rules of the naming module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamingSettings {
@@ -89,6 +107,8 @@ pub struct NamingSettings {
     pub empty_expired_ms: u32,
     pub fuzzy_patterns_max: u32,
     pub fuzzy_matches_max: u32,
+    pub expire_instance: bool,
+    pub client_expired_ms: u32,
 }
 
 impl Settings {
@@ -106,8 +126,10 @@ impl Settings {
             layers.add_flag(name, value, text);
         }
         let mut reader = Reader { layers: &layers, refusals: Vec::new() };
-        let settings = reader.settings(sources);
-        refuse::what_is_not_built(&mut reader, sources, &settings);
+        let mut settings = reader.settings(sources);
+        settings.auth = auth::read(&mut reader, &settings);
+        settings.warnings.extend(auth::warning(&settings));
+        refuse::what_is_not_built(&mut reader, sources);
         if reader.refusals.is_empty() { Ok(settings) } else { Err(reader.refusals) }
     }
 
@@ -162,6 +184,8 @@ impl Reader<'_> {
             },
             transport: self.transport(),
             naming: self.naming(),
+            open: self.open(),
+            auth: AuthSettings::default(),
             drain_ms: self.whole(&keys::DRAIN) as u32,
             warnings: self.warnings(),
         }
@@ -190,6 +214,32 @@ impl Reader<'_> {
             empty_expired_ms: self.whole(&keys::EMPTY_EXPIRED) as u32,
             fuzzy_patterns_max: self.whole(&keys::FUZZY_PATTERNS) as u32,
             fuzzy_matches_max: self.whole(&keys::FUZZY_MATCHES) as u32,
+            expire_instance: self.flag(&keys::EXPIRE_INSTANCE),
+            client_expired_ms: self.whole(&keys::CLIENT_EXPIRED) as u32,
+        }
+    }
+
+    fn open(&mut self) -> OpenSettings {
+        OpenSettings {
+            client: self.flag(&keys::OPEN_CLIENT),
+            admin: self.flag(&keys::OPEN_ADMIN),
+            console: self.flag(&keys::OPEN_CONSOLE),
+            trusted_proxies: self.proxies(),
+            connections_max: self.whole(&keys::HTTP_CONNECTIONS) as u32,
+        }
+    }
+
+    fn proxies(&mut self) -> Vec<IpAddr> {
+        let (value, origin) = self.text(&keys::TRUSTED_PROXIES);
+        let parts = value.split(',').map(str::trim).filter(|part| !part.is_empty());
+        match parts.map(|part| part.parse().map(|ip: IpAddr| ip.to_canonical())).collect() {
+            Ok(proxies) => proxies,
+            Err(error) => {
+                let error: std::net::AddrParseError = error;
+                let why = format!("{error}; allowed: {}", keys::TRUSTED_PROXIES.shape.allowed());
+                self.refuse(&keys::TRUSTED_PROXIES, &value, origin, why);
+                Vec::new()
+            }
         }
     }
 
@@ -311,15 +361,6 @@ impl Reader<'_> {
             let names: Vec<_> = self.layers.doubtful.iter().map(String::as_str).collect();
             let start = "not needed yet, but these values will not do once they are:";
             warnings.push(format!("{start} {}", names.join(", ")));
-        }
-        for key in [&keys::AUTH_ADMIN, &keys::AUTH_CONSOLE] {
-            if self.given(key).is_some() && self.flag(key) {
-                let name = key.name;
-                warnings.push(format!(
-                    "{name}=true has no effect yet: there is no authentication, and nothing it \
-                     would guard"
-                ));
-            }
         }
         warnings
     }

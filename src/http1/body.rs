@@ -2,8 +2,10 @@
 
 use bytes::{Bytes, BytesMut};
 use hyper::body::Body;
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::rc::Rc;
 
 /// Why a body was not read to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,13 +14,80 @@ pub enum BodyRefusal {
     TooLong,
     /// The peer sent something else than it announced, or left.
     Broken,
+    /// The bodies of this core take all their room. Answer 503.
+    NoRoom,
+}
+
+/// What the bodies of one core may take together; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Room(Rc<Cell<usize>>);
+
+impl Room {
+    pub fn new(bytes: usize) -> Self {
+        Self(Rc::new(Cell::new(bytes)))
+    }
+
+    fn take(&self, bytes: usize) -> bool {
+        let left = self.0.get().checked_sub(bytes);
+        left.inspect(|left| self.0.set(*left)).is_some()
+    }
+}
+
+/// A body that was read; its room is given back with it.
+#[derive(Debug)]
+pub struct Kept {
+    bytes: Bytes,
+    taken: usize,
+    room: Room,
+}
+
+impl Kept {
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.room.0.set(self.room.0.get() + self.taken);
+    }
+}
+
+/// [`read`] within the room of the core: what arrives is counted as it arrives, not as announced.
+///
+/// # Errors
+/// See [`BodyRefusal`].
+pub async fn read_within<B>(body: B, bytes_max: usize, room: &Room) -> Result<Kept, BodyRefusal>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let mut kept = Kept { bytes: Bytes::new(), taken: 0, room: room.clone() };
+    let taken = &mut kept.taken;
+    let bytes = pieces(body, bytes_max, |bytes| {
+        *taken += if room.take(bytes) { bytes } else { return false };
+        true
+    })
+    .await?;
+    kept.bytes = bytes;
+    Ok(kept)
 }
 
 /// Reads a body of at most `bytes_max` bytes. A body announced longer is not read at all.
 ///
 /// # Errors
 /// See [`BodyRefusal`].
-pub async fn read<B>(mut body: B, bytes_max: usize) -> Result<Bytes, BodyRefusal>
+pub async fn read<B>(body: B, bytes_max: usize) -> Result<Bytes, BodyRefusal>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    pieces(body, bytes_max, |_| true).await
+}
+
+async fn pieces<B>(
+    mut body: B,
+    bytes_max: usize,
+    mut has_room: impl FnMut(usize) -> bool,
+) -> Result<Bytes, BodyRefusal>
 where
     B: Body<Data = Bytes> + Unpin,
 {
@@ -33,6 +102,9 @@ where
         let so_far = first.as_ref().map_or(0, Bytes::len) + joined.len();
         if so_far + data.len() > bytes_max {
             return Err(BodyRefusal::TooLong);
+        }
+        if !has_room(data.len()) {
+            return Err(BodyRefusal::NoRoom);
         }
         // One piece, the common case, is not copied.
         match first.take() {
@@ -85,6 +157,19 @@ mod tests {
             let read = block_on(read(body, *max));
             assert_eq!(read.as_deref(), expected.as_deref(), "{pieces:?} {max}");
         }
+    }
+
+    #[test]
+    fn bodies_share_a_room_and_give_it_back() {
+        let room = Room::new(5);
+        let of = |pieces: &[&'static [u8]]| Pieces(pieces.iter().map(|piece| Ok(*piece)).collect());
+        let first = block_on(read_within(of(&[b"abc"]), 9, &room)).unwrap();
+        assert_eq!(&first.bytes()[..], b"abc");
+        let second = block_on(read_within(of(&[b"d", b"ef"]), 9, &room));
+        assert_eq!(second.map(|_| ()), Err(BodyRefusal::NoRoom));
+        assert_eq!(room.0.get(), 2, "what was refused is given back");
+        drop(first);
+        assert_eq!(room.0.get(), 5);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Bounds of the HTTP/1 side of one core, and what happens when one is reached.
 
-/// Connections of one core; over it a connection is closed as soon as it is accepted, counted.
-/// Probes, scrapers and 1.x clients need few; the million-connection path is the other port.
-pub const CONNECTIONS_MAX: usize = 1_024;
+/// Connections of one core; over it a connection is closed as soon as it is accepted, counted. A
+/// 1.x client holds one or two; the million-connection path is the other port.
+pub const CONNECTIONS_MAX: usize = 16_384;
 
 /// Bytes of one request's head; over it 431, connection closed. The reference allows as much, since
 /// its clients put long lists into the query. (A target alone may have 65,534 bytes: the `http`
@@ -10,7 +10,7 @@ pub const CONNECTIONS_MAX: usize = 1_024;
 pub const HEAD_BYTES_MAX: usize = 512 * 1024;
 
 /// Bytes of all unfinished heads of one core; the connection that would exceed it is closed,
-/// counted. Room for 32 of the longest heads, or 1,024 of 16 KiB.
+/// counted. Room for 32 of the longest heads, or 16,384 of 1 KiB.
 pub const HEAD_BYTES_CORE_MAX: usize = 16 * 1024 * 1024;
 
 /// Seconds from a connection's or a head's first moment to the head's end; then it is closed,
@@ -33,4 +33,15 @@ pub const ACCEPT_RETRY_MS: u64 = 100;
 pub const DRAIN_SECONDS: u16 = 5;
 
 const _: () = assert!(HEAD_BYTES_MAX <= HEAD_BYTES_CORE_MAX);
-const _: () = assert!(CONNECTIONS_MAX * READ_BYTES * 2 <= HEAD_BYTES_CORE_MAX);
+// Every connection may have a usual head under way at once.
+const _: () = assert!(CONNECTIONS_MAX * USUAL_HEAD_BYTES <= HEAD_BYTES_CORE_MAX);
+
+/// Bytes of the heads of real 1.x clients, at most.
+const USUAL_HEAD_BYTES: usize = 1_024;
+
+/// Bytes of bodies of one core that are being read; the request that would exceed it is answered
+/// 503, counted. Twenty of the longest configs at once.
+pub const BODY_BYTES_CORE_MAX: usize = 256 * 1024 * 1024;
+
+/// Bytes from which an answer is compressed for those who take it: see `reply::compressed`.
+pub const GZIP_BYTES_MIN: usize = 16 * 1024;

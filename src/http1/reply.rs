@@ -1,10 +1,14 @@
 //! Answers: one status, one piece of text, its length known before it is sent.
 
+use crate::http1::limits::GZIP_BYTES_MIN;
 use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use std::convert::Infallible;
+use std::io::Write;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -70,8 +74,68 @@ pub fn with_type(status: StatusCode, content_type: &'static str, body: impl Into
     reply
 }
 
+/// Compresses a long answer for a peer whose `accept-encoding` takes gzip. Short ones are not worth
+/// it: a list of ten is 4 KiB, and compressing it would cost more than everything else about it.
+pub fn compressed(mut reply: Reply, accepts: Option<&str>) -> Reply {
+    let takes = |accepts: &str| {
+        accepts.split(',').any(|coding| {
+            let mut parts = coding.split(';').map(str::trim);
+            let is_gzip = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
+            is_gzip && !parts.any(|quality| matches!(quality, "q=0" | "q=0.0" | "q=0.00"))
+        })
+    };
+    let long = reply.body().bytes().len() >= GZIP_BYTES_MIN;
+    let plain = !reply.headers().contains_key(header::CONTENT_ENCODING);
+    if !long || !plain || !accepts.is_some_and(takes) {
+        return reply;
+    }
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    let Ok(bytes) = gzip.write_all(reply.body().bytes()).and_then(|()| gzip.finish()) else {
+        return reply;
+    };
+    *reply.body_mut() = Whole::new(bytes);
+    let length = HeaderValue::from(reply.body().bytes().len());
+    let headers = reply.headers_mut();
+    headers.insert(header::CONTENT_LENGTH, length);
+    headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    reply
+}
+
 /// Adds a header whose value is ours.
 pub fn and(mut reply: Reply, name: HeaderName, value: &'static str) -> Reply {
     reply.headers_mut().insert(name, HeaderValue::from_static(value));
     reply
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::read::GzDecoder;
+    use std::io::Read;
+
+    #[test]
+    fn only_long_answers_are_compressed_and_only_for_those_who_ask() {
+        let long = vec![b'x'; GZIP_BYTES_MIN];
+        for (accepts, bytes, expected) in [
+            (Some("gzip,deflate,sdch"), &long[..], true),
+            (Some("deflate, GZIP;q=0.5"), &long, true),
+            (Some("gzip;q=0, identity"), &long, false),
+            (Some("identity"), &long, false),
+            (None, &long, false),
+            (Some("gzip"), &long[1..], false),
+        ] {
+            let reply = text(StatusCode::OK, bytes.to_vec());
+            let reply = compressed(reply, accepts);
+            let coded = reply.headers().contains_key(header::CONTENT_ENCODING);
+            assert_eq!(coded, expected, "{accepts:?}");
+            let length = reply.body().bytes().len().to_string();
+            assert_eq!(reply.headers()[header::CONTENT_LENGTH], *length);
+            if expected {
+                let mut back = Vec::new();
+                GzDecoder::new(reply.body().bytes()).read_to_end(&mut back).unwrap();
+                assert_eq!(back, bytes);
+            }
+        }
+    }
 }

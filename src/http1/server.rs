@@ -1,10 +1,10 @@
 //! Accepting, serving and closing, on one core.
 
-use crate::http1::Request;
 use crate::http1::limits;
 use crate::http1::reply::Reply;
 use crate::http1::stream::Stream;
 use crate::http1::watch::{Place, Verdict, Watch, Watches};
+use crate::http1::{Ends, Request};
 use futures_lite::future;
 use glommio::net::{TcpListener, TcpStream};
 use glommio::timer;
@@ -37,6 +37,10 @@ pub struct Counters {
     pub heads_refused: Cell<u64>,
     /// Closed: what came was not HTTP, or the peer left within a message.
     pub broken: Cell<u64>,
+    /// Answers by the first digit of their status: 2, 4, 5; others are rare.
+    pub fine: Cell<u64>,
+    pub refusals: Cell<u64>,
+    pub failures: Cell<u64>,
 }
 
 fn count(counter: &Cell<u64>) {
@@ -54,6 +58,11 @@ impl Server {
         Server::default()
     }
 
+    /// A server of at most so many connections at a time.
+    pub fn with_places(connections_max: usize) -> Server {
+        Server { watches: Rc::new(Watches::new(connections_max)) }
+    }
+
     pub fn counters(&self) -> &Counters {
         &self.watches.counters
     }
@@ -69,7 +78,7 @@ impl Server {
     /// the same address.
     pub async fn serve<H, F>(&self, listener: TcpListener, until: impl Future, handle: H)
     where
-        H: Fn(Request) -> F + Clone + 'static,
+        H: Fn(Ends, Request) -> F + Clone + 'static,
         F: Future<Output = Reply> + 'static,
     {
         let mut until = pin!(async { Accepted::Stop(until.await) });
@@ -90,7 +99,7 @@ impl Server {
 
     fn take<H, F>(&self, stream: TcpStream, handle: H)
     where
-        H: Fn(Request) -> F + 'static,
+        H: Fn(Ends, Request) -> F + 'static,
         F: Future<Output = Reply> + 'static,
     {
         let Some(place) = self.watches.enter() else {
@@ -98,11 +107,14 @@ impl Server {
             return;
         };
         count(&self.counters().accepted);
+        // Who has gone already has no address any more.
+        let (Ok(peer), Ok(local)) = (stream.peer_addr(), stream.local_addr()) else { return };
+        let ends = Ends { peer, local };
         // A refusal leaves answers slower, nothing else.
         let _ = stream.set_nodelay(true);
         let watches = Rc::clone(&self.watches);
         glommio::spawn_local(async move {
-            if connection(stream, &place, &watches, handle).await.is_err() {
+            if connection(stream, ends, &place, &watches, handle).await.is_err() {
                 count(&watches.counters.broken);
             }
         })
@@ -139,12 +151,13 @@ enum Accepted<S, T> {
 /// One connection from accept to close. An end that was our own decision is `Ok`.
 async fn connection<H, F>(
     stream: TcpStream,
+    ends: Ends,
     place: &Place,
     watches: &Rc<Watches>,
     handle: H,
 ) -> Result<(), hyper::Error>
 where
-    H: Fn(Request) -> F,
+    H: Fn(Ends, Request) -> F,
     F: Future<Output = Reply>,
 {
     let watch = place.watch();
@@ -152,10 +165,17 @@ where
     let service = service_fn(|request: Request| {
         count(&watches.counters.requests);
         watch.answering();
-        let reply = handle(request);
+        let reply = handle(ends, request);
         async {
             let reply = reply.await;
             watch.answered();
+            let counters = &watches.counters;
+            match reply.status().as_u16() {
+                200..300 => count(&counters.fine),
+                400..500 => count(&counters.refusals),
+                500.. => count(&counters.failures),
+                _ => {}
+            }
             Ok::<_, Infallible>(reply)
         }
     });

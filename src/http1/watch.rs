@@ -43,19 +43,37 @@ pub(super) struct Watch {
 }
 
 /// All connections of one core.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Watches {
+    connections_max: usize,
     live: RefCell<HashMap<u64, Rc<Watch>>>,
     next: Cell<u64>,
     head_bytes: Cell<usize>,
     pub(super) counters: Counters,
 }
 
+impl Default for Watches {
+    fn default() -> Self {
+        Self::new(limits::CONNECTIONS_MAX)
+    }
+}
+
 impl Watches {
+    /// For so many connections.
+    pub(super) fn new(connections_max: usize) -> Self {
+        Self {
+            connections_max,
+            live: RefCell::default(),
+            next: Cell::default(),
+            head_bytes: Cell::default(),
+            counters: Counters::default(),
+        }
+    }
+
     /// A place for one more connection, or `None` when all are taken.
     pub(super) fn enter(self: &Rc<Self>) -> Option<Place> {
         let mut live = self.live.borrow_mut();
-        if live.len() >= limits::CONNECTIONS_MAX {
+        if live.len() >= self.connections_max {
             return None;
         }
         let id = self.next.get();
@@ -237,9 +255,8 @@ mod tests {
 
     #[test]
     fn places_are_bounded_and_come_back() {
-        let all = Rc::new(Watches::default());
-        let mut places: Vec<_> =
-            (0..limits::CONNECTIONS_MAX).map(|_| all.enter().unwrap()).collect();
+        let all = Rc::new(Watches::new(3));
+        let mut places: Vec<_> = (0..3).map(|_| all.enter().unwrap()).collect();
         assert!(all.enter().is_none());
         places.pop();
         assert!(all.enter().is_some());

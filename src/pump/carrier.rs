@@ -2,14 +2,20 @@
 
 use super::checks::Checks;
 use super::clock::Clock;
+use super::datagram::Datagrams;
 use super::delayed::DelayedReplies;
+use super::desk::Desk;
+use super::held::HeldCalls;
 use super::incoming::{Arrival, Incoming, Noted};
 use super::link::{Link, Links, conn_key};
 use super::node::Node;
 use crate::admin::counter::Counter;
 use crate::admin::metrics;
+use crate::auth::Door;
 use crate::engine::{CloseWhy, Closing, Handler, Sends, Socket};
+use crate::front::unary::{self, Gate, Unary};
 use crate::grpc;
+use nacre_shards::auth::Denial;
 use nacre_shards::effect::{CloseReason, Effects};
 use nacre_shards::key::{ConnKey, Core, Home};
 use nacre_shards::message::{Ask, Message, Now, Tell};
@@ -32,6 +38,13 @@ pub struct Carrier {
     pub shard: Shard,
     pub codec: grpc::Codec,
     pub outgoing: Outgoing,
+    /// Calls of this core's HTTP side, and whoever waits for their answers.
+    pub desk: Desk,
+    /// Who may come in, and calls that wait for a password.
+    pub door: Door,
+    pub held: HeldCalls,
+    /// Absent where no socket could be had: then pollers are not told, they poll.
+    pub datagrams: Option<Datagrams>,
     pub clock: Clock,
     pub now: Now,
     /// When the clock was last read precisely: once a turn and once per chunk received. One chunk's
@@ -54,6 +67,8 @@ impl Carrier {
         home: Home,
         shard: Shard,
         codec: grpc::Codec,
+        desk: Desk,
+        (door, held): (Door, HeldCalls),
         mut clock: Clock,
         metrics: metrics::Core,
         node: Arc<Node>,
@@ -65,6 +80,10 @@ impl Carrier {
             shard,
             codec,
             outgoing: Outgoing::default(),
+            desk,
+            door,
+            held,
+            datagrams: None,
             clock,
             now,
             read_us: 0,
@@ -84,6 +103,27 @@ impl Carrier {
     pub fn tell_shard(&mut self, sends: &mut Sends, message: Message<'_>) {
         self.shard.handle(self.now, message, &mut self.effects);
         self.carry_out(sends);
+    }
+
+    /// Carries on with calls whose password was compared. How many.
+    pub fn take_held(&mut self, sends: &mut Sends) -> usize {
+        let mut taken = self.door.collect();
+        while let Some(held) = self.held.take() {
+            taken += 1;
+            let gate = match held.outcome {
+                Ok(()) => Gate::Door(&self.door, self.now),
+                Err(denial) => Gate::Denied(denial),
+            };
+            let (conn, stream, started) = (held.conn, held.stream, self.shard.started());
+            let message = match unary::translate(conn, stream, started, gate, &held.bytes) {
+                (_, Unary::Message(message)) => message,
+                // Forgotten again while it waited for its turn: the client repeats a 503.
+                (kind, _) => Message::Denied { conn, stream, kind, denial: Denial::Busy },
+            };
+            self.shard.handle(self.now, message, &mut self.effects);
+            self.carry_out(sends);
+        }
+        taken
     }
 
     /// Carries out what time has made due for clients and services.
@@ -150,6 +190,8 @@ impl Carrier {
             arrivals: &mut self.arrivals,
             calls: &mut link.calls,
             pushes_on: &mut link.pushes_on,
+            door: &self.door,
+            held: &self.held,
             noted: &mut self.noted,
         };
         let (grpc, codec) = (&mut link.grpc, &mut self.codec);

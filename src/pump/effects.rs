@@ -12,7 +12,7 @@ use nacre_proto::payload::encode_head;
 use nacre_proto::request::Kind;
 use nacre_shards::effect::{Body, CloseReason, Effect, Json};
 use nacre_shards::key::ConnKey;
-use nacre_shards::message::Message;
+use nacre_shards::message::{Message, Unready};
 
 impl Carrier {
     pub(super) fn carry_out(&mut self, sends: &mut Sends) {
@@ -41,6 +41,18 @@ impl Carrier {
                 }
             }
             Effect::Push { conn, body } => self.push(sends, conn, &body),
+            Effect::Propose { from, waiter, purpose, .. } => {
+                // No log is open on this core.
+                let outcome = Err(Unready::NoLeader);
+                let message = Message::Proposed { to: from, waiter, purpose, outcome };
+                self.shard.handle(self.now, message, &mut self.effects);
+            }
+            Effect::Answer { ticket, answer } => self.desk.answer(ticket, answer),
+            Effect::Datagram { to, number, list } => {
+                if let Some(datagrams) = &mut self.datagrams {
+                    datagrams.send(to, number, &list);
+                }
+            }
             Effect::Close { conn, reason } => self.close(sends, conn, reason),
             Effect::Ask { to, ask } => self.outgoing.asks.push((to.0, ask)),
             Effect::Tell { to, tell } => self.outgoing.tells.push((to.0, tell)),

@@ -20,4 +20,23 @@ pub const MESH_PER_TURN_MAX: usize = 4_096;
 /// Milliseconds between two looks at what the metrics show of a shard.
 pub const GAUGES_MS: u64 = 100;
 
+/// Calls of the open API of one core that wait for their answer: each is held by an HTTP
+/// connection. One more is refused with 503.
+pub const CALLS_UNDER_WAY_MAX: usize = 16_384;
+
+/// Calls taken in one turn, so that sockets get their turn too.
+pub const CALLS_PER_TURN_MAX: usize = 1_024;
+
+/// Acknowledgements of datagrams that wait for the pump; more are dropped, and their datagrams
+/// repeated.
+pub const DATAGRAMS_RECEIVED_MAX: usize = 1_024;
+
+/// Bytes of one UDP payload over IPv4.
+pub const DATAGRAM_BYTES_MAX: usize = 65_507;
+
+/// Calls of one core that wait until a password was compared, and the bytes they may have
+/// together: SDKs send tokens, so these are few. One more is answered 503.
+pub const HELD_CALLS_MAX: usize = 64;
+pub const HELD_BYTES_MAX: usize = 16 * 1024 * 1024;
+
 const _: () = assert!(RELIEVED_BYTES < CONGESTED_BYTES, "or congestion would flap");

@@ -6,6 +6,7 @@ use crate::admin::counter::{Counter, Gauge};
 use crate::admin::metrics;
 use crate::engine::Sends;
 use crate::http2::Reason;
+use nacre_shards::naming::owner::Census;
 use nacre_shards::shard::Counts;
 
 /// When the next report is due, and what was gathered for it.
@@ -29,7 +30,9 @@ impl Report {
         metrics.age(now_ms);
         engine_counters(metrics, sends);
         protocol_counters(metrics, carrier);
-        shard_counters(metrics, &carrier.shard.counts());
+        let counts = carrier.shard.counts();
+        shard_counters(metrics, &counts);
+        open_counters(metrics, carrier, &counts.owner);
     }
 }
 
@@ -86,6 +89,7 @@ fn shard_counters(metrics: &metrics::Core, counts: &Counts) {
     metrics.set(Counter::RefusedUnregistered, home.refusals.unregistered);
     metrics.set(Counter::RefusedMalformed, home.refusals.malformed);
     metrics.set(Counter::RefusedParameter, home.refusals.invalid);
+    metrics.set(Counter::RefusedDenied, home.refusals.denied);
     metrics.set(Counter::LimitSubscriptions, home.refusals.subscriptions);
     metrics.set(Counter::LimitPublications, home.refusals.published);
     metrics.set(Counter::LimitFuzzyWatches, home.refusals.fuzzy_watches);
@@ -110,6 +114,19 @@ fn shard_counters(metrics: &metrics::Core, counts: &Counts) {
     metrics.gauge(Gauge::FuzzyWatches, counts.patterns as u64);
     metrics.gauge(Gauge::PushesPending, counts.pushes_waiting as u64);
     metrics.gauge(Gauge::AsksUnderWay, counts.asks_under_way as u64);
+}
+
+fn open_counters(metrics: &metrics::Core, carrier: &Carrier, owner: &Census) {
+    metrics.gauge(Gauge::HttpCalls, carrier.desk.under_way() as u64);
+    metrics.gauge(Gauge::Beating, owner.beating as u64);
+    metrics.gauge(Gauge::Pollers, owner.pollers as u64);
+    metrics.set(Counter::BeatsUnhealthy, owner.silent);
+    metrics.set(Counter::BeatsRemoved, owner.expired);
+    metrics.set(Counter::DatagramsSent, owner.datagrams);
+    metrics.set(Counter::DatagramsAcknowledged, owner.datagrams_acknowledged);
+    metrics.set(Counter::PollersGivenUp, owner.pollers_given_up);
+    let refused = carrier.datagrams.as_ref().map_or(0, |datagrams| datagrams.refused());
+    metrics.set(Counter::DatagramsRefused, refused);
 }
 
 /// Names of the reasons for which HTTP/2 connections are ended, in the order they are counted.

@@ -1,7 +1,9 @@
 //! The loop of one core: take in what arrived, act, send, sleep when there is nothing.
 
 use super::carrier::Carrier;
-use super::limits::{CROWDED_PUSHES_PER_TURN, MESH_PER_TURN_MAX, OUTSTANDING_BYTES_MAX};
+use super::limits::{
+    CALLS_PER_TURN_MAX, CROWDED_PUSHES_PER_TURN, MESH_PER_TURN_MAX, OUTSTANDING_BYTES_MAX,
+};
 use super::report::Report;
 use super::sleep::Bed;
 use crate::admin::counter::Counter;
@@ -47,9 +49,14 @@ impl Turn {
             self.report.busy_us += self.carrier.clock.precise_us() - began_us;
             let now_ms = self.carrier.now.tick_ms;
             let wake_at_ms = self.carrier.next_due().unwrap_or(u64::MAX).min(self.report.next_ms);
-            let (port, stop) = (&self.port, &self.stop);
+            let (port, stop, desk) = (&self.port, &self.stop, &self.carrier.desk);
+            let (door, held) = (&self.carrier.door, &self.carrier.held);
             let stopping = self.stopping_since_ms.is_some();
-            let is_quiet = || port.is_quiet() && (stopping || stop.phase() == Phase::Running);
+            let is_quiet = || {
+                let runs_on = stopping || stop.phase() == Phase::Running;
+                let at_the_door = door.is_quiet() && held.is_quiet();
+                port.is_quiet() && desk.is_quiet() && at_the_door && runs_on
+            };
             let bed = &mut self.bed;
             if bed.rest(&mut self.engine, events, now_ms, Some(wake_at_ms), is_quiet).await {
                 self.carrier.metrics.inc(Counter::Sleeps);
@@ -65,7 +72,10 @@ impl Turn {
         let now_ms = self.carrier.now.tick_ms;
         let events = self.engine.turn(now_ms, &mut self.carrier);
         let messages = self.take_messages();
-        let all_input_seen = events < EVENTS_PER_TURN_MAX && messages < MESH_PER_TURN_MAX;
+        let calls = self.take_calls();
+        let all_input_seen = events < EVENTS_PER_TURN_MAX
+            && messages < MESH_PER_TURN_MAX
+            && calls < CALLS_PER_TURN_MAX;
         let sends = self.engine.sends();
         if all_input_seen {
             // Whether a client is silent is judged after what it sent was looked at.
@@ -78,7 +88,7 @@ impl Turn {
         if self.report.is_due(now_ms) {
             self.report.write(now_ms, &self.carrier, self.engine.sends());
         }
-        events + messages + usize::from(self.carrier.shard.has_work())
+        events + messages + calls + usize::from(self.carrier.shard.has_work())
     }
 
     fn read_clock(&mut self) {
@@ -101,6 +111,22 @@ impl Turn {
             };
             carrier.tell_shard(sends, message);
         })
+    }
+
+    /// Takes what this core's HTTP side handed in, a bounded number at a time.
+    fn take_calls(&mut self) -> usize {
+        let (carrier, sends) = (&mut self.carrier, self.engine.sends());
+        let mut taken = carrier.take_held(sends);
+        while let Some((from, number)) = carrier.desk.take_ack() {
+            carrier.tell_shard(sends, Message::Acknowledged { from, number });
+            taken += 1;
+        }
+        for _ in 0..CALLS_PER_TURN_MAX {
+            let Some((ticket, call)) = carrier.desk.take_call() else { break };
+            carrier.tell_shard(sends, Message::Open { ticket, call });
+            taken += 1;
+        }
+        taken
     }
 
     /// Pushes, changes and what waited for room. Of pushes only a few while too much waits for the

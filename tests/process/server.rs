@@ -240,7 +240,8 @@ fn free_port_pair() -> u16 {
 
 /// Whether readiness answers 200.
 fn is_ready(http_port: u16) -> bool {
-    let path = "/nacos/v1/console/health/readiness";
+    // Answers whatever the context path is and whichever old paths are switched off.
+    let path = "/v3/console/health/readiness";
     http_get(http_port, path).is_some_and(|answer| answer.starts_with("HTTP/1.1 200"))
 }
 

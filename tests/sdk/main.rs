@@ -6,19 +6,20 @@
 
 mod judge;
 mod properties;
+mod properties_http;
 #[path = "../process/server.rs"]
 mod server;
 
 /// The same properties for every SDK, so that `cargo test --test sdk java_3_1_1` judges one SDK and
 /// `cargo test --test sdk redoes` one property.
 macro_rules! judged {
-    ($($module:ident is $sdk:literal: $($property:ident)*;)*) => {$(
+    ($from:ident: $($module:ident is $sdk:literal: $($property:ident)*;)*) => {$(
         mod $module {
             $(
                 #[test]
                 fn $property() {
                     if crate::judge::is_here($sdk) {
-                        crate::properties::$property($sdk);
+                        crate::$from::$property($sdk);
                     }
                 }
             )*
@@ -27,6 +28,7 @@ macro_rules! judged {
 }
 
 judged! {
+    properties:
     java_3_1_1 is "java-3.1.1":
         registers_and_is_found registers_a_batch_and_replaces_it
         is_told_of_add_change_and_removal stops_being_told leaves_with_its_connection
@@ -51,4 +53,21 @@ judged! {
         registers_and_is_found registers_a_batch_and_replaces_it
         is_told_of_add_change_and_removal stops_being_told leaves_with_its_connection
         redoes_after_restart calls_within_a_millisecond;
+}
+
+// Clients without a connection: they live by beats and are told by datagram, or poll.
+judged! {
+    properties_http:
+    java_1_4_8 is "java-1.4.8":
+        registers_and_is_found is_told_of_add_change_and_removal stays_while_it_beats
+        leaves_when_it_falls_silent redoes_after_restart is_told_by_datagram;
+    npm_2_6_3 is "npm-2.6.3":
+        registers_and_is_found is_told_of_add_change_and_removal stays_while_it_beats
+        leaves_when_it_falls_silent redoes_after_restart is_told_by_datagram;
+    python_http_1_0_0 is "python_http-1.0.0":
+        registers_and_is_found is_told_of_add_change_and_removal stays_while_it_beats
+        leaves_when_it_falls_silent redoes_after_restart;
+    python_http_0_1_17 is "python_http-0.1.17":
+        registers_and_is_found is_told_of_add_change_and_removal stays_while_it_beats
+        leaves_when_it_falls_silent redoes_after_restart;
 }

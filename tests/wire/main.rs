@@ -7,9 +7,13 @@
 mod abuse;
 mod command;
 mod conformance;
+mod datagrams;
 mod fuzzy_watch;
 mod graceful_stop;
 mod http;
+mod http_abuse;
+mod http_client;
+mod http_naming;
 mod limits;
 mod liveness;
 mod naming;

@@ -21,6 +21,11 @@ pub struct Table {
 }
 
 impl Table {
+    /// Whose connections these are.
+    pub fn home(&self) -> Home {
+        self.home
+    }
+
     /// An empty table of this home core.
     pub fn new(home: Home) -> Self {
         Self { home, pages: Vec::new(), len: 0 }

@@ -22,6 +22,10 @@ pub enum Timer {
     Listener(u32),
     /// Deliveries of config fuzzy watches of the connection in this slot.
     ConfigFuzzy(u32),
+    /// The beating instance of this number, on its owner core.
+    Beating(u32),
+    /// The poller of this number, on the owner core of its service.
+    Poller(u32),
 }
 
 /// A tick of the wheel, the low bits; compared for equality only.

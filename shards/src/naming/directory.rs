@@ -95,11 +95,21 @@ impl Directory {
 
     /// `ServiceListResponse` (`naming.md` 5.5): exact group, names in order, the count of all.
     pub fn list(&self, namespace: &str, group: &str, page: Page) -> Body {
+        let (count, page) = self.page(namespace, group, page);
+        answer::service_list(count, page.map(ServiceKey::service))
+    }
+
+    /// How many names a group has, and one page of them.
+    pub fn page(
+        &self,
+        namespace: &str,
+        group: &str,
+        page: Page,
+    ) -> (usize, impl Iterator<Item = &ServiceKey>) {
         let names = self.namespaces.get(namespace).and_then(|groups| groups.get(group));
-        let Some(names) = names else { return answer::service_list(0, std::iter::empty()) };
         let (start, items) = page.range();
-        let page = names.skipping(start).take(items).map(ServiceKey::service);
-        answer::service_list(names.len(), page)
+        let page = names.map(|names| names.skipping(start).take(items));
+        (names.map_or(0, Names::len), page.into_iter().flatten())
     }
 
     /// What an owner says of a name: whether it is listed, and whether anybody publishes it.

@@ -12,6 +12,10 @@ use nacre_proto::json;
 use nacre_proto::naming::Instance;
 use nacre_proto::text::Pairs;
 
+mod edit;
+
+pub use edit::{Edit, cluster_or_default};
+
 /// What one client publishes for one service. Replaces whatever it published before.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Publication {
@@ -26,6 +30,13 @@ impl Publication {
     pub fn hosts(&self) -> &[Host] {
         match self {
             Publication::One(host) => std::slice::from_ref(host),
+            Publication::Batch(hosts) => hosts,
+        }
+    }
+
+    fn hosts_mut(&mut self) -> &mut [Host] {
+        match self {
+            Publication::One(host) => std::slice::from_mut(host),
             Publication::Batch(hosts) => hosts,
         }
     }

@@ -8,7 +8,9 @@
 //! * Nothing here is done per subscriber, and nothing is encoded before somebody looks.
 
 use crate::effect::Effect;
-use crate::key::{Core, Home, Map, Owner, ServiceKey};
+use crate::health::beat::Beating;
+use crate::health::wheel::{Tick, Timer, Wheel};
+use crate::key::{ConnKey, Core, Home, Map, Owner, ServiceKey};
 use crate::limits::{CHANGES_PER_TURN_MAX, CLEANED_PER_TICK_MAX};
 use crate::message::{Ask, Now, QueryPurpose, Tell, Waiter};
 use crate::naming::answer;
@@ -18,9 +20,14 @@ use crate::naming::publishers::Put;
 use crate::naming::rules::Rules;
 use crate::naming::services::{Service, ServiceId, Services, Showing};
 use crate::naming::view::{Filter, Frame, View};
+use crate::push::poller::Pollers;
 use ahash::RandomState;
+use nacre_proto::code::Code;
 use std::collections::VecDeque;
 use std::sync::Arc;
+
+mod open;
+mod told;
 
 /// Messages that may be sent now, by core index. [`OwnerState::drain`] counts them down.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -51,6 +58,17 @@ pub struct Census {
     pub names: usize,
     /// Fuzzy patterns in this core's directory.
     pub patterns: usize,
+    /// Of the instances, those whose clients live by beats.
+    pub beating: usize,
+    /// Subscriptions by datagram.
+    pub pollers: usize,
+    /// Since the start: instances that fell silent and became unhealthy, and were removed.
+    pub silent: u64,
+    pub expired: u64,
+    /// Since the start: datagrams sent, acknowledged, and subscriptions ended for want of that.
+    pub datagrams: u64,
+    pub datagrams_acknowledged: u64,
+    pub pollers_given_up: u64,
 }
 
 /// The services this core owns, and the names it keeps as a directory.
@@ -62,8 +80,7 @@ pub struct OwnerState {
     hasher: RandomState,
     services: Services,
     directory: Directory,
-    /// Per home core: services it has not been sent the latest state of. Each at most once.
-    dirty: Vec<VecDeque<ServiceId>>,
+    changes: Changes,
     /// Per directory core: services whose name it must hear of. Each at most once.
     names: Vec<VecDeque<ServiceId>>,
     /// Services that lost their last publisher, for the cleaner. Each at most once.
@@ -73,6 +90,42 @@ pub struct OwnerState {
     scan_left: usize,
     publications: usize,
     instances: usize,
+    /// Services made by hand.
+    created: usize,
+    beating: Beating,
+    pollers: Pollers,
+    wheel: Wheel,
+    due: Vec<(Timer, Tick)>,
+    /// How long the process did not run in all, ms: no client's silence.
+    pub(crate) stalled_ms: u64,
+    /// The node stops: nobody can beat any more, so nobody is judged by it.
+    stopping: bool,
+    silent: u64,
+    expired: u64,
+}
+
+/// Who has not been told the latest state.
+#[derive(Debug)]
+struct Changes {
+    /// Per home core: services it has not been sent the latest state of. Each at most once.
+    dirty: Vec<VecDeque<ServiceId>>,
+    /// Services whose pollers have not. Each at most once.
+    polled: VecDeque<ServiceId>,
+}
+
+impl Changes {
+    /// A new revision; every interested home core is to hear of it, and every poller.
+    fn change(&mut self, now: Now, id: ServiceId, service: &mut Service) {
+        service.changed(now.tick_ms, now.unix_ms);
+        for home in service.interest.iter() {
+            if service.dirty.insert(home) {
+                self.dirty[usize::from(home.0)].push_back(id);
+            }
+        }
+        if service.pollers.is_some() && !std::mem::replace(&mut service.pollers_queued, true) {
+            self.polled.push_back(id);
+        }
+    }
 }
 
 impl OwnerState {
@@ -86,14 +139,23 @@ impl OwnerState {
             map,
             services: Services::new(hasher.clone()),
             directory: Directory::new(cores, hasher.clone(), &rules),
+            beating: Beating::new(hasher.clone()),
+            pollers: Pollers::new(hasher.clone()),
             hasher,
-            dirty: vec![VecDeque::new(); cores],
+            changes: Changes { dirty: vec![VecDeque::new(); cores], polled: VecDeque::new() },
             names: vec![VecDeque::new(); cores],
             empties: VecDeque::new(),
             next_scan_ms: FIRST_SCAN_MS.min(rules.empty_scan_ms),
             scan_left: 0,
             publications: 0,
             instances: 0,
+            created: 0,
+            wheel: Wheel::default(),
+            due: Vec::new(),
+            stalled_ms: 0,
+            stopping: false,
+            silent: 0,
+            expired: 0,
             rules,
         }
     }
@@ -137,6 +199,10 @@ impl OwnerState {
                 Tell::Confirmed
             }
             Ask::Propose { .. } => unreachable!("the shard gives proposals to the outside"),
+            Ask::Open { waiter, order } => {
+                let answer = self.open(now, *order);
+                Tell::Opened { waiter, answer }
+            }
         }
     }
 
@@ -151,12 +217,36 @@ impl OwnerState {
             Publication::One(_) => answer::registered,
             Publication::Batch(_) => answer::batch,
         };
+        match self.put(now, key, waiter.conn, publication) {
+            Ok(_) => done(waiter, answer),
+            Err(text) if waiter.stream != 0 => {
+                Tell::Answer { waiter, body: answer::error(Code::InvalidParam.number(), &text) }
+            }
+            Err(_) => Tell::Confirmed,
+        }
+    }
+
+    /// Sets what a client publishes; `Err` is the reference's text when the service is of the other
+    /// kind.
+    fn put(
+        &mut self,
+        now: Now,
+        key: &ServiceKey,
+        publisher: ConnKey,
+        publication: Box<Publication>,
+    ) -> Result<ServiceId, String> {
         debug_assert_eq!(self.map.owner(key).0, self.core, "another core's service");
         let (id, service) = self.services.obtain(key, now.unix_ms);
+        if service.persistent {
+            return Err(format!(
+                "Current service {} is persistent service, can't register ephemeral instance.",
+                key.grouped()
+            ));
+        }
         let first = service.publishers.is_empty();
         let instances = publication.hosts().len();
-        match service.publishers.put(waiter.conn, publication, &self.hasher) {
-            Put::Same => return done(waiter, answer),
+        match service.publishers.put(publisher, publication, &self.hasher) {
+            Put::Same => return Ok(id),
             Put::First => self.publications += 1,
             Put::Replaced(before) => self.instances -= before,
         }
@@ -165,26 +255,35 @@ impl OwnerState {
             service.listed = true;
             Self::queue_name(&mut self.names, self.map, id, service);
         }
-        Self::change(&mut self.dirty, now, id, service);
-        done(waiter, answer)
+        self.changes.change(now, id, service);
+        Ok(id)
     }
 
     fn withdraw(&mut self, now: Now, waiter: Waiter, key: &ServiceKey) -> Tell {
         if let Some(id) = self.services.find(key) {
-            let service = self.services.get(id).expect("the index names live services");
-            if let Some(instances) = service.publishers.withdraw(waiter.conn, &self.hasher) {
-                self.publications -= 1;
-                self.instances -= instances;
-                Self::change(&mut self.dirty, now, id, service);
-                if service.publishers.is_empty() {
-                    Self::queue_name(&mut self.names, self.map, id, service);
-                    if !std::mem::replace(&mut service.clean_queued, true) {
-                        self.empties.push_back(id);
-                    }
-                }
-            }
+            self.take(now, id, waiter.conn);
         }
         done(waiter, answer::deregistered)
+    }
+
+    /// Removes what a client publishes.
+    fn take(&mut self, now: Now, id: ServiceId, publisher: ConnKey) {
+        let Some(service) = self.services.get(id) else { return };
+        let Some(instances) = service.publishers.withdraw(publisher, &self.hasher) else { return };
+        self.publications -= 1;
+        self.instances -= instances;
+        self.changes.change(now, id, service);
+        if service.publishers.is_empty() {
+            Self::queue_name(&mut self.names, self.map, id, service);
+            Self::queue_cleaning(&mut self.empties, id, service);
+        }
+    }
+
+    /// The cleaner is to look at a service nobody publishes.
+    fn queue_cleaning(empties: &mut VecDeque<ServiceId>, id: ServiceId, service: &mut Service) {
+        if !std::mem::replace(&mut service.clean_queued, true) {
+            empties.push_back(id);
+        }
     }
 
     fn query(
@@ -223,16 +322,6 @@ impl OwnerState {
         }
     }
 
-    /// A new revision; every interested home core is to hear of it.
-    fn change(dirty: &mut [VecDeque<ServiceId>], now: Now, id: ServiceId, service: &mut Service) {
-        service.changed(now.tick_ms, now.unix_ms);
-        for home in service.interest.iter() {
-            if service.dirty.insert(home) {
-                dirty[usize::from(home.0)].push_back(id);
-            }
-        }
-    }
-
     /// The directory core is to hear whether the name is listed and published.
     fn queue_name(
         names: &mut [VecDeque<ServiceId>],
@@ -252,12 +341,13 @@ impl OwnerState {
     /// before; what the bound left is only [`Self::pending`].
     pub fn drain(&mut self, now: Now, room: &mut Room, out: &mut Vec<Effect>) -> bool {
         let mut blocked = false;
-        for core in 0..self.dirty.len() {
+        for core in 0..self.changes.dirty.len() {
             blocked |= self.drain_changes(now, core, &mut room.tells[core], out);
             self.drain_names(core, &mut room.asks[core], out);
-            blocked |= room.tells[core] == 0 && !self.dirty[core].is_empty();
+            blocked |= room.tells[core] == 0 && !self.changes.dirty[core].is_empty();
             blocked |= room.asks[core] == 0 && !self.names[core].is_empty();
         }
+        blocked |= self.drain_pollers(now, out);
         blocked | self.directory.drain(&mut room.tells, out)
     }
 
@@ -271,8 +361,8 @@ impl OwnerState {
     ) -> bool {
         let home = Core(core as u16);
         let mut paced = false;
-        for _ in 0..CHANGES_PER_TURN_MAX.min(*room).min(self.dirty[core].len()) {
-            let Some(id) = self.dirty[core].pop_front() else { break };
+        for _ in 0..CHANGES_PER_TURN_MAX.min(*room).min(self.changes.dirty[core].len()) {
+            let Some(id) = self.changes.dirty[core].pop_front() else { break };
             let Some(service) = self.services.get(id) else { continue };
             if !service.interest.contains(home) {
                 service.dirty.remove(home);
@@ -280,7 +370,7 @@ impl OwnerState {
             }
             let view = service.view_to_push(now.tick_ms, showing(&self.rules, &self.hasher));
             let Some(view) = view else {
-                self.dirty[core].push_back(id);
+                self.changes.dirty[core].push_back(id);
                 paced = true;
                 continue;
             };
@@ -311,7 +401,10 @@ impl OwnerState {
     /// Whether [`Self::drain`] has work.
     pub fn pending(&self) -> bool {
         let waits = |queues: &[VecDeque<ServiceId>]| queues.iter().any(|queue| !queue.is_empty());
-        waits(&self.dirty) || waits(&self.names) || self.directory.pending()
+        waits(&self.changes.dirty)
+            || waits(&self.names)
+            || self.directory.pending()
+            || self.pollers_pending()
     }
 
     /// The cleaners, in bounded steps. To be called every 100 ms to 1 s; what it decides is
@@ -336,6 +429,10 @@ impl OwnerState {
             } else {
                 service.clean_queued = false;
                 service.listed = false;
+                service.persistent = false;
+                if service.settings.take().is_some() {
+                    self.created -= 1;
+                }
                 Self::queue_name(&mut self.names, self.map, id, service);
             }
         }
@@ -355,6 +452,13 @@ impl OwnerState {
             instances: self.instances,
             names: self.directory.names(),
             patterns: self.directory.patterns(),
+            beating: self.beating.len(),
+            pollers: self.pollers.len(),
+            silent: self.silent,
+            expired: self.expired,
+            datagrams: self.pollers.sent,
+            datagrams_acknowledged: self.pollers.acknowledged,
+            pollers_given_up: self.pollers.given_up,
         }
     }
 }

@@ -17,6 +17,11 @@ pub struct Rules {
     pub empty_expired_ms: u64,
     /// `defaultPushCacheMillis`: the `cacheMillis` clients are told.
     pub cache_ms: u64,
+    /// `nacos.naming.expireInstance`: whether an instance without beats is removed after its own
+    /// time. If not, only with its client.
+    pub expire_instance: bool,
+    /// `nacos.naming.client.expired.time`: silence after which a client that beats is gone, ms.
+    pub client_expired_ms: u32,
 }
 
 impl Default for Rules {
@@ -29,6 +34,8 @@ impl Default for Rules {
             empty_scan_ms: 60_000,
             empty_expired_ms: 60_000,
             cache_ms: 10_000,
+            expire_instance: true,
+            client_expired_ms: 180_000,
         }
     }
 }

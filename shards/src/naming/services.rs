@@ -4,7 +4,7 @@ use crate::key::ServiceKey;
 use crate::limits::{CHANGE_PACE_INSTANCES, CHANGE_PACE_MS_MAX};
 use crate::naming::cores::Cores;
 use crate::naming::publishers::Publishers;
-use crate::naming::view::{Bodies, Frame, View};
+use crate::naming::view::{Bodies, Frame, ServiceMetadata, View};
 use ahash::RandomState;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,6 +15,21 @@ pub struct ServiceId {
     slot: u32,
     generation: u32,
 }
+
+/// What somebody set for a service by hand (`naming.md` 11). In memory: it lives as long as the
+/// service does.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServiceSettings {
+    pub protect_threshold: f32,
+    /// JSON object of text to text.
+    pub metadata: Box<str>,
+    /// JSON object with its `type`.
+    pub selector: Box<str>,
+}
+
+/// Numbers of pollers. Boxed in [`Service`], because nearly every service has none.
+#[derive(Debug, Default)]
+pub struct PollerNumbers(pub Vec<u32>);
 
 /// One service: what is published, who must be told.
 #[derive(Debug)]
@@ -40,6 +55,14 @@ pub struct Service {
     pub name_queued: bool,
     /// The cleaner's queue holds it.
     pub clean_queued: bool,
+    /// Made for persistent instances: whoever makes a service decides its kind.
+    pub persistent: bool,
+    /// A queue holds it until its pollers were told.
+    pub pollers_queued: bool,
+    /// Made by hand; absent for nearly all.
+    pub settings: Option<Box<ServiceSettings>>,
+    /// Numbers of its pollers; absent for nearly all, never empty.
+    pub pollers: Option<Box<PollerNumbers>>,
 }
 
 /// What making a view takes beside the service.
@@ -64,6 +87,10 @@ impl Service {
             listed: false,
             name_queued: false,
             clean_queued: false,
+            persistent: false,
+            pollers_queued: false,
+            settings: None,
+            pollers: None,
         }
     }
 
@@ -72,11 +99,13 @@ impl Service {
         if let Some(view) = &self.view {
             return view.clone();
         }
+        let settings = self.settings.as_deref();
         let frame = Frame {
             service: &self.key,
             revision: self.revision,
             cache_ms: showing.cache_ms,
-            metadata: None,
+            metadata: settings
+                .map(|settings| ServiceMetadata { protect_threshold: settings.protect_threshold }),
             hasher: showing.hasher,
         };
         let view = Arc::new(View::build(&frame, self.publishers.hosts()));
@@ -112,7 +141,9 @@ impl Service {
 
     /// Nobody publishes, subscribes or must be told of it.
     pub fn is_idle(&self) -> bool {
-        self.publishers.is_empty() && self.interest.is_empty() && !self.listed && !self.name_queued
+        let known = self.listed || self.name_queued || self.settings.is_some();
+        let wanted = !self.interest.is_empty() || self.pollers.is_some();
+        self.publishers.is_empty() && !known && !wanted
     }
 }
 

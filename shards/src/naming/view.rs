@@ -12,6 +12,8 @@ use bytes::Bytes;
 use nacre_proto::json;
 use std::collections::{HashMap, HashSet};
 
+mod open;
+
 /// What part of a service somebody wants to see.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Filter {

@@ -374,6 +374,9 @@ impl World {
                     }
                     self.send_to_client(conn, Wire::Push(Read::of(&body)));
                 }
+                Effect::Answer { .. } | Effect::Datagram { .. } => {
+                    return Err("an answer of the open API, which nobody called".to_owned());
+                }
                 Effect::Close { conn, reason } => {
                     self.note(|_| format!("{core:?} closes {conn:?}: {reason:?}"));
                     self.send_to_client(conn, Wire::Lost);

@@ -54,6 +54,8 @@ fn nothing_given() {
         empty_expired_ms: 60_000,
         fuzzy_patterns_max: 20,
         fuzzy_matches_max: 500,
+        expire_instance: true,
+        client_expired_ms: 180_000,
     };
     assert_eq!(settings.naming, naming);
     assert_eq!(settings.warnings, Vec::<String>::new());
@@ -248,4 +250,25 @@ fn the_data_directory_is_known_before_the_file() {
     assert_eq!(Settings::data_directory(&sources), Ok(PathBuf::from("./data")));
     sources.environment = vec![("NACRE_DATA".to_owned(), "/from/environment".to_owned())];
     assert_eq!(Settings::data_directory(&sources), Ok(PathBuf::from("/from/environment")));
+}
+
+#[test]
+fn the_http_api() {
+    let open = read("").unwrap().open;
+    assert!(open.client && open.admin && open.console && open.trusted_proxies.is_empty());
+    let settings = read(
+        "nacos.core.api.compatibility.console.enabled=false\n\
+         nacre.http.trusted-proxies=10.0.0.1, ::ffff:10.0.0.2\n\
+         nacos.naming.client.expired.time=60000\nnacos.naming.expireInstance=false",
+    )
+    .unwrap();
+    assert!(settings.open.client && !settings.open.console);
+    let proxies: Vec<IpAddr> = vec!["10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap()];
+    assert_eq!(settings.open.trusted_proxies, proxies);
+    assert_eq!(
+        (settings.naming.client_expired_ms, settings.naming.expire_instance),
+        (60_000, false)
+    );
+    let text = refused("nacre.http.trusted-proxies=10.0.0.0/8");
+    assert!(text.contains("IP addresses, separated by commas"), "{text}");
 }

@@ -12,6 +12,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
+import java.lang.reflect.Method;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -75,7 +76,7 @@ public final class Judge {
                 naming.registerInstance(service, group, instance(request));
                 return JSON.nullNode();
             case "batch_register":
-                naming.batchRegisterInstance(service, group, instances(request));
+                batchRegister(service, group, instances(request));
                 return JSON.nullNode();
             case "deregister":
                 naming.deregisterInstance(service, group, instance(request));
@@ -102,6 +103,19 @@ public final class Judge {
             default:
                 throw new UnsupportedOperationException();
         }
+    }
+
+    /** 1.x does not have it. */
+    private void batchRegister(String service, String group, List<Instance> instances)
+            throws Exception {
+        Method method;
+        try {
+            method = NamingService.class.getMethod(
+                    "batchRegisterInstance", String.class, String.class, List.class);
+        } catch (NoSuchMethodException absent) {
+            throw new UnsupportedOperationException();
+        }
+        method.invoke(naming, service, group, instances);
     }
 
     private void connect(String server) throws Exception {

@@ -1,0 +1,372 @@
+//! The HTTP API (`http-api.md`): a request finds its row, may do what the row says, and becomes a
+//! call for the shard; the answer gets the form of its version.
+//!
+//! Order: path and method, compatibility switch, rights, parameters, handler. Nothing here decides
+//! about services or instances.
+
+pub mod identity;
+mod input;
+mod instance;
+mod namespace;
+mod node;
+mod rights;
+pub mod route;
+mod service;
+mod shape;
+mod table;
+
+use crate::admin::health::{Probe, Readiness, Shape};
+use crate::admin::metrics::Metrics;
+use crate::auth::Door;
+use crate::http1::body::{self, BodyRefusal, Room};
+use crate::http1::form::{self, Form};
+use crate::http1::reply::{self, Reply};
+use crate::http1::{Ends, Incoming, Method, Request, StatusCode, header, limits, pause};
+use crate::pump::desk::Desk;
+use http::request::Parts;
+use input::Input;
+use nacre_proto::code::Code;
+use nacre_shards::limits::REFUSED_DELAY_MS;
+use nacre_shards::naming::open::{Answer, Call, Refused};
+use route::{Found, Label, Route, Routes};
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Bytes of one request's body. Names and metadata fit many times; the reference's own bound.
+const FORM_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// Headers that say a request came through somebody.
+const FORWARDED: [&str; 3] = ["x-forwarded-for", "x-real-ip", "forwarded"];
+
+/// What a row leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Endpoint {
+    Health(Probe, Shape),
+    State,
+    /// The same without an envelope.
+    BareState,
+    Metrics,
+    ServerList,
+    NamingHealth,
+    NamingMetrics,
+    InstanceRegister,
+    InstanceDeregister,
+    InstanceUpdate,
+    InstancePatch,
+    InstanceDetail,
+    InstanceList,
+    InstanceBeat,
+    /// v3 client: register, or a light beat.
+    InstanceClient,
+    /// v3 client: the hosts alone.
+    HostList,
+    ServiceCreate,
+    ServiceUpdate,
+    ServiceDelete,
+    ServiceDetail,
+    ServiceList,
+    SelectorTypes,
+    Namespaces,
+    Login,
+    FirstAdministrator,
+    Users,
+    UserList,
+    UserSearch,
+    Roles,
+    RoleList,
+    RoleSearch,
+    Permissions,
+    PermissionList,
+    /// Part of the API that is not there yet, by name.
+    Lacking(&'static str),
+}
+
+/// The two ports of a node.
+#[derive(Debug, Clone, Copy)]
+pub struct Ports {
+    pub http: u16,
+    pub grpc: u16,
+}
+
+/// Compatibility switches: true is on (`http-api.md` 1.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Switches {
+    pub client: bool,
+    pub admin: bool,
+    pub console: bool,
+}
+
+/// What every core's HTTP side knows of the node.
+#[derive(Debug)]
+pub struct Facts {
+    /// Empty, or with a slash before and none behind.
+    pub context_path: Box<str>,
+    pub ports: Ports,
+    pub switches: Switches,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpAddr>,
+    pub readiness: Readiness,
+    pub metrics: Arc<Metrics>,
+}
+
+/// One core's HTTP API; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Api {
+    facts: Arc<Facts>,
+    routes: Rc<Routes>,
+    desk: Desk,
+    door: Door,
+    room: Room,
+}
+
+impl Api {
+    /// The API of the core whose desk and door these are.
+    pub fn new(facts: Arc<Facts>, desk: Desk, door: Door) -> Self {
+        let routes = Rc::new(Routes::new(table::ROWS, &facts.context_path));
+        Self { facts, routes, desk, door, room: Room::new(limits::BODY_BYTES_CORE_MAX) }
+    }
+
+    /// Answers one request.
+    pub async fn answer(&self, ends: Ends, request: Request) -> Reply {
+        let (head, body) = request.into_parts();
+        let path = head.uri.path();
+        let reply = match self.routes.find(&head.method, path) {
+            Found::Route(route) => self.serve(route, ends, &head, body).await,
+            Found::OtherMethods(rows, at) => self.other_method(&head.method, path, rows, &at),
+            Found::Nothing => self.nothing_there(&head.method, path),
+        };
+        let reply = reply::and(reply, header::CACHE_CONTROL, "no-cache, no-store");
+        reply::compressed(reply, text_of(&head, header::ACCEPT_ENCODING))
+    }
+
+    async fn serve(
+        &self,
+        route: &'static Route,
+        ends: Ends,
+        head: &Parts,
+        incoming: Incoming,
+    ) -> Reply {
+        if let Some(gone) = self.switched_off(route, head.uri.path()) {
+            return gone;
+        }
+        let version = route.version();
+        let kept = match body::read_within(incoming, FORM_BYTES_MAX, &self.room).await {
+            Ok(kept) => kept,
+            Err(refusal) => return shape::refused(&of_body(refusal), version),
+        };
+        let content_type = text_of(head, header::CONTENT_TYPE).unwrap_or_default();
+        let mut files = Vec::new();
+        let parsed = parameters(head, content_type, kept.bytes(), &mut files);
+        let form = match parsed {
+            Ok(form) => form,
+            Err(malformed) => {
+                return shape::refused(&Refused::invalid(malformed.text()), version);
+            }
+        };
+        let mut input = Input {
+            form,
+            files,
+            body: kept.bytes(),
+            version,
+            source: source(ends.peer.ip().to_canonical(), head, &self.facts.trusted_proxies),
+            agent: text_of(head, header::USER_AGENT)
+                .or_else(|| head.headers.get("client-version")?.to_str().ok())
+                .unwrap_or_default(),
+            local: ends.local,
+            accept: text_of(head, header::ACCEPT),
+            method: head.method.clone(),
+            headers: &head.headers,
+            forwarded: FORWARDED.iter().any(|name| head.headers.contains_key(*name)),
+            who: None,
+        };
+        match rights::allowed(self, route, &input).await {
+            Ok(who) => input.who = who,
+            Err(denial) => return identity::denied(denial, head.uri.path()),
+        }
+        match self.call(route.endpoint, &input).await {
+            Ok(reply) => reply,
+            Err(refused) => {
+                if refused.status == 503 {
+                    // As on the other wire: who repeats at once is slowed down.
+                    pause(Duration::from_millis(u64::from(REFUSED_DELAY_MS))).await;
+                }
+                shape::refused(&refused, version)
+            }
+        }
+    }
+
+    async fn call(&self, endpoint: Endpoint, input: &Input<'_>) -> Result<Reply, Refused> {
+        match endpoint {
+            Endpoint::Health(probe, shape) => Ok(node::health(&self.facts, probe, shape)),
+            Endpoint::State => Ok(node::state(&self.facts)),
+            Endpoint::BareState => Ok(node::bare_state(&self.facts)),
+            Endpoint::Metrics => Ok(node::metrics(&self.facts, input)),
+            Endpoint::ServerList => Ok(node::server_list(input)),
+            Endpoint::NamingHealth => Ok(node::naming_health(&self.facts)),
+            Endpoint::NamingMetrics => node::naming_metrics(&self.facts, input),
+            Endpoint::InstanceRegister => instance::register(self, input).await,
+            Endpoint::InstanceDeregister => instance::deregister(self, input).await,
+            Endpoint::InstanceUpdate => instance::update(self, input).await,
+            Endpoint::InstancePatch => instance::patch(self, input).await,
+            Endpoint::InstanceDetail => instance::detail(self, input).await,
+            Endpoint::InstanceList => instance::list(self, input).await,
+            Endpoint::InstanceBeat => instance::beat(self, input).await,
+            Endpoint::InstanceClient => instance::client(self, input).await,
+            Endpoint::HostList => instance::hosts(self, input).await,
+            Endpoint::ServiceCreate => service::create(self, input).await,
+            Endpoint::ServiceUpdate => service::update(self, input).await,
+            Endpoint::ServiceDelete => service::delete(self, input).await,
+            Endpoint::ServiceDetail => service::detail(self, input).await,
+            Endpoint::ServiceList => service::list(self, input).await,
+            Endpoint::SelectorTypes => Ok(shape::rest_result(br#"["none","label"]"#)),
+            Endpoint::Namespaces => namespace::list(input),
+            Endpoint::Login => identity::login(self, input).await,
+            Endpoint::FirstAdministrator => identity::first_administrator(self, input).await,
+            Endpoint::Users => identity::users(self, input).await,
+            Endpoint::UserList => identity::user_list(self, input),
+            Endpoint::UserSearch => identity::user_search(self, input),
+            Endpoint::Roles => identity::roles(self, input).await,
+            Endpoint::RoleList => identity::role_list(self, input),
+            Endpoint::RoleSearch => identity::role_search(self, input),
+            Endpoint::Permissions => identity::permissions(self, input).await,
+            Endpoint::PermissionList => identity::permission_list(self, input),
+            Endpoint::Lacking(what) => Err(lacking(what)),
+        }
+    }
+
+    /// Asks this core's shard, and through it whoever owns what the call is about.
+    async fn ask(&self, call: Call) -> Result<Answer, Refused> {
+        match self.desk.ask(call).await {
+            Answer::Refused(refused) => Err(refused),
+            answer => Ok(answer),
+        }
+    }
+
+    fn switched_off(&self, route: &Route, path: &str) -> Option<Reply> {
+        let on = match route.label {
+            Label::None => true,
+            Label::Open => self.facts.switches.client,
+            Label::Admin => self.facts.switches.admin,
+            Label::Console => self.facts.switches.console,
+            // Only nodes of older versions ask; there are none.
+            Label::Inner => false,
+        };
+        const MESSAGE: &str = r#"{"code":40000,"message":"Current API will be deprecated, please use API(s) under /v3","data":null}"#;
+        (!on).then(|| shape::error(StatusCode::GONE, MESSAGE, path))
+    }
+
+    fn is_naming_v1(&self, path: &str) -> bool {
+        let below = path.strip_prefix(&*self.facts.context_path);
+        below.is_some_and(|below| below.starts_with("/v1/ns/"))
+    }
+
+    fn other_method(&self, method: &Method, path: &str, rows: &[Route], at: &[usize]) -> Reply {
+        let allow = route::allow(rows, at);
+        let allow = header::HeaderValue::from_str(&allow).expect("made of method names");
+        let mut reply = if method == Method::OPTIONS {
+            reply::text(StatusCode::OK, "")
+        } else if self.is_naming_v1(path) {
+            no_such_api(method, path)
+        } else {
+            let message = format!("Request method '{method}' is not supported.");
+            shape::error(StatusCode::METHOD_NOT_ALLOWED, &message, path)
+        };
+        reply.headers_mut().insert(header::ALLOW, allow);
+        reply
+    }
+
+    fn nothing_there(&self, method: &Method, path: &str) -> Reply {
+        if self.is_naming_v1(path) {
+            return no_such_api(method, path);
+        }
+        let message = format!(
+            "there is no such path; the HTTP API starts with {}/v1, /v2 or /v3, clients of 2.x and \
+             later use gRPC on port {}",
+            self.facts.context_path, self.facts.ports.grpc
+        );
+        shape::error(StatusCode::NOT_FOUND, &message, path)
+    }
+}
+
+/// The reference's words for anything unknown below `/v1/ns`.
+fn no_such_api(method: &Method, path: &str) -> Reply {
+    let text = format!("no such api:{method}:{}", shape::echoed(path));
+    reply::text(StatusCode::NOT_IMPLEMENTED, text)
+}
+
+/// What a handler answers with.
+type Outcome = Result<Reply, Refused>;
+
+/// An answer that does not belong to its call.
+fn unexpected(answer: &Answer) -> Refused {
+    debug_assert!(false, "{answer:?} is no answer to this call");
+    Refused::new(500, Code::ServerError, "the server answered another question")
+}
+
+fn lacking(what: &'static str) -> Refused {
+    Refused::new(501, Code::ApiFunctionDisabled, format!("{what}: not built yet"))
+}
+
+fn of_body(refusal: BodyRefusal) -> Refused {
+    match refusal {
+        BodyRefusal::TooLong => {
+            let text = format!("the body is longer than {FORM_BYTES_MAX} bytes");
+            Refused::new(413, Code::ParameterValidateError, text)
+        }
+        BodyRefusal::Broken => Refused::invalid("the body ended early"),
+        BodyRefusal::NoRoom => Refused::busy("too many bodies at once"),
+    }
+}
+
+fn text_of(head: &Parts, name: header::HeaderName) -> Option<&str> {
+    head.headers.get(name)?.to_str().ok()
+}
+
+/// Query, then a urlencoded or multipart body. The charset a client declares is not looked at: it
+/// is UTF-8 whatever he says (`http-api.md` 1.6).
+fn parameters<'a>(
+    head: &'a Parts,
+    content_type: &str,
+    body: &'a bytes::Bytes,
+    files: &mut Vec<form::Part>,
+) -> Result<Form<'a>, form::Malformed> {
+    let mut form = Form::default();
+    form.add(head.uri.query().unwrap_or_default().as_bytes())?;
+    let kind = content_type.split(';').next().unwrap_or_default().trim();
+    if kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        form.add(body)?;
+    } else if let Some(boundary) = form::boundary(content_type) {
+        for part in form::parts(body, boundary)? {
+            if part.file_name.is_some() {
+                files.push(part);
+                continue;
+            }
+            let text = String::from_utf8(part.content.to_vec());
+            let text = text.map_err(|_| form::Malformed::Utf8)?;
+            form.push(part.name.into(), text.into())?;
+        }
+    }
+    Ok(form)
+}
+
+/// Who asks. Forwarded addresses are believed from trusted proxies only, each of which vouches for
+/// the one before it: the last that is no trusted proxy.
+fn source(peer: IpAddr, head: &Parts, trusted: &[IpAddr]) -> IpAddr {
+    if !trusted.contains(&peer) {
+        return peer;
+    }
+    let forwarded = head.headers.get_all("x-forwarded-for").iter();
+    let forwarded: Vec<IpAddr> = forwarded
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map_while(|address| address.trim().parse().ok())
+        .collect();
+    let stranger = forwarded.iter().rev().find(|address| !trusted.contains(address));
+    let real = || head.headers.get("x-real-ip")?.to_str().ok()?.trim().parse().ok();
+    stranger.copied().or_else(real).unwrap_or(peer)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+//! The node about itself: health, state, metrics, the list of servers (`http-api.md` 3.2, 4.3, 7.1,
+//! 10).
+
+use super::Facts;
+use super::input::Input;
+use super::route::Version;
+use super::shape;
+use super::{Outcome, Reply};
+use crate::admin::counter::Gauge;
+use crate::admin::exposition::{self, Format};
+use crate::admin::health::{self, Probe, Shape, State};
+use crate::http1::StatusCode;
+use crate::http1::reply;
+use bytes::Bytes;
+
+pub(super) fn health(facts: &Facts, probe: Probe, shape: Shape) -> Reply {
+    health::answer(probe, shape, facts.readiness.get())
+}
+
+pub(super) fn metrics(facts: &Facts, input: &Input<'_>) -> Reply {
+    let format = Format::of(input.accept);
+    let text = exposition::write(&facts.metrics, format);
+    reply::with_type(StatusCode::OK, format.content_type(), text)
+}
+
+pub(super) fn state(facts: &Facts) -> Reply {
+    shape::result(state_map(facts).as_bytes())
+}
+
+pub(super) fn bare_state(facts: &Facts) -> Reply {
+    reply::json(StatusCode::OK, state_map(facts))
+}
+
+/// Values are strings or null, as in the reference.
+fn state_map(facts: &Facts) -> String {
+    let state = serde_json::json!({
+        "startup_mode": "standalone",
+        "function_mode": null,
+        "version": env!("CARGO_PKG_VERSION"),
+        "server_port": facts.ports.http.to_string(),
+        "auth_enabled": "false",
+        "console_ui_enabled": "false",
+    });
+    state.to_string()
+}
+
+/// One `ip:port` per line: this node, as the asker reached it.
+pub(super) fn server_list(input: &Input<'_>) -> Reply {
+    reply::text(StatusCode::OK, format!("{}\n", input.local))
+}
+
+pub(super) fn naming_health(facts: &Facts) -> Reply {
+    let services = facts.metrics.gauge(Gauge::Services);
+    let text = format!(
+        "Hello! I am Nacos-Naming and healthy! total services: {services}, local port:{}",
+        facts.ports.http
+    );
+    reply::json(StatusCode::OK, serde_json::json!({ "msg": text }).to_string())
+}
+
+/// `onlyStatus` is true unless it is said to be false.
+pub(super) fn naming_metrics(facts: &Facts, input: &Input<'_>) -> Outcome {
+    let status = match facts.readiness.get() {
+        State::Up => "UP",
+        State::Starting => "STARTING",
+        State::Stopping => "DOWN",
+    };
+    let mut metrics = serde_json::json!({ "status": status });
+    if !input.flag("onlyStatus")?.unwrap_or(true) {
+        let gauge = |gauge| facts.metrics.gauge(gauge);
+        let (beating, connected) = (gauge(Gauge::Beating), gauge(Gauge::ConnectionsNaming));
+        let instances = gauge(Gauge::Instances);
+        for (key, value) in [
+            ("serviceCount", gauge(Gauge::Services)),
+            ("instanceCount", instances),
+            ("subscribeCount", gauge(Gauge::Subscribers) + gauge(Gauge::Pollers)),
+            ("responsibleInstanceCount", instances),
+            ("clientCount", connected + beating),
+            ("connectionBasedClientCount", connected),
+            ("ephemeralIpPortClientCount", beating),
+            ("persistentIpPortClientCount", 0),
+            ("responsibleClientCount", connected + beating),
+        ] {
+            metrics[key] = value.into();
+        }
+    }
+    let json = Bytes::from(metrics.to_string());
+    Ok(match input.version {
+        Version::V1 => reply::json(StatusCode::OK, json),
+        version => shape::json_of(version, json),
+    })
+}

@@ -1,0 +1,110 @@
+//! `/v1|v2/ns/service` (`http-api.md` 3.2, 5).
+
+use super::input::Input;
+use super::route::Version;
+use super::shape;
+use super::{Api, Reply};
+use bytes::Bytes;
+use nacre_proto::code::Code;
+use nacre_proto::json;
+use nacre_proto::open_api::Selector;
+use nacre_shards::naming::open::{Answer, Call, Detail, Name, Refused, Settings};
+
+type Outcome = Result<Reply, Refused>;
+
+/// Names of one page in v2, where v1 has no bound: the reference's.
+const PAGE_SIZE_MAX: i64 = 500;
+
+pub(super) async fn create(api: &Api, input: &Input<'_>) -> Outcome {
+    let (name, settings) = (input.name()?, settings(input)?);
+    let ephemeral = input.flag("ephemeral")?.unwrap_or(false);
+    api.ask(Call::Create { name, settings, ephemeral }).await?;
+    Ok(shape::done(input.version))
+}
+
+pub(super) async fn update(api: &Api, input: &Input<'_>) -> Outcome {
+    let name = input.name()?;
+    if input.version == Version::V1 {
+        input.required("protectThreshold")?;
+    }
+    let settings = settings(input)?;
+    api.ask(Call::Change { name, settings }).await?;
+    Ok(shape::done(input.version))
+}
+
+pub(super) async fn delete(api: &Api, input: &Input<'_>) -> Outcome {
+    api.ask(Call::Delete { name: input.name()? }).await?;
+    Ok(shape::done(input.version))
+}
+
+pub(super) async fn detail(api: &Api, input: &Input<'_>) -> Outcome {
+    let detail = if input.version == Version::V1 { Detail::List } else { Detail::Map };
+    match api.ask(Call::Service { name: input.name()?, detail }).await? {
+        Answer::Json(json) => Ok(shape::json_of(input.version, json)),
+        other => Err(super::unexpected(&other)),
+    }
+}
+
+pub(super) async fn list(api: &Api, input: &Input<'_>) -> Outcome {
+    let (page_no, page_size) = match input.version {
+        Version::V1 => (input.required_whole("pageNo")?, input.required_whole("pageSize")?),
+        _ => (input.whole("pageNo", 1)?, input.whole("pageSize", 20)?.min(PAGE_SIZE_MAX)),
+    };
+    let name = Name {
+        namespace: input.text("namespaceId"),
+        group: input.text("groupName"),
+        service: String::new(),
+    };
+    match api.ask(Call::Names { name, page_no, page_size }).await? {
+        Answer::Names { count, names } => {
+            let key = if input.version == Version::V1 { "doms" } else { "services" };
+            let mut out = b"{\"count\":".to_vec();
+            json::write_i64(&mut out, count as i64);
+            out.extend_from_slice(format!(",\"{key}\":").as_bytes());
+            out.extend_from_slice(&names);
+            out.push(b'}');
+            Ok(shape::json_of(input.version, Bytes::from(out)))
+        }
+        other => Err(super::unexpected(&other)),
+    }
+}
+
+fn settings(input: &Input<'_>) -> Result<Settings, Refused> {
+    let mut metadata = Vec::new();
+    if let Some(pairs) = input.metadata()? {
+        metadata.push(b'{');
+        for (at, (key, value)) in pairs.iter().enumerate() {
+            if at > 0 {
+                metadata.push(b',');
+            }
+            json::write_string(&mut metadata, key);
+            metadata.push(b':');
+            json::write_string(&mut metadata, value);
+        }
+        metadata.push(b'}');
+    }
+    Ok(Settings {
+        protect_threshold: input.double("protectThreshold")?.unwrap_or(0.0) as f32,
+        metadata: String::from_utf8(metadata).expect("written from text"),
+        selector: selector(input)?,
+    })
+}
+
+/// The `selector` parameter as it will be shown; empty for none. In v1 it is encoded once more.
+fn selector(input: &Input<'_>) -> Result<String, Refused> {
+    let Some(text) = input.get("selector") else { return Ok(String::new()) };
+    let decoded = crate::http1::form::decode(text.as_bytes());
+    let text = if text.starts_with('%') { decoded.as_deref().unwrap_or(text) } else { text };
+    let wrong = || Refused::new(400, Code::SelectorError, "not match any type of selector!");
+    let selector = Selector::parse(text).map_err(|_| wrong())?.unwrap_or_default();
+    match selector.kind.as_deref() {
+        None | Some("none") => Ok(String::new()),
+        Some("label") => {
+            let mut out = br#"{"type":"label","contextType":"CMDB","expression":"#.to_vec();
+            json::write_string(&mut out, selector.expression.as_deref().unwrap_or_default());
+            out.push(b'}');
+            Ok(String::from_utf8(out).expect("written from text"))
+        }
+        Some(_) => Err(wrong()),
+    }
+}

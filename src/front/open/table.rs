@@ -1,0 +1,343 @@
+//! The table: every path of the reference (`http-api.md` 14), what guards it and what it leads to.
+
+use super::Endpoint::{self, Lacking};
+use super::route::{Access, Action, Label, Route, Scope, Verb};
+use crate::admin::health::{Probe, Shape};
+use Label::{Admin, Console, Inner, None as Unlabelled, Open};
+use Verb::{Any, Delete, Get, Patch, Post, Put};
+
+const fn row(
+    verb: Verb,
+    path: &'static str,
+    label: Label,
+    access: Access,
+    endpoint: Endpoint,
+) -> Route {
+    Route { verb, path, label, access, endpoint }
+}
+
+const FREE: Access = Option::None;
+const READ: Access = Some((Action::Read, Scope::Open));
+const WRITE: Access = Some((Action::Write, Scope::Open));
+const READ_INNER: Access = Some((Action::Read, Scope::Inner));
+const WRITE_INNER: Access = Some((Action::Write, Scope::Inner));
+const READ_ADMIN: Access = Some((Action::Read, Scope::Admin));
+const WRITE_ADMIN: Access = Some((Action::Write, Scope::Admin));
+const READ_CONSOLE: Access = Some((Action::Read, Scope::Console));
+const WRITE_CONSOLE: Access = Some((Action::Write, Scope::Console));
+
+const LIVE: Probe = Probe::Liveness;
+const READY: Probe = Probe::Readiness;
+const TEXT: Shape = Shape::Text;
+const ENVELOPE: Shape = Shape::Envelope;
+const STRICT: Shape = Shape::StrictEnvelope;
+
+const CONFIG: Endpoint = Lacking("configuration over HTTP");
+const CLUSTER: Endpoint = Lacking("clusters");
+const OPS: Endpoint = Lacking("this part of the operators' API");
+const NAMESPACE: Endpoint = Lacking("namespaces besides the default one");
+const NAMING: Endpoint = Lacking("this part of the naming API");
+const PERSISTENT: Endpoint = Lacking("persistent instances");
+const CONSOLE_UI: Endpoint = Lacking("the console");
+const MCP: Endpoint = Lacking("the AI registry");
+
+/// All rows, by family.
+pub const ROWS: &[Route] = &[
+    // The node itself.
+    row(Get, "/metrics", Unlabelled, FREE, Endpoint::Metrics),
+    row(Get, "/actuator/prometheus", Unlabelled, FREE, Endpoint::Metrics),
+    row(Get, "/serverlist", Unlabelled, FREE, Endpoint::ServerList),
+    row(Get, "/v1/console/health/liveness", Console, FREE, Endpoint::Health(LIVE, TEXT)),
+    row(Get, "/v1/console/health/readiness", Console, FREE, Endpoint::Health(READY, TEXT)),
+    row(Get, "/v2/console/health/liveness", Console, FREE, Endpoint::Health(LIVE, ENVELOPE)),
+    row(Get, "/v2/console/health/readiness", Console, FREE, Endpoint::Health(READY, ENVELOPE)),
+    row(Get, "/v3/console/health/liveness", Unlabelled, FREE, Endpoint::Health(LIVE, STRICT)),
+    row(Get, "/v3/console/health/readiness", Unlabelled, FREE, Endpoint::Health(READY, STRICT)),
+    row(Get, "/v3/admin/core/state", Unlabelled, FREE, Endpoint::State),
+    row(Get, "/v3/admin/core/state/liveness", Unlabelled, FREE, Endpoint::Health(LIVE, ENVELOPE)),
+    row(Get, "/v3/admin/core/state/readiness", Unlabelled, FREE, Endpoint::Health(READY, ENVELOPE)),
+    // Naming, v1.
+    row(Post, "/v1/ns/instance", Open, WRITE, Endpoint::InstanceRegister),
+    row(Delete, "/v1/ns/instance", Open, WRITE, Endpoint::InstanceDeregister),
+    row(Put, "/v1/ns/instance", Admin, WRITE, Endpoint::InstanceUpdate),
+    row(Patch, "/v1/ns/instance", Admin, WRITE, Endpoint::InstancePatch),
+    row(Get, "/v1/ns/instance", Admin, READ, Endpoint::InstanceDetail),
+    row(Get, "/v1/ns/instance/list", Open, READ, Endpoint::InstanceList),
+    row(Put, "/v1/ns/instance/beat", Open, WRITE, Endpoint::InstanceBeat),
+    row(Any, "/v1/ns/instance/statuses", Admin, FREE, NAMING),
+    row(Put, "/v1/ns/instance/metadata/batch", Admin, WRITE, NAMING),
+    row(Delete, "/v1/ns/instance/metadata/batch", Admin, WRITE, NAMING),
+    row(Post, "/v1/ns/service", Admin, WRITE, Endpoint::ServiceCreate),
+    row(Put, "/v1/ns/service", Admin, WRITE, Endpoint::ServiceUpdate),
+    row(Delete, "/v1/ns/service", Admin, WRITE, Endpoint::ServiceDelete),
+    row(Get, "/v1/ns/service", Admin, READ, Endpoint::ServiceDetail),
+    row(Get, "/v1/ns/service/list", Open, READ, Endpoint::ServiceList),
+    row(Any, "/v1/ns/service/names", Admin, READ, NAMING),
+    row(Get, "/v1/ns/service/subscribers", Admin, READ, NAMING),
+    row(Get, "/v1/ns/service/selector/types", Admin, FREE, Endpoint::SelectorTypes),
+    row(Any, "/v1/ns/catalog/instances", Console, READ, NAMING),
+    row(Get, "/v1/ns/catalog/service", Console, READ, NAMING),
+    row(Get, "/v1/ns/catalog/services", Console, READ, NAMING),
+    row(Put, "/v1/ns/cluster", Console, WRITE, PERSISTENT),
+    row(Put, "/v1/ns/health", Admin, WRITE, PERSISTENT),
+    row(Put, "/v1/ns/health/instance", Admin, WRITE, PERSISTENT),
+    row(Get, "/v1/ns/health/checkers", Admin, FREE, PERSISTENT),
+    row(Any, "/v1/ns/health/server", Admin, FREE, Endpoint::NamingHealth),
+    row(Get, "/v1/ns/operator/metrics", Open, FREE, Endpoint::NamingMetrics),
+    row(Get, "/v1/ns/ops/metrics", Open, FREE, Endpoint::NamingMetrics),
+    row(Get, "/v1/ns/operator/switches", Admin, FREE, OPS),
+    row(Put, "/v1/ns/operator/switches", Admin, WRITE, OPS),
+    row(Get, "/v1/ns/ops/switches", Admin, FREE, OPS),
+    row(Put, "/v1/ns/ops/switches", Admin, WRITE, OPS),
+    row(Any, "/v1/ns/operator/push/state", Admin, FREE, OPS),
+    row(Any, "/v1/ns/ops/push/state", Admin, FREE, OPS),
+    row(Get, "/v1/ns/operator/distro/client", Admin, FREE, CLUSTER),
+    row(Get, "/v1/ns/ops/distro/client", Admin, FREE, CLUSTER),
+    row(Put, "/v1/ns/operator/log", Admin, FREE, OPS),
+    row(Put, "/v1/ns/ops/log", Admin, FREE, OPS),
+    // Naming, v2.
+    row(Post, "/v2/ns/instance", Admin, WRITE, Endpoint::InstanceRegister),
+    row(Delete, "/v2/ns/instance", Admin, WRITE, Endpoint::InstanceDeregister),
+    row(Put, "/v2/ns/instance", Admin, WRITE, Endpoint::InstanceUpdate),
+    row(Patch, "/v2/ns/instance", Admin, WRITE, Endpoint::InstancePatch),
+    row(Get, "/v2/ns/instance", Admin, READ, Endpoint::InstanceDetail),
+    row(Get, "/v2/ns/instance/list", Admin, READ, Endpoint::InstanceList),
+    row(Put, "/v2/ns/instance/beat", Admin, WRITE, Endpoint::InstanceBeat),
+    row(Put, "/v2/ns/instance/metadata/batch", Admin, WRITE, NAMING),
+    row(Delete, "/v2/ns/instance/metadata/batch", Admin, WRITE, NAMING),
+    row(Post, "/v2/ns/service", Admin, WRITE, Endpoint::ServiceCreate),
+    row(Put, "/v2/ns/service", Admin, WRITE, Endpoint::ServiceUpdate),
+    row(Delete, "/v2/ns/service", Admin, WRITE, Endpoint::ServiceDelete),
+    row(Get, "/v2/ns/service", Admin, READ, Endpoint::ServiceDetail),
+    row(Get, "/v2/ns/service/list", Admin, READ, Endpoint::ServiceList),
+    row(Any, "/v2/ns/catalog/instances", Console, READ, NAMING),
+    row(Put, "/v2/ns/health", Admin, WRITE, PERSISTENT),
+    row(Put, "/v2/ns/health/instance", Admin, WRITE, PERSISTENT),
+    row(Get, "/v2/ns/client", Admin, READ, OPS),
+    row(Get, "/v2/ns/client/list", Admin, READ, OPS),
+    row(Get, "/v2/ns/client/publish/list", Admin, READ, OPS),
+    row(Get, "/v2/ns/client/subscribe/list", Admin, READ, OPS),
+    row(Get, "/v2/ns/client/service/publisher/list", Admin, READ, OPS),
+    row(Get, "/v2/ns/client/service/subscriber/list", Admin, READ, OPS),
+    row(Get, "/v2/ns/operator/metrics", Admin, FREE, Endpoint::NamingMetrics),
+    row(Get, "/v2/ns/ops/metrics", Admin, FREE, Endpoint::NamingMetrics),
+    row(Get, "/v2/ns/operator/switches", Admin, FREE, OPS),
+    row(Put, "/v2/ns/operator/switches", Admin, WRITE, OPS),
+    row(Get, "/v2/ns/ops/switches", Admin, FREE, OPS),
+    row(Put, "/v2/ns/ops/switches", Admin, WRITE, OPS),
+    // Naming, v3 clients.
+    row(Post, "/v3/client/ns/instance", Unlabelled, WRITE, Endpoint::InstanceClient),
+    row(Delete, "/v3/client/ns/instance", Unlabelled, WRITE, Endpoint::InstanceDeregister),
+    row(Get, "/v3/client/ns/instance/list", Unlabelled, READ, Endpoint::HostList),
+    // Naming, v3 administrators.
+    row(Post, "/v3/admin/ns/instance", Unlabelled, WRITE_ADMIN, NAMING),
+    row(Put, "/v3/admin/ns/instance", Unlabelled, WRITE_ADMIN, NAMING),
+    row(Delete, "/v3/admin/ns/instance", Unlabelled, WRITE_ADMIN, NAMING),
+    row(Get, "/v3/admin/ns/instance", Unlabelled, WRITE_ADMIN, NAMING),
+    row(Get, "/v3/admin/ns/instance/list", Unlabelled, READ_ADMIN, NAMING),
+    row(Put, "/v3/admin/ns/instance/partial", Unlabelled, WRITE_ADMIN, NAMING),
+    row(Put, "/v3/admin/ns/instance/metadata/batch", Unlabelled, WRITE_ADMIN, NAMING),
+    row(Delete, "/v3/admin/ns/instance/metadata/batch", Unlabelled, WRITE_ADMIN, NAMING),
+    row(Post, "/v3/admin/ns/service", Unlabelled, WRITE_ADMIN, NAMING),
+    row(Put, "/v3/admin/ns/service", Unlabelled, WRITE_ADMIN, NAMING),
+    row(Delete, "/v3/admin/ns/service", Unlabelled, WRITE_ADMIN, NAMING),
+    row(Get, "/v3/admin/ns/service", Unlabelled, READ_ADMIN, NAMING),
+    row(Get, "/v3/admin/ns/service/list", Unlabelled, READ_ADMIN, NAMING),
+    row(Get, "/v3/admin/ns/service/subscribers", Unlabelled, READ_ADMIN, NAMING),
+    row(Get, "/v3/admin/ns/service/selector/types", Unlabelled, READ_ADMIN, NAMING),
+    row(Put, "/v3/admin/ns/cluster", Unlabelled, WRITE_ADMIN, PERSISTENT),
+    row(Put, "/v3/admin/ns/health/instance", Unlabelled, WRITE_ADMIN, PERSISTENT),
+    row(Get, "/v3/admin/ns/health/checkers", Unlabelled, WRITE_ADMIN, PERSISTENT),
+    row(Get, "/v3/admin/ns/client", Unlabelled, READ_ADMIN, OPS),
+    row(Get, "/v3/admin/ns/client/list", Unlabelled, READ_ADMIN, OPS),
+    row(Get, "/v3/admin/ns/client/distro", Unlabelled, READ_ADMIN, CLUSTER),
+    row(Get, "/v3/admin/ns/client/publish/list", Unlabelled, READ_ADMIN, OPS),
+    row(Get, "/v3/admin/ns/client/subscribe/list", Unlabelled, READ_ADMIN, OPS),
+    row(Get, "/v3/admin/ns/client/service/publisher/list", Unlabelled, READ_ADMIN, OPS),
+    row(Get, "/v3/admin/ns/client/service/subscriber/list", Unlabelled, READ_ADMIN, OPS),
+    row(Get, "/v3/admin/ns/ops/metrics", Unlabelled, READ_ADMIN, Endpoint::NamingMetrics),
+    row(Get, "/v3/admin/ns/ops/switches", Unlabelled, READ_ADMIN, OPS),
+    row(Put, "/v3/admin/ns/ops/switches", Unlabelled, WRITE_ADMIN, OPS),
+    row(Put, "/v3/admin/ns/ops/log", Unlabelled, WRITE_ADMIN, OPS),
+    // Configuration.
+    row(Get, "/v1/cs/configs", Open, READ, CONFIG),
+    row(Post, "/v1/cs/configs", Open, WRITE, CONFIG),
+    row(Delete, "/v1/cs/configs", Open, WRITE, CONFIG),
+    row(Get, "/v1/cs/configs/catalog", Admin, READ, CONFIG),
+    row(Get, "/v1/cs/configs/listener", Console, READ, CONFIG),
+    row(Post, "/v1/cs/configs/listener", Open, READ, CONFIG),
+    row(Get, "/v1/cs/history", Console, READ, CONFIG),
+    row(Get, "/v1/cs/history/configs", Console, READ, CONFIG),
+    row(Get, "/v1/cs/history/previous", Console, READ, CONFIG),
+    row(Get, "/v1/cs/listener", Console, READ, CONFIG),
+    row(Get, "/v1/cs/capacity", Admin, FREE, CONFIG),
+    row(Post, "/v1/cs/capacity", Admin, FREE, CONFIG),
+    row(Get, "/v1/cs/health", Admin, FREE, CONFIG),
+    row(Get, "/v1/cs/metrics/cluster", Admin, READ, CONFIG),
+    row(Get, "/v1/cs/metrics/current", Admin, READ, CONFIG),
+    row(Post, "/v1/cs/ops/localCache", Admin, WRITE, CONFIG),
+    row(Put, "/v1/cs/ops/log", Admin, WRITE, CONFIG),
+    row(Get, "/v1/cs/ops/derby", Admin, READ, CONFIG),
+    row(Post, "/v1/cs/ops/data/removal", Admin, WRITE, CONFIG),
+    row(Get, "/v1/cs/communication/configWatchers", Inner, READ_INNER, CONFIG),
+    row(Get, "/v1/cs/communication/watcherConfigs", Inner, READ_INNER, CONFIG),
+    row(Get, "/v2/cs/config", Admin, READ, CONFIG),
+    row(Post, "/v2/cs/config", Admin, WRITE, CONFIG),
+    row(Delete, "/v2/cs/config", Admin, WRITE, CONFIG),
+    row(Get, "/v2/cs/config/searchDetail", Console, READ, CONFIG),
+    row(Get, "/v2/cs/history", Admin, READ, CONFIG),
+    row(Get, "/v2/cs/history/configs", Admin, READ, CONFIG),
+    row(Get, "/v2/cs/history/detail", Unlabelled, READ, CONFIG),
+    row(Get, "/v2/cs/history/list", Admin, READ, CONFIG),
+    row(Get, "/v2/cs/history/previous", Admin, READ, CONFIG),
+    row(Get, "/v3/client/cs/config", Unlabelled, READ, CONFIG),
+    row(Get, "/v3/admin/cs/config", Unlabelled, READ_ADMIN, CONFIG),
+    row(Post, "/v3/admin/cs/config", Unlabelled, WRITE_ADMIN, CONFIG),
+    row(Delete, "/v3/admin/cs/config", Unlabelled, WRITE_ADMIN, CONFIG),
+    row(Delete, "/v3/admin/cs/config/batch", Unlabelled, WRITE_ADMIN, CONFIG),
+    row(Get, "/v3/admin/cs/config/beta", Unlabelled, READ_ADMIN, CONFIG),
+    row(Delete, "/v3/admin/cs/config/beta", Unlabelled, WRITE_ADMIN, CONFIG),
+    row(Post, "/v3/admin/cs/config/clone", Unlabelled, WRITE_CONSOLE, CONFIG),
+    row(Get, "/v3/admin/cs/config/export", Unlabelled, READ_ADMIN, CONFIG),
+    row(Post, "/v3/admin/cs/config/import", Unlabelled, WRITE_ADMIN, CONFIG),
+    row(Get, "/v3/admin/cs/config/list", Unlabelled, READ_ADMIN, CONFIG),
+    row(Get, "/v3/admin/cs/config/listener", Unlabelled, WRITE_ADMIN, CONFIG),
+    row(Get, "/v3/admin/cs/capacity", Unlabelled, READ_ADMIN, CONFIG),
+    row(Post, "/v3/admin/cs/capacity", Unlabelled, WRITE_ADMIN, CONFIG),
+    row(Get, "/v3/admin/cs/history", Unlabelled, READ_ADMIN, CONFIG),
+    row(Get, "/v3/admin/cs/history/configs", Unlabelled, READ_ADMIN, CONFIG),
+    row(Get, "/v3/admin/cs/history/list", Unlabelled, READ_ADMIN, CONFIG),
+    row(Get, "/v3/admin/cs/history/previous", Unlabelled, READ_ADMIN, CONFIG),
+    row(Get, "/v3/admin/cs/listener", Unlabelled, READ_ADMIN, CONFIG),
+    row(Get, "/v3/admin/cs/metrics/cluster", Unlabelled, READ_ADMIN, CONFIG),
+    row(Get, "/v3/admin/cs/metrics/ip", Unlabelled, READ_ADMIN, CONFIG),
+    row(Get, "/v3/admin/cs/ops/derby", Unlabelled, WRITE_ADMIN, CONFIG),
+    row(Post, "/v3/admin/cs/ops/derby/import", Unlabelled, WRITE_ADMIN, CONFIG),
+    row(Post, "/v3/admin/cs/ops/localCache", Unlabelled, WRITE_ADMIN, CONFIG),
+    row(Put, "/v3/admin/cs/ops/log", Unlabelled, WRITE_ADMIN, CONFIG),
+    // Authentication.
+    row(Post, "/v1/auth/login", Open, FREE, Endpoint::Login),
+    row(Post, "/v1/auth/users/login", Open, FREE, Endpoint::Login),
+    row(Any, "/v1/auth", Console, WRITE, Endpoint::Users),
+    row(Any, "/v1/auth/users", Console, WRITE, Endpoint::Users),
+    row(Post, "/v1/auth/admin", Console, FREE, Endpoint::FirstAdministrator),
+    row(Post, "/v1/auth/users/admin", Console, FREE, Endpoint::FirstAdministrator),
+    row(Get, "/v1/auth/search", Console, WRITE, Endpoint::UserSearch),
+    row(Get, "/v1/auth/users/search", Console, WRITE, Endpoint::UserSearch),
+    row(Any, "/v1/auth/roles", Console, WRITE, Endpoint::Roles),
+    row(Get, "/v1/auth/roles/search", Console, READ, Endpoint::RoleSearch),
+    row(Any, "/v1/auth/permissions", Console, WRITE, Endpoint::Permissions),
+    row(Post, "/v3/auth/user/login", Unlabelled, FREE, Endpoint::Login),
+    row(Post, "/v3/auth/user/admin", Unlabelled, FREE, Endpoint::FirstAdministrator),
+    row(Any, "/v3/auth/user", Unlabelled, WRITE, Endpoint::Users),
+    row(Get, "/v3/auth/user/list", Unlabelled, READ, Endpoint::UserList),
+    row(Get, "/v3/auth/user/search", Unlabelled, WRITE, Endpoint::UserSearch),
+    row(Any, "/v3/auth/role", Unlabelled, WRITE, Endpoint::Roles),
+    row(Get, "/v3/auth/role/list", Unlabelled, READ, Endpoint::RoleList),
+    row(Get, "/v3/auth/role/search", Unlabelled, READ, Endpoint::RoleSearch),
+    row(Any, "/v3/auth/permission", Unlabelled, WRITE, Endpoint::Permissions),
+    row(Get, "/v3/auth/permission/list", Unlabelled, READ, Endpoint::PermissionList),
+    // Namespaces and the console.
+    row(Get, "/v1/console/namespaces", Console, FREE, Endpoint::Namespaces),
+    row(Post, "/v1/console/namespaces", Console, WRITE, NAMESPACE),
+    row(Put, "/v1/console/namespaces", Console, WRITE, NAMESPACE),
+    row(Delete, "/v1/console/namespaces", Console, WRITE, NAMESPACE),
+    row(Get, "/v1/console/server/state", Console, FREE, Endpoint::BareState),
+    row(Get, "/v1/console/server/announcement", Console, FREE, CONSOLE_UI),
+    row(Get, "/v1/console/server/guide", Console, FREE, CONSOLE_UI),
+    row(Get, "/v2/console/namespace/list", Console, FREE, Endpoint::Namespaces),
+    row(Get, "/v2/console/namespace", Console, READ, NAMESPACE),
+    row(Post, "/v2/console/namespace", Console, WRITE, NAMESPACE),
+    row(Put, "/v2/console/namespace", Console, WRITE, NAMESPACE),
+    row(Delete, "/v2/console/namespace", Console, WRITE, NAMESPACE),
+    row(Get, "/v3/admin/core/namespace/list", Unlabelled, READ_ADMIN, Endpoint::Namespaces),
+    row(Get, "/v3/admin/core/namespace", Unlabelled, READ_ADMIN, NAMESPACE),
+    row(Post, "/v3/admin/core/namespace", Unlabelled, WRITE_ADMIN, NAMESPACE),
+    row(Put, "/v3/admin/core/namespace", Unlabelled, WRITE_ADMIN, NAMESPACE),
+    row(Delete, "/v3/admin/core/namespace", Unlabelled, WRITE_ADMIN, NAMESPACE),
+    row(Get, "/v3/admin/core/namespace/check", Unlabelled, READ_ADMIN, NAMESPACE),
+    row(Get, "/v3/console/core/namespace/list", Unlabelled, READ_CONSOLE, Endpoint::Namespaces),
+    row(Get, "/v3/console/core/namespace", Unlabelled, READ_CONSOLE, NAMESPACE),
+    row(Post, "/v3/console/core/namespace", Unlabelled, WRITE_CONSOLE, NAMESPACE),
+    row(Put, "/v3/console/core/namespace", Unlabelled, WRITE_CONSOLE, NAMESPACE),
+    row(Delete, "/v3/console/core/namespace", Unlabelled, WRITE_CONSOLE, NAMESPACE),
+    row(Get, "/v3/console/core/namespace/exist", Unlabelled, READ_CONSOLE, NAMESPACE),
+    row(Get, "/v3/console/core/cluster/nodes", Unlabelled, READ_CONSOLE, CLUSTER),
+    row(Get, "/v3/console/server/state", Unlabelled, FREE, Endpoint::BareState),
+    row(Get, "/v3/console/server/announcement", Unlabelled, FREE, CONSOLE_UI),
+    row(Get, "/v3/console/server/guide", Unlabelled, FREE, CONSOLE_UI),
+    // The cluster.
+    row(Get, "/v1/core/cluster/self", Admin, READ, CLUSTER),
+    row(Get, "/v1/core/cluster/nodes", Console, READ, CLUSTER),
+    row(Get, "/v1/core/cluster/simple/nodes", Admin, READ, CLUSTER),
+    row(Get, "/v1/core/cluster/health", Admin, READ, CLUSTER),
+    row(Post, "/v1/core/cluster/report", Inner, WRITE_INNER, CLUSTER),
+    row(Post, "/v1/core/cluster/switch/lookup", Admin, WRITE, CLUSTER),
+    row(Post, "/v1/core/cluster/server/leave", Console, WRITE, CLUSTER),
+    row(Post, "/v1/core/ops/raft", Admin, WRITE, OPS),
+    row(Get, "/v1/core/ops/idInfo", Admin, FREE, OPS),
+    row(Put, "/v1/core/ops/log", Admin, WRITE, OPS),
+    row(Get, "/v2/core/cluster/node/self", Admin, READ, CLUSTER),
+    row(Get, "/v2/core/cluster/node/list", Admin, READ, CLUSTER),
+    row(Put, "/v2/core/cluster/node/list", Admin, WRITE, CLUSTER),
+    row(Get, "/v2/core/cluster/node/self/health", Admin, READ, CLUSTER),
+    row(Put, "/v2/core/cluster/lookup", Admin, WRITE, CLUSTER),
+    row(Delete, "/v2/core/cluster/nodes", Admin, WRITE, CLUSTER),
+    row(Post, "/v2/core/ops/raft", Admin, WRITE, OPS),
+    row(Get, "/v2/core/ops/ids", Admin, FREE, OPS),
+    row(Put, "/v2/core/ops/log", Admin, WRITE, OPS),
+    row(Get, "/v2/core/loader/current", Admin, READ, OPS),
+    row(Get, "/v2/core/loader/cluster", Admin, READ, OPS),
+    row(Get, "/v2/core/loader/reloadCurrent", Admin, WRITE, OPS),
+    row(Get, "/v2/core/loader/reloadClient", Admin, WRITE, OPS),
+    row(Get, "/v2/core/loader/smartReloadCluster", Admin, WRITE, OPS),
+    row(Get, "/v3/admin/core/cluster/node/self", Unlabelled, READ_ADMIN, CLUSTER),
+    row(Get, "/v3/admin/core/cluster/node/list", Unlabelled, READ_ADMIN, CLUSTER),
+    row(Put, "/v3/admin/core/cluster/node/list", Unlabelled, WRITE_ADMIN, CLUSTER),
+    row(Put, "/v3/admin/core/cluster/lookup", Unlabelled, WRITE_ADMIN, CLUSTER),
+    row(Post, "/v3/admin/core/ops/raft", Unlabelled, WRITE_ADMIN, OPS),
+    row(Get, "/v3/admin/core/ops/ids", Unlabelled, WRITE_ADMIN, OPS),
+    row(Put, "/v3/admin/core/ops/log", Unlabelled, WRITE_ADMIN, OPS),
+    row(Get, "/v3/admin/core/loader/current", Unlabelled, READ_ADMIN, OPS),
+    row(Get, "/v3/admin/core/loader/cluster", Unlabelled, READ_ADMIN, OPS),
+    row(Post, "/v3/admin/core/loader/reloadCurrent", Unlabelled, WRITE_ADMIN, OPS),
+    row(Post, "/v3/admin/core/loader/reloadClient", Unlabelled, WRITE_ADMIN, OPS),
+    row(Post, "/v3/admin/core/loader/smartReloadCluster", Unlabelled, WRITE_ADMIN, OPS),
+    // The AI registry.
+    row(Any, "/v3/admin/ai/mcp", Unlabelled, WRITE_ADMIN, MCP),
+    row(Get, "/v3/admin/ai/mcp/list", Unlabelled, READ_ADMIN, MCP),
+    row(Any, "/v3/console/ai/mcp", Unlabelled, WRITE_CONSOLE, MCP),
+    row(Get, "/v3/console/ai/mcp/list", Unlabelled, READ_CONSOLE, MCP),
+    row(Get, "/v3/console/ai/mcp/importToolsFromMcp", Unlabelled, WRITE_CONSOLE, MCP),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn each_row_is_reachable() {
+        let mut seen = HashSet::new();
+        let mut any = HashSet::new();
+        for row in ROWS {
+            assert!(row.path.starts_with('/') && !row.path.ends_with('/'), "{}", row.path);
+            assert!(seen.insert((row.verb.allowed(), row.path)), "{} twice", row.path);
+            assert!(!any.contains(row.path), "{} stands behind a row for any verb", row.path);
+            if row.verb == Any {
+                any.insert(row.path);
+            }
+        }
+    }
+
+    /// `http-api.md` 1.7: v3 has no labels, everything older has one, but for one path and what is
+    /// not the reference's.
+    #[test]
+    fn labels_follow_the_versions() {
+        for row in ROWS {
+            let older = row.path.starts_with("/v1/") || row.path.starts_with("/v2/");
+            let exempt = row.path == "/v2/cs/history/detail";
+            assert_eq!(row.label == Unlabelled, !older || exempt, "{}", row.path);
+        }
+    }
+}

@@ -1,0 +1,156 @@
+use super::*;
+use route::Verb;
+
+fn head(query: &str, headers: &[(&'static str, &str)]) -> Parts {
+    let mut request = http::Request::builder().uri(format!("/x?{query}"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(()).unwrap().into_parts().0
+}
+
+fn found(context_path: &str, method: &Method, path: &str) -> Option<Endpoint> {
+    match Routes::new(table::ROWS, context_path).find(method, path) {
+        Found::Route(route) => Some(route.endpoint),
+        _ => None,
+    }
+}
+
+#[test]
+fn every_row_is_found_below_the_context_path() {
+    for context_path in ["/nacos", "", "/a/b"] {
+        let routes = Routes::new(table::ROWS, context_path);
+        for row in table::ROWS {
+            let method = match row.verb {
+                Verb::Get | Verb::Any => Method::GET,
+                Verb::Post => Method::POST,
+                Verb::Put => Method::PUT,
+                Verb::Delete => Method::DELETE,
+                Verb::Patch => Method::PATCH,
+            };
+            for path in
+                [format!("{context_path}{}", row.path), format!("{context_path}{}/", row.path)]
+            {
+                match routes.find(&method, &path) {
+                    Found::Route(route) => assert_eq!(route.path, row.path),
+                    other => panic!("{method} {path}: {other:?}"),
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn only_what_the_consoles_port_has_answers_without_the_context_path() {
+    for (path, bare) in [
+        ("/v1/console/health/liveness", true),
+        ("/v3/admin/core/state/readiness", true),
+        ("/v3/auth/user/list", true),
+        ("/metrics", true),
+        ("/actuator/prometheus", true),
+        ("/v1/ns/instance/list", false),
+        ("/v3/client/ns/instance/list", false),
+        ("/v1/cs/configs", false),
+        ("/serverlist", false),
+    ] {
+        assert_eq!(found("/nacos", &Method::GET, path).is_some(), bare, "{path}");
+    }
+}
+
+#[test]
+fn what_looks_like_a_path_is_another_path() {
+    for path in [
+        "/",
+        "",
+        "//",
+        "/nacos",
+        "/nacos/",
+        "/nacos/metrics//",
+        "/nacos//metrics",
+        "/nacos/%6detrics",
+        "/nacos/metrics;x",
+        "/nacos/metrics/;x",
+        "/nacos/x/../metrics",
+        "/NACOS/metrics",
+        "/nacos/nacos/metrics",
+        "/nacos/v1/ns/instance/list;a=b",
+        "/nacos/v1/ns//instance/list",
+        "/nacos/v1/ns/instance%2flist",
+        "/nacosmetrics",
+    ] {
+        assert_eq!(found("/nacos", &Method::GET, path), None, "{path}");
+    }
+}
+
+#[test]
+fn methods() {
+    let instance = "/nacos/v1/ns/instance";
+    let table = [
+        (Method::GET, Some(Endpoint::InstanceDetail)),
+        (Method::HEAD, Some(Endpoint::InstanceDetail)),
+        (Method::POST, Some(Endpoint::InstanceRegister)),
+        (Method::PUT, Some(Endpoint::InstanceUpdate)),
+        (Method::PATCH, Some(Endpoint::InstancePatch)),
+        (Method::DELETE, Some(Endpoint::InstanceDeregister)),
+        (Method::OPTIONS, None),
+        (Method::TRACE, None),
+        (Method::CONNECT, None),
+    ];
+    for (method, endpoint) in table {
+        assert_eq!(found("/nacos", &method, instance), endpoint, "{method}");
+    }
+    // A row for any method is for these, not for whatever may be invented.
+    let any = "/nacos/v1/ns/health/server";
+    assert!(found("/nacos", &Method::DELETE, any).is_some());
+    assert!(found("/nacos", &Method::TRACE, any).is_none());
+    let routes = Routes::new(table::ROWS, "/nacos");
+    let Found::OtherMethods(rows, at) = routes.find(&Method::OPTIONS, instance) else {
+        panic!("there")
+    };
+    let allowed = route::allow(rows, &at);
+    assert_eq!(allowed, "POST, DELETE, PUT, PATCH, GET, HEAD, OPTIONS");
+}
+
+#[test]
+fn forwarded_addresses_are_believed_from_trusted_proxies_only() {
+    let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+    let trusted = [ip("10.0.0.1"), ip("10.0.0.2")];
+    type Case = (&'static str, &'static [(&'static str, &'static str)], &'static str);
+    let table: &[Case] = &[
+        ("9.9.9.9", &[("x-forwarded-for", "1.1.1.1")], "9.9.9.9"),
+        ("10.0.0.1", &[], "10.0.0.1"),
+        ("10.0.0.1", &[("x-forwarded-for", "1.1.1.1")], "1.1.1.1"),
+        // What the client itself wrote in front is not believed.
+        ("10.0.0.1", &[("x-forwarded-for", "6.6.6.6, 1.1.1.1, 10.0.0.2")], "1.1.1.1"),
+        ("10.0.0.1", &[("x-forwarded-for", "6.6.6.6"), ("x-forwarded-for", "1.1.1.1")], "1.1.1.1"),
+        ("10.0.0.1", &[("x-real-ip", "1.1.1.1")], "1.1.1.1"),
+        ("10.0.0.1", &[("x-forwarded-for", "nonsense")], "10.0.0.1"),
+        ("9.9.9.9", &[("x-real-ip", "1.1.1.1")], "9.9.9.9"),
+    ];
+    for (peer, headers, expected) in table {
+        let head = head("", headers);
+        assert_eq!(source(ip(peer), &head, &trusted), ip(expected), "{peer} {headers:?}");
+    }
+}
+
+#[test]
+fn parameters_of_query_form_and_parts() {
+    let of = |query: &str, kind: &str, body: &'static str| {
+        let head = head(query, &[]);
+        let body = bytes::Bytes::from_static(body.as_bytes());
+        let mut files = Vec::new();
+        let form = parameters(&head, kind, &body, &mut files)?;
+        let pairs = form.iter().map(|(name, value)| format!("{name}={value}"));
+        Ok((pairs.collect::<Vec<_>>(), files.len()))
+    };
+    let pairs = |pairs: &[&str]| pairs.iter().map(|pair| (*pair).to_owned()).collect::<Vec<_>>();
+    let form = "application/x-www-form-urlencoded; charset=GBK";
+    assert_eq!(of("a=1", form, "b=%E4%BD%A0&"), Ok((pairs(&["a=1", "b=\u{4f60}"]), 0)));
+    assert_eq!(of("a=1", "application/json", "{\"b\":2}"), Ok((pairs(&["a=1"]), 0)));
+    let parts = "--x\r\nContent-Disposition: form-data; name=\"b\"\r\n\r\n2\r\n--x\r\n\
+                 Content-Disposition: form-data; name=\"file\"; filename=\"f\"\r\n\r\n3\r\n--x--";
+    let multipart = "multipart/form-data; boundary=x";
+    assert_eq!(of("a=1", multipart, parts), Ok((pairs(&["a=1", "b=2"]), 1)));
+    assert_eq!(of("a=%", "", ""), Err(form::Malformed::Escape));
+    assert_eq!(of("", multipart, "--x"), Err(form::Malformed::Multipart));
+}

@@ -1,0 +1,223 @@
+//! Where HTTP tasks of a core hand in calls for its shard and wait for the answers.
+//!
+//! Both sides run on one thread, one after the other: nothing is locked, nothing is shared with
+//! other cores. A call is taken in the pump's next turn; if the pump sleeps, its bell is rung.
+
+use super::limits::{CALLS_UNDER_WAY_MAX, DATAGRAMS_RECEIVED_MAX};
+use crate::mesh::Bell;
+use nacre_shards::naming::open::{Answer, Call, Refused};
+use nacre_shards::slab::Slab;
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+/// Bits of a ticket that say which place; the rest tell apart who had it one after the other.
+const PLACE_BITS: u32 = 16;
+
+const _: () = assert!(CALLS_UNDER_WAY_MAX <= 1 << PLACE_BITS);
+
+/// One core's desk; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Desk(Rc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    bell: Arc<Bell>,
+    inner: RefCell<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    calls: VecDeque<(u32, Call)>,
+    acks: VecDeque<(SocketAddr, u64)>,
+    waiting: Slab<Waiting>,
+    turns: u32,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    ticket: u32,
+    answer: Option<Answer>,
+    waker: Option<Waker>,
+}
+
+impl Desk {
+    /// The desk of the core this bell wakes.
+    pub fn new(bell: Arc<Bell>) -> Self {
+        Self(Rc::new(Shared { bell, inner: RefCell::default() }))
+    }
+
+    /// Hands in a call and waits for its answer. Dropped while it waits, the answer is dropped,
+    /// too; the call is carried out. Refused at once when [`CALLS_UNDER_WAY_MAX`] wait already.
+    pub async fn ask(&self, call: Call) -> Answer {
+        let Some(ticket) = self.enter() else {
+            return Answer::Refused(Refused::busy("Server is busy, please try again later."));
+        };
+        let asked = Asked { desk: self, ticket };
+        self.0.inner.borrow_mut().calls.push_back((ticket, call));
+        self.0.bell.ring_if_asleep();
+        asked.await
+    }
+
+    fn enter(&self) -> Option<u32> {
+        let mut inner = self.0.inner.borrow_mut();
+        if inner.waiting.len() >= CALLS_UNDER_WAY_MAX {
+            return None;
+        }
+        inner.turns = inner.turns.wrapping_add(1);
+        let turn = inner.turns << PLACE_BITS;
+        let place = inner.waiting.insert(Waiting { ticket: 0, answer: None, waker: None });
+        inner.waiting[place].ticket = turn | place;
+        Some(turn | place)
+    }
+
+    /// An acknowledgement of a datagram came in. What is beyond the bound is lost, as datagrams may
+    /// be.
+    pub fn acknowledged(&self, from: SocketAddr, number: u64) {
+        let mut inner = self.0.inner.borrow_mut();
+        if inner.acks.len() < DATAGRAMS_RECEIVED_MAX {
+            inner.acks.push_back((from, number));
+            drop(inner);
+            self.0.bell.ring_if_asleep();
+        }
+    }
+
+    /// The next call, for the pump.
+    pub fn take_call(&self) -> Option<(u32, Call)> {
+        self.0.inner.borrow_mut().calls.pop_front()
+    }
+
+    /// The next acknowledgement, for the pump.
+    pub fn take_ack(&self) -> Option<(SocketAddr, u64)> {
+        self.0.inner.borrow_mut().acks.pop_front()
+    }
+
+    /// Whether nothing waits for the pump.
+    pub fn is_quiet(&self) -> bool {
+        let inner = self.0.inner.borrow();
+        inner.calls.is_empty() && inner.acks.is_empty()
+    }
+
+    /// Calls that wait for their answer.
+    pub fn under_way(&self) -> usize {
+        self.0.inner.borrow().waiting.len()
+    }
+
+    /// The answer of a call, from the pump.
+    pub fn answer(&self, ticket: u32, answer: Answer) {
+        let mut inner = self.0.inner.borrow_mut();
+        let place = ticket & ((1 << PLACE_BITS) - 1);
+        let waiting = inner.waiting.get_mut(place).filter(|waiting| waiting.ticket == ticket);
+        let Some(waiting) = waiting else { return };
+        waiting.answer = Some(answer);
+        if let Some(waker) = waiting.waker.take() {
+            drop(inner);
+            waker.wake();
+        }
+    }
+}
+
+/// A call that waits.
+struct Asked<'a> {
+    desk: &'a Desk,
+    ticket: u32,
+}
+
+impl Asked<'_> {
+    fn place(&self) -> u32 {
+        self.ticket & ((1 << PLACE_BITS) - 1)
+    }
+}
+
+impl Future for Asked<'_> {
+    type Output = Answer;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
+        let mut inner = self.desk.0.inner.borrow_mut();
+        let waiting = &mut inner.waiting[self.place()];
+        if let Some(answer) = waiting.answer.take() {
+            return Poll::Ready(answer);
+        }
+        waiting.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        self.desk.0.inner.borrow_mut().waiting.remove(self.place());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::event_fd;
+    use futures_lite::future::{block_on, poll_once};
+    use nacre_shards::naming::open::Name;
+
+    fn desk() -> Desk {
+        Desk::new(Arc::new(Bell::new(event_fd().unwrap())))
+    }
+
+    fn call() -> Call {
+        Call::Delete { name: Name::default() }
+    }
+
+    #[test]
+    fn a_call_is_taken_answered_and_its_place_used_again() {
+        let desk = desk();
+        let mut asked = Box::pin(desk.ask(call()));
+        assert!(block_on(poll_once(&mut asked)).is_none());
+        let (ticket, _) = desk.take_call().expect("handed in");
+        assert!(desk.take_call().is_none() && desk.is_quiet());
+        desk.answer(ticket, Answer::Done);
+        assert_eq!(block_on(asked), Answer::Done);
+        assert_eq!(desk.under_way(), 0);
+        // A late second answer meets nobody, not even the next in that place.
+        let mut next = Box::pin(desk.ask(call()));
+        assert!(block_on(poll_once(&mut next)).is_none());
+        desk.answer(ticket, Answer::UnknownInstance);
+        assert!(block_on(poll_once(&mut next)).is_none());
+    }
+
+    #[test]
+    fn who_leaves_gives_his_place_back() {
+        let desk = desk();
+        let mut asked = Box::pin(desk.ask(call()));
+        assert!(block_on(poll_once(&mut asked)).is_none());
+        drop(asked);
+        assert_eq!(desk.under_way(), 0);
+        let (ticket, _) = desk.take_call().expect("it is carried out");
+        desk.answer(ticket, Answer::Done);
+    }
+
+    #[test]
+    fn a_full_desk_refuses() {
+        let desk = desk();
+        let mut all: Vec<_> =
+            (0..CALLS_UNDER_WAY_MAX).map(|_| Box::pin(desk.ask(call()))).collect();
+        for asked in &mut all {
+            assert!(block_on(poll_once(asked)).is_none());
+        }
+        match block_on(desk.ask(call())) {
+            Answer::Refused(refused) => assert_eq!(refused.status, 503),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn acknowledgements_are_bounded() {
+        let desk = desk();
+        for number in 0..=DATAGRAMS_RECEIVED_MAX as u64 {
+            desk.acknowledged("127.0.0.1:1".parse().unwrap(), number);
+        }
+        let taken = std::iter::from_fn(|| desk.take_ack()).count();
+        assert_eq!(taken, DATAGRAMS_RECEIVED_MAX);
+    }
+}
