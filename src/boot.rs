@@ -8,6 +8,7 @@ pub mod command;
 pub mod core;
 pub mod cores;
 pub mod data;
+pub mod durable;
 pub mod host;
 pub mod keys;
 pub mod listen;

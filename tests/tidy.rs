@@ -23,6 +23,8 @@ const FENCES: &[(&str, &[&str])] = &[
     ("crossbeam::", &["src/mesh"]),
     ("h2::", &["src/cluster", "loadgen"]),
     ("prost::", &["proto"]),
+    ("openraft::", &["src/raft"]),
+    ("redb::", &["src/raft"]),
     ("clap::", &["src/boot", "src/main.rs", "loadgen"]),
     ("prometheus_client::", &["src/admin"]),
     ("nacre_shards::", &["src", "bench"]),

@@ -2,8 +2,8 @@
 //!
 //! * [`payload`]: the protobuf envelope, read without copying, written around shared JSON.
 //! * [`request`]: a type name and a JSON body become one [`request::Request`], or a refusal.
-//! * [`naming`], [`config`], [`link`]: the JSON shapes of one Nacos module each (`link` is the connection
-//!   itself).
+//! * [`naming`], [`config`], [`link`]: the JSON shapes of one Nacos module each (`link` is the
+//!   connection itself).
 //! * [`open_api`]: JSON inside HTTP parameters.
 //! * [`text`]: what requests hold, read with the leniency Jackson grants and clients rely on.
 //! * [`json`]: text, numbers and doubles written as the reference writes them.

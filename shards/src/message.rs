@@ -96,12 +96,16 @@ pub enum Unready {
     Starting,
     /// As much waits for the disk as may.
     Full,
+    /// One command is larger than any may be.
+    TooLarge,
     /// The disk is full, or may not be written.
     ReadOnly,
     /// A write failed in a way that only a restart can clear.
     Latched,
     /// Nobody leads.
     NoLeader,
+    /// The node stops.
+    Stopping,
     /// It was accepted, and the store stopped before its end was known.
     Unknown,
 }
@@ -112,6 +116,8 @@ impl Unready {
         match self {
             Unready::Starting => "The server is still reading its log, please try later.",
             Unready::Full => "The server is busy writing, please try again later.",
+            Unready::TooLarge => "The config with all that belongs to it is too large.",
+            Unready::Stopping => "The server is stopping, please try another.",
             Unready::ReadOnly => "The server's disk is full, configs can only be read.",
             Unready::Latched => "The server's disk failed, configs can only be read.",
             Unready::NoLeader => "The cluster has no leader, please try again later.",

@@ -69,6 +69,9 @@ entries! {
         LimitFuzzyWatches ["limit" = "fuzzy_watches_per_connection"],
         LimitFuzzyPatterns ["limit" = "fuzzy_patterns"],
         LimitFuzzyMatches ["limit" = "fuzzy_matches"],
+        LimitListeners ["limit" = "listeners_per_connection"],
+        LimitConfigPatterns ["limit" = "config_fuzzy_patterns"],
+        LimitConfigMatches ["limit" = "config_fuzzy_matches"],
         LimitAsks ["limit" = "asks_under_way"],
         LimitDelayed ["limit" = "delayed_answers"],
         LimitMessage ["limit" = "message_bytes"],
@@ -93,6 +96,42 @@ entries! {
         PushAcknowledged ["outcome" = "acknowledged"],
         PushFailed ["outcome" = "failed"],
         PushEmpty ["outcome" = "empty"],
+    }
+    "nacre_config_queries", "Config queries" { ConfigQueries [] }
+    "nacre_config_changes", "Changes of configs proposed, by request" {
+        ConfigPublishes ["request" = "publish"],
+        ConfigRemoves ["request" = "remove"],
+    }
+    "nacre_config_changes_refused", "Changes of configs that were not made, by class" {
+        ConfigRefused ["class" = "decided"],
+        ConfigUnready ["class" = "store"],
+    }
+    "nacre_config_listens", "Batch listens" { ConfigListens [] }
+    "nacre_config_notifications", "Notifications of changed configs, by outcome" {
+        ConfigNotified ["outcome" = "sent"],
+        ConfigAcknowledged ["outcome" = "acknowledged"],
+        ConfigNotifyFailed ["outcome" = "failed"],
+        ConfigGivenUp ["outcome" = "given_up"],
+    }
+    "nacre_store_commands", "Commands applied" { StoreCommands [] }
+    "nacre_store_command_bytes", "Bytes of those" { StoreCommandBytes [] }
+    "nacre_store_entries", "Log entries applied" { StoreEntries [] }
+    "nacre_store_commits", "Durable transactions of the log" { StoreCommits [] }
+    "nacre_store_written_bytes", "Bytes written to the store's files" { StoreWrittenBytes [] }
+    "nacre_store_fsync_microseconds", "Time spent in fsync" { StoreFsyncMicroseconds [] }
+    "nacre_store_checkpoints", "Checkpoints written" { StoreCheckpoints [] }
+    "nacre_store_checkpoint_records", "Records written by checkpoints" { StoreRecords [] }
+    "nacre_store_reopened", "Times the store was opened anew after a full disk" {
+        StoreReopened []
+    }
+    "nacre_store_refused", "Commands refused before the log, by reason" {
+        StoreRefusedFull ["reason" = "queue_full"],
+        StoreRefusedReadOnly ["reason" = "read_only"],
+        StoreRefusedLatched ["reason" = "latched"],
+        StoreRefusedNoLeader ["reason" = "no_leader"],
+        StoreRefusedStarting ["reason" = "starting"],
+        StoreRefusedTooLarge ["reason" = "too_large"],
+        StoreInterrupted ["reason" = "interrupted"],
     }
     "nacre_client_detections", "Silent clients asked whether they are there" { Detections [] }
     "nacre_http2_streams", "HTTP/2 streams by what became of them" {
@@ -173,6 +212,17 @@ entries! {
     "nacre_beating_instances", "Instances that live by beats" { Beating [] }
     "nacre_pollers", "Subscriptions by datagram" { Pollers [] }
     "nacre_http_calls", "HTTP/1 requests that wait for a core" { HttpCalls [] }
+    "nacre_configs", "Configs" { Configs [] }
+    "nacre_config_listeners", "Configs listened to, each client counted" { Listeners [] }
+    "nacre_config_fuzzy_watches", "Patterns of fuzzy watches of configs" { ConfigFuzzyWatches [] }
+    "nacre_config_notifications_pending", "Notifications due" { NotificationsPending [] }
+    "nacre_store_queue_items", "Commands waiting for the log" { StoreQueueItems [] }
+    "nacre_store_queue_bytes", "Bytes of those" { StoreQueueBytes [] }
+    "nacre_store_read_only", "1 while writes are refused for want of space" { StoreReadOnly [] }
+    "nacre_store_latched", "1 after a failed write, until a restart" { StoreLatched [] }
+    "nacre_store_log_bytes", "Bytes of the log's file" { StoreLogBytes [] }
+    "nacre_store_state_bytes", "Bytes of the state's file" { StoreStateBytes [] }
+    "nacre_store_free_bytes", "Free bytes of the file system" { StoreFreeBytes [] }
     "nacre_pushes_pending", "Subscriptions with a newer state than was sent or acknowledged" {
         PushesPending []
     }

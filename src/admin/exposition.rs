@@ -210,6 +210,7 @@ impl Scrape {
         for (name, help, gauge) in [
             ("nacos_naming_subscriber", "Subscriptions", Gauge::Subscribers),
             ("nacos_naming_publisher", "Clients that publish", Gauge::Publishers),
+            ("nacos_config_subscriber", "Configs listened to", Gauge::Listeners),
         ] {
             let mut metric = out.encode_descriptor(name, help, None, MetricType::Gauge)?;
             one_gauge(&mut metric, &[("version", "v2")], self.metrics.gauge(gauge))?;
@@ -244,6 +245,14 @@ impl Scrape {
             ("naming", "totalPushCostForAvg", milliseconds(cost_us)),
             ("naming", "avgPushCost", average),
             ("naming", "maxPushCost", milliseconds(cost_max_us)),
+            ("config", "configCount", gauge(Gauge::Configs)),
+            ("config", "getConfig", counter(Counter::ConfigQueries)),
+            ("config", "publish", counter(Counter::ConfigPublishes)),
+            ("config", "longPolling", 0.0),
+            ("config", "notifyTask", 0.0),
+            ("config", "notifyClientTask", gauge(Gauge::NotificationsPending)),
+            ("config", "dumpTask", gauge(Gauge::StoreQueueItems)),
+            ("config", "fuzzySearch", 0.0),
             ("core", "longConnection", all),
         ];
         values.extend(modules.map(|(module, of)| (module, "longConnection", gauge(of))));

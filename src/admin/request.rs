@@ -13,7 +13,7 @@ pub struct KindTag {
 }
 
 /// Rows: one per [`Kind`].
-pub const KINDS: usize = 13;
+pub const KINDS: usize = 18;
 
 /// The row and the names of a request type.
 pub const fn tag(kind: Kind) -> KindTag {
@@ -31,6 +31,11 @@ pub const fn tag(kind: Kind) -> KindTag {
         Kind::Response => (10, "response", "internal"),
         Kind::NoHandler => (11, "unsupported", "unknown"),
         Kind::Unknown => (12, "unknown", "unknown"),
+        Kind::ConfigPublish => (13, "ConfigPublishRequest", "config"),
+        Kind::ConfigQuery => (14, "ConfigQueryRequest", "config"),
+        Kind::ConfigRemove => (15, "ConfigRemoveRequest", "config"),
+        Kind::ConfigBatchListen => (16, "ConfigBatchListenRequest", "config"),
+        Kind::ConfigFuzzyWatch => (17, "ConfigFuzzyWatchRequest", "config"),
     };
     KindTag { index, class, module }
 }
@@ -50,6 +55,11 @@ pub const ALL: [Kind; KINDS] = [
     Kind::Response,
     Kind::NoHandler,
     Kind::Unknown,
+    Kind::ConfigPublish,
+    Kind::ConfigQuery,
+    Kind::ConfigRemove,
+    Kind::ConfigBatchListen,
+    Kind::ConfigFuzzyWatch,
 ];
 
 /// Error codes that have a column; all others share the last one.

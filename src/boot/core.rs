@@ -14,13 +14,16 @@ use crate::pump::datagram::Datagrams;
 use crate::pump::desk::Desk;
 use crate::pump::held::HeldCalls;
 use crate::pump::node::Node;
+use crate::pump::replica::Durable;
 use crate::pump::report::Report;
 use crate::pump::sleep::Bed;
 use crate::pump::turn::Turn;
+use nacre_shards::config;
 use nacre_shards::config::table::Tables;
+use nacre_shards::durable::command::Quotas;
 use nacre_shards::key::{Core, Home, Map};
 use nacre_shards::limits::LaneLimits;
-use nacre_shards::message::{Ask, Message, Tell};
+use nacre_shards::message::{Ask, Tell};
 use nacre_shards::naming::rules::Rules;
 use nacre_shards::shard::Shard;
 use std::hash::{BuildHasher, RandomState};
@@ -52,12 +55,13 @@ pub fn mesh(cores: usize) -> io::Result<Vec<MeshPort>> {
 /// Everything a core's pump needs.
 pub struct Parts {
     pub core: usize,
+    /// What all cores read of configs.
+    pub tables: Arc<Tables>,
     pub port: MeshPort,
     pub node: Arc<Node>,
     pub epoch: Epoch,
     pub metrics: CoreMetrics,
     pub stop: Stop,
-    pub tables: Arc<Tables>,
     pub policy: Arc<Policy>,
     pub passwords: worker::Counter,
 }
@@ -67,21 +71,21 @@ pub struct Parts {
 /// # Errors
 /// What the host does not offer, with the remedy.
 pub fn make(parts: Parts, settings: &Settings) -> Result<Turn, EngineError> {
-    let Parts { core, port, node, epoch, metrics, stop, tables, policy, passwords } = parts;
+    let Parts { core, tables, port, node, epoch, metrics, stop, policy, passwords } = parts;
     let bell = Arc::clone(port.bell());
     let engine = Engine::new(&engine_config(settings), &*bell)?;
     let desk = Desk::new(Arc::clone(&bell));
     let door = Door::new(policy, Arc::clone(&tables), passwords, Arc::clone(&bell), epoch);
     let held = HeldCalls::new(Arc::clone(&bell));
+    let durable =
+        (core + 1 == usize::from(node.cores)).then(|| Durable::new(bell.clone(), tables.clone()));
     let bed = Bed::new(bell)
         .map_err(|source| EngineError::Kernel { what: "wait on the wake-up descriptor", source })?;
     let core = Core(core as u16);
     let map = Map { cores: node.cores };
-    let mut shard =
-        Shard::new(core, map, shard_settings(settings), RandomState::new().hash_one(core))
-            .with_tables(tables);
-    let mut clock = Clock::new(epoch);
-    shard.handle(clock.tick().now, Message::Started, &mut nacre_shards::effect::Effects::default());
+    let shard = Shard::new(core, map, shard_settings(settings), RandomState::new().hash_one(core))
+        .with_tables(tables.clone());
+    let clock = Clock::new(epoch);
     let codec = grpc::Codec::new(grpc_limits(settings));
     let room = vec![0; usize::from(node.cores)];
     let lanes = LaneLimits::for_cores(usize::from(node.cores));
@@ -101,6 +105,8 @@ pub fn make(parts: Parts, settings: &Settings) -> Result<Turn, EngineError> {
         report,
         room,
         stopping_since_ms: None,
+        tables,
+        durable,
     })
 }
 
@@ -146,6 +152,29 @@ fn shard_settings(settings: &Settings) -> nacre_shards::settings::Settings {
             client_expired_ms: naming.client_expired_ms,
             ..Rules::default()
         },
+        config: config_rules(settings),
         ..nacre_shards::settings::Settings::default()
+    }
+}
+
+fn config_rules(settings: &Settings) -> config::rules::Rules {
+    let rules = &settings.config;
+    config::rules::Rules {
+        param_check: settings.naming.param_check,
+        content_units_max: rules.content_chars_max,
+        grays_max: rules.grays_max,
+        retention_days: rules.retention_days,
+        history_entries_max: rules.history_entries_max,
+        history_bytes_max: rules.history_bytes_max,
+        quotas: rules.quotas.map(|[cluster, namespace, content_bytes]| Quotas {
+            cluster,
+            namespace,
+            content_bytes,
+        }),
+        push_timeout_ms: rules.push_timeout_ms,
+        push_tries_max: rules.push_tries_max,
+        fuzzy_batch: rules.fuzzy_batch,
+        fuzzy_patterns_max: rules.fuzzy_patterns_max,
+        fuzzy_matches_max: rules.fuzzy_matches_max,
     }
 }

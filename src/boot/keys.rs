@@ -195,6 +195,39 @@ keys! {
     FUZZY_MATCHES = "nacos.naming.fuzzy.watch.max.pattern.match.service.count", [],
         count(1, 1_000_000), "500",
         "Services one fuzzy watch pattern may match.";
+    CONTENT = "maxContent", [], count(1, 10_485_760), "10485760",
+        "Characters of one config's content.";
+    CAPACITY_CHECK = "isCapacityLimitCheck", [], Shape::Flag, "false",
+        "Whether the quotas of configs are enforced.";
+    CLUSTER_QUOTA = "defaultClusterQuota", [], count(0, u32::MAX as u64), "100000",
+        "Configs of the whole cluster, where quotas are enforced.";
+    NAMESPACE_QUOTA = "defaultTenantQuota", [], count(0, u32::MAX as u64), "200",
+        "Configs of a namespace without a quota of its own, where quotas are enforced.";
+    CONTENT_QUOTA = "defaultMaxSize", [], count(0, u32::MAX as u64), "102400",
+        "Bytes of one config's content, where quotas are enforced.";
+    GRAYS = "nacos.config.gray.version.max.count", [], count(0, 1_000), "10",
+        "Gray variants (beta, tags) of one config.";
+    RETENTION = "nacos.config.retention.days", [], count(1, 36_500), "30",
+        "Days after which the history of configs is dropped.";
+    HISTORY_ENTRIES = "nacre.config.history.max-entries", [], count(1, 1_000_000), "1000",
+        "Entries of history of one config; the oldest are dropped.";
+    HISTORY_BYTES = "nacre.config.history.max-bytes", [],
+        Shape::Whole { min: 1_048_576, max: 1 << 40, unit: "bytes" }, "1073741824",
+        "History of all configs; the oldest is dropped.";
+    CONFIG_PUSH_TRIES = "nacos.config.push.maxRetryTime", [], count(0, 255), "50",
+        "How often a notification that is not acknowledged is repeated; then the client is closed.";
+    CONFIG_PUSH_TIMEOUT = "nacos.config.push.timeout", [], ms(100, 600_000), "3000",
+        "How long a client's answer to a notification may take.";
+    CONFIG_BATCH = "nacos.config.push.batchSize", [], count(1, 10_000), "20",
+        "Configs in one message of a fuzzy watch's first synchronisation.";
+    CONFIG_PATTERNS = "nacos.config.fuzzy.watch.max.pattern.count", [], count(1, 100_000), "20",
+        "Fuzzy watch patterns of configs in use at once, on each core.";
+    CONFIG_MATCHES = "nacos.config.fuzzy.watch.max.pattern.match.config.count", [],
+        count(1, 1_000_000), "500",
+        "Configs one fuzzy watch pattern may match.";
+    STORE_RESERVE = "nacre.store.reserve-bytes", [],
+        Shape::Whole { min: 0, max: 1 << 50, unit: "bytes" }, "67108864",
+        "Free space of the data directory's file system below which writes are refused.";
     DATASOURCE = "spring.sql.init.platform", [], Shape::Text("empty, derby or embedded"), "",
         "Where the reference keeps its data. An external store is refused: not built yet.";
     DATASOURCE_OLD = "spring.datasource.platform", [], Shape::Text("empty, derby or embedded"), "",
@@ -246,17 +279,12 @@ pub const TOLERATED: &[(&str, Shape)] = &[
     ("nacos.core.namespace.validation.enabled", Shape::Flag),
     ("nacos.core.remote.connection.generator", Shape::Text("a name")),
     ("nacos.remote.cluster.server.rpc.protocol.negotiator.type", Shape::Text("a name")),
-    ("maxContent", count(1, u64::MAX)),
     ("notifyConnectTimeout", ms(0, DAY_MS)),
     ("notifySocketTimeout", ms(0, DAY_MS)),
     ("isHealthCheck", Shape::Flag),
     ("maxHealthCheckFailCount", count(0, 1_000_000)),
     ("isManageCapacity", Shape::Flag),
-    ("isCapacityLimitCheck", Shape::Flag),
-    ("defaultClusterQuota", count(0, u64::MAX)),
     ("defaultGroupQuota", count(0, u64::MAX)),
-    ("defaultTenantQuota", count(0, u64::MAX)),
-    ("defaultMaxSize", count(0, u64::MAX)),
     ("defaultMaxAggrCount", count(0, u64::MAX)),
     ("defaultMaxAggrSize", count(0, u64::MAX)),
     ("correctUsageDelay", count(0, u64::MAX)),

@@ -8,6 +8,7 @@ use crate::admin::metrics::{Core, Metrics};
 use crate::auth::{Policy, worker};
 use crate::boot::core::{self, MeshPort};
 use crate::boot::cores::spawn_core;
+use crate::boot::durable;
 use crate::boot::listen;
 use crate::boot::passwords;
 use crate::boot::settings::Settings;
@@ -18,14 +19,17 @@ use crate::http1::server::Server;
 use crate::http1::{Ends, Request};
 use crate::pump::clock::Epoch;
 use crate::pump::node::Node;
+use crate::pump::replica::Durable;
 use crate::pump::report;
 use crate::pump::turn::Turn;
+use crate::raft::Disk;
 use futures_lite::future;
 use glommio::net::TcpListener;
 use glommio::{ExecutorJoinHandle, timer};
 use nacre_shards::config::table::Tables;
 use std::io;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Barrier};
@@ -95,17 +99,24 @@ pub fn run(ready: Ready) -> Result<(), Failure> {
         metrics,
         node: Arc::new(Node::new(count as u16, &own_ip, connections_max)),
         epoch: Epoch::now(),
-        tables: Arc::default(),
         policy: Arc::new(settings.auth.policy()),
         passwords: passwords::start()
             .map_err(|error| failed("the password thread cannot be made", &error))?,
         gate: Arc::new(Gate { all: Barrier::new(count), failed: AtomicBool::new(false) }),
+        tables: Arc::default(),
     };
+    let disk = durable::start(&settings.data)
+        .map_err(|error| Failure::new(exit::DATA, format!("the store cannot start: {error}")))?;
+    let mut disk = Some(disk);
     let (started, starts) = sync_channel(count);
     let threads: Vec<_> = ports
         .into_iter()
         .enumerate()
-        .map(|(core, port)| spawn(core, port, &shared, stop.running(), started.clone()))
+        .map(|(core, port)| {
+            let disk = if core + 1 == count { disk.take() } else { None };
+            let seat = Seat { core, port, disk };
+            spawn(seat, &shared, stop.running(), started.clone())
+        })
         .collect::<Result<_, _>>()
         .map_err(|error| failed("a core's thread cannot be made", &error))?;
     drop(started);
@@ -124,10 +135,10 @@ pub fn run(ready: Ready) -> Result<(), Failure> {
         stop.ask(Phase::Now);
     }
     let ending = stop.watch(&signals).map_err(|error| failed("signals cannot be read", &error))?;
-    let mut ended = join(threads);
+    let ended = join(threads);
     drop(data);
     if let Some(error) = why {
-        ended = Err(error);
+        return Err(error);
     }
     match (ended, ending) {
         (Ok(()), Ending::Asked) if up == count => Ok(()),
@@ -150,21 +161,28 @@ fn facts(settings: &Settings, readiness: Readiness, metrics: Arc<Metrics>) -> Fa
 }
 
 type Thread = ExecutorJoinHandle<io::Result<()>>;
-type Started = SyncSender<Result<(), String>>;
+type Started = SyncSender<Result<(), Failure>>;
 
-fn spawn(
+/// What belongs to one core alone.
+struct Seat {
     core: usize,
     port: MeshPort,
+    /// The storage, for the Raft core.
+    disk: Option<Disk>,
+}
+
+fn spawn(
+    seat: Seat,
     shared: &Shared,
     running: RunningCore,
     started: Started,
 ) -> io::Result<Thread> {
-    let cpu = usize::from(shared.settings.cores[core]);
+    let cpu = usize::from(shared.settings.cores[seat.core]);
     let shared = shared.clone();
     spawn_core(cpu, move || async move {
         // Dropped last, and also when the executor cannot be made.
         let _running = running;
-        serve(core, port, shared, started).await
+        serve(seat, shared, started).await
     })
 }
 
@@ -181,12 +199,13 @@ fn join(threads: Vec<Thread>) -> Result<(), String> {
 }
 
 /// One core's life.
-async fn serve(core: usize, port: MeshPort, shared: Shared, started: Started) -> io::Result<()> {
+async fn serve(seat: Seat, shared: Shared, started: Started) -> io::Result<()> {
+    let Seat { core, port, disk } = seat;
     let (turn, listeners) = match open_all(core, port, &shared) {
         Ok(made) => made,
         Err(error) => {
             // The main thread waits for exactly one word of each core.
-            let _ = started.send(Err(error.clone()));
+            let _ = started.send(Err(Failure::new(exit::FAILED, error.clone())));
             return Err(io::Error::other(error));
         }
     };
@@ -199,8 +218,7 @@ async fn serve(core: usize, port: MeshPort, shared: Shared, started: Started) ->
     if let Some(datagrams) = &turn.carrier.datagrams {
         glommio::spawn_local(datagrams.receive(turn.carrier.desk.clone())?).detach();
     }
-    let _ = started.send(Ok(()));
-    drop(started);
+    let durable = turn.durable.clone();
     let pump = glommio::spawn_local(turn.run());
     let server = Server::with_places(shared.settings.open.connections_max as usize);
     let metrics = shared.metrics.core(core);
@@ -227,11 +245,29 @@ async fn serve(core: usize, port: MeshPort, shared: Shared, started: Started) ->
             server.serve(listener, stop.asked(core), answer).await;
         }));
     }
+    // The main thread waits for exactly one word of each core; the node is up with the last.
+    let _ = started.send(match (disk, &durable) {
+        (Some(disk), Some(durable)) => open_store(disk, &shared, durable).await,
+        _ => Ok(()),
+    });
+    drop(started);
     for task in serving {
         task.await;
     }
     pump.await;
+    if let Some(durable) = &durable {
+        durable::stop(durable).await;
+    }
     future::or(server.close(), until_now(&shared.stop)).await;
+    Ok(())
+}
+
+/// Replays the log while the cores answer that they are starting, then tends the store.
+async fn open_store(disk: Disk, shared: &Shared, durable: &Rc<Durable>) -> Result<(), Failure> {
+    let opened = durable::open(disk, &shared.settings, durable).await;
+    opened.map_err(|fault| Failure::new(exit::DATA, fault.text()))?;
+    let days = shared.settings.config.retention_days;
+    glommio::spawn_local(durable::sweep(durable.clone(), shared.epoch, days)).detach();
     Ok(())
 }
 
@@ -244,12 +280,12 @@ fn open_all(
 ) -> Result<(Turn, Vec<TcpListener>), String> {
     let parts = core::Parts {
         core,
+        tables: Arc::clone(&shared.tables),
         port,
         node: Arc::clone(&shared.node),
         epoch: shared.epoch,
         metrics: shared.metrics.core(core),
         stop: shared.stop.clone(),
-        tables: Arc::clone(&shared.tables),
         policy: Arc::clone(&shared.policy),
         passwords: shared.passwords.clone(),
     };

@@ -54,6 +54,7 @@ pub struct Settings {
     pub naming: NamingSettings,
     pub open: OpenSettings,
     pub auth: AuthSettings,
+    pub config: ConfigSettings,
     /// How long a stop waits for clients to leave.
     pub drain_ms: u32,
     /// Sentences for the log, each a warning.
@@ -109,6 +110,25 @@ pub struct NamingSettings {
     pub fuzzy_matches_max: u32,
     pub expire_instance: bool,
     pub client_expired_ms: u32,
+}
+
+/// Rules of the config module, and of its store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigSettings {
+    pub content_chars_max: usize,
+    /// Configs of the cluster, of a namespace, and bytes of a content; `None`: not enforced.
+    pub quotas: Option<[u32; 3]>,
+    pub grays_max: u32,
+    pub retention_days: u32,
+    pub history_entries_max: u32,
+    pub history_bytes_max: u64,
+    pub push_tries_max: u8,
+    pub push_timeout_ms: u32,
+    pub fuzzy_batch: usize,
+    pub fuzzy_patterns_max: usize,
+    pub fuzzy_matches_max: usize,
+    /// Free space below which writes are refused.
+    pub reserve_bytes: u64,
 }
 
 impl Settings {
@@ -186,6 +206,7 @@ impl Reader<'_> {
             naming: self.naming(),
             open: self.open(),
             auth: AuthSettings::default(),
+            config: self.config(),
             drain_ms: self.whole(&keys::DRAIN) as u32,
             warnings: self.warnings(),
         }
@@ -240,6 +261,25 @@ impl Reader<'_> {
                 self.refuse(&keys::TRUSTED_PROXIES, &value, origin, why);
                 Vec::new()
             }
+        }
+    }
+
+    fn config(&mut self) -> ConfigSettings {
+        let quotas = [&keys::CLUSTER_QUOTA, &keys::NAMESPACE_QUOTA, &keys::CONTENT_QUOTA];
+        let quotas = quotas.map(|key| self.whole(key) as u32);
+        ConfigSettings {
+            content_chars_max: self.whole(&keys::CONTENT) as usize,
+            quotas: self.flag(&keys::CAPACITY_CHECK).then_some(quotas),
+            grays_max: self.whole(&keys::GRAYS) as u32,
+            retention_days: self.whole(&keys::RETENTION) as u32,
+            history_entries_max: self.whole(&keys::HISTORY_ENTRIES) as u32,
+            history_bytes_max: self.whole(&keys::HISTORY_BYTES),
+            push_tries_max: self.whole(&keys::CONFIG_PUSH_TRIES) as u8,
+            push_timeout_ms: self.whole(&keys::CONFIG_PUSH_TIMEOUT) as u32,
+            fuzzy_batch: self.whole(&keys::CONFIG_BATCH) as usize,
+            fuzzy_patterns_max: self.whole(&keys::CONFIG_PATTERNS) as usize,
+            fuzzy_matches_max: self.whole(&keys::CONFIG_MATCHES) as usize,
+            reserve_bytes: self.whole(&keys::STORE_RESERVE),
         }
     }
 

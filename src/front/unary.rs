@@ -142,7 +142,7 @@ mod tests {
         let (code, text) = refused("DistroDataRequest", false).expect("row 0 comes first");
         assert_eq!(code, 502);
         assert!(text.contains(" invoke DistroDataRequest from sdk is forbidden"), "{text}");
-        for kind in ["NoSuchRequest", "", "ConfigQueryRequest", "HealthCheckResponse"] {
+        for kind in ["NoSuchRequest", "", "LockOperationRequest", "HealthCheckResponse"] {
             let (code, text) = refused(kind, true).expect("row 3");
             assert_eq!(code, 302, "{kind}");
             assert!(text.contains("RequestHandler Not Found"), "{text}");

@@ -9,6 +9,7 @@ use super::held::HeldCalls;
 use super::incoming::{Arrival, Incoming, Noted};
 use super::link::{Link, Links, conn_key};
 use super::node::Node;
+use super::replica::Proposal;
 use crate::admin::counter::Counter;
 use crate::admin::metrics;
 use crate::auth::Door;
@@ -29,6 +30,8 @@ use std::sync::Arc;
 pub struct Outgoing {
     pub asks: Vec<(Core, Ask)>,
     pub tells: Vec<(Core, Tell)>,
+    /// For the Raft group; only on its core.
+    pub proposals: Vec<Proposal>,
 }
 
 /// One core's connections and its shard, as the handler of the core's engine.

@@ -4,6 +4,7 @@ use super::carrier::Carrier;
 use super::delayed::Delayed;
 use super::incoming::Arrival;
 use super::limits::{CONGESTED_BYTES, RELIEVED_BYTES};
+use super::replica::Proposal;
 use crate::admin::counter::Counter;
 use crate::engine::{Closing, Sends, Socket};
 use crate::grpc::{self, Outcome};
@@ -12,7 +13,7 @@ use nacre_proto::payload::encode_head;
 use nacre_proto::request::Kind;
 use nacre_shards::effect::{Body, CloseReason, Effect, Json};
 use nacre_shards::key::ConnKey;
-use nacre_shards::message::{Message, Unready};
+use nacre_shards::message::Message;
 
 impl Carrier {
     pub(super) fn carry_out(&mut self, sends: &mut Sends) {
@@ -41,12 +42,6 @@ impl Carrier {
                 }
             }
             Effect::Push { conn, body } => self.push(sends, conn, &body),
-            Effect::Propose { from, waiter, purpose, .. } => {
-                // No log is open on this core.
-                let outcome = Err(Unready::NoLeader);
-                let message = Message::Proposed { to: from, waiter, purpose, outcome };
-                self.shard.handle(self.now, message, &mut self.effects);
-            }
             Effect::Answer { ticket, answer } => self.desk.answer(ticket, answer),
             Effect::Datagram { to, number, list } => {
                 if let Some(datagrams) = &mut self.datagrams {
@@ -54,6 +49,9 @@ impl Carrier {
                 }
             }
             Effect::Close { conn, reason } => self.close(sends, conn, reason),
+            Effect::Propose { from, waiter, purpose, command } => {
+                self.outgoing.proposals.push(Proposal { from, waiter, purpose, command });
+            }
             Effect::Ask { to, ask } => self.outgoing.asks.push((to.0, ask)),
             Effect::Tell { to, tell } => self.outgoing.tells.push((to.0, tell)),
         }

@@ -2,10 +2,12 @@
 
 use super::carrier::Carrier;
 use super::limits::GAUGES_MS;
+use super::replica::Durable;
 use crate::admin::counter::{Counter, Gauge};
 use crate::admin::metrics;
 use crate::engine::Sends;
 use crate::http2::Reason;
+use crate::raft::Counted;
 use nacre_shards::naming::owner::Census;
 use nacre_shards::shard::Counts;
 
@@ -23,7 +25,13 @@ impl Report {
     }
 
     /// Takes everything over.
-    pub fn write(&mut self, now_ms: u64, carrier: &Carrier, sends: &Sends) {
+    pub fn write(
+        &mut self,
+        now_ms: u64,
+        carrier: &Carrier,
+        durable: Option<&Durable>,
+        sends: &Sends,
+    ) {
         self.next_ms = now_ms + GAUGES_MS;
         let metrics = &carrier.metrics;
         metrics.busy_us(std::mem::take(&mut self.busy_us));
@@ -33,6 +41,13 @@ impl Report {
         let counts = carrier.shard.counts();
         shard_counters(metrics, &counts);
         open_counters(metrics, carrier, &counts.owner);
+        config_counters(metrics, &counts);
+        if let Some(durable) = durable {
+            metrics.gauge(Gauge::Configs, durable.tables.configs() as u64);
+            if let Some(group) = durable.group() {
+                store_counters(metrics, &group.counters().read());
+            }
+        }
     }
 }
 
@@ -127,6 +142,52 @@ fn open_counters(metrics: &metrics::Core, carrier: &Carrier, owner: &Census) {
     metrics.set(Counter::PollersGivenUp, owner.pollers_given_up);
     let refused = carrier.datagrams.as_ref().map_or(0, |datagrams| datagrams.refused());
     metrics.set(Counter::DatagramsRefused, refused);
+}
+
+fn config_counters(metrics: &metrics::Core, counts: &Counts) {
+    let configs = &counts.home.configs;
+    metrics.set(Counter::ConfigQueries, configs.queries);
+    metrics.set(Counter::ConfigPublishes, configs.publishes);
+    metrics.set(Counter::ConfigRemoves, configs.removes);
+    metrics.set(Counter::ConfigRefused, configs.refused);
+    metrics.set(Counter::ConfigUnready, configs.unready);
+    metrics.set(Counter::ConfigListens, configs.listens);
+    metrics.set(Counter::ConfigNotified, configs.notified);
+    metrics.set(Counter::ConfigAcknowledged, configs.acknowledged);
+    metrics.set(Counter::ConfigNotifyFailed, configs.failed);
+    metrics.set(Counter::ConfigGivenUp, configs.given_up);
+    metrics.set(Counter::LimitListeners, configs.listeners_refused);
+    metrics.set(Counter::LimitConfigPatterns, configs.patterns_refused);
+    metrics.set(Counter::LimitConfigMatches, configs.matches_over);
+    metrics.gauge(Gauge::Listeners, counts.listeners as u64);
+    metrics.gauge(Gauge::ConfigFuzzyWatches, counts.config_patterns as u64);
+    metrics.gauge(Gauge::NotificationsPending, counts.notifications_waiting as u64);
+}
+
+fn store_counters(metrics: &metrics::Core, store: &Counted) {
+    metrics.set(Counter::StoreCommands, store.commands);
+    metrics.set(Counter::StoreCommandBytes, store.command_bytes);
+    metrics.set(Counter::StoreEntries, store.entries);
+    metrics.set(Counter::StoreCommits, store.commits);
+    metrics.set(Counter::StoreWrittenBytes, store.written_bytes);
+    metrics.set(Counter::StoreFsyncMicroseconds, store.fsync_us);
+    metrics.set(Counter::StoreCheckpoints, store.checkpoints);
+    metrics.set(Counter::StoreRecords, store.checkpoint_records);
+    metrics.set(Counter::StoreReopened, store.reopened);
+    metrics.set(Counter::StoreRefusedFull, store.refused_full);
+    metrics.set(Counter::StoreRefusedReadOnly, store.refused_read_only);
+    metrics.set(Counter::StoreRefusedLatched, store.refused_latched);
+    metrics.set(Counter::StoreRefusedNoLeader, store.refused_no_leader);
+    metrics.set(Counter::StoreRefusedStarting, store.refused_starting);
+    metrics.set(Counter::StoreRefusedTooLarge, store.refused_too_large);
+    metrics.set(Counter::StoreInterrupted, store.interrupted);
+    metrics.gauge(Gauge::StoreQueueItems, store.queue_items);
+    metrics.gauge(Gauge::StoreQueueBytes, store.queue_bytes);
+    metrics.gauge(Gauge::StoreReadOnly, store.read_only);
+    metrics.gauge(Gauge::StoreLatched, store.latched);
+    metrics.gauge(Gauge::StoreLogBytes, store.log_file_bytes);
+    metrics.gauge(Gauge::StoreStateBytes, store.state_file_bytes);
+    metrics.gauge(Gauge::StoreFreeBytes, store.free_bytes);
 }
 
 /// Names of the reasons for which HTTP/2 connections are ended, in the order they are counted.

@@ -4,6 +4,7 @@ use super::carrier::Carrier;
 use super::limits::{
     CALLS_PER_TURN_MAX, CROWDED_PUSHES_PER_TURN, MESH_PER_TURN_MAX, OUTSTANDING_BYTES_MAX,
 };
+use super::replica::Durable;
 use super::report::Report;
 use super::sleep::Bed;
 use crate::admin::counter::Counter;
@@ -11,10 +12,12 @@ use crate::boot::stop::{Phase, Stop};
 use crate::engine::Engine;
 use crate::engine::limits::EVENTS_PER_TURN_MAX;
 use crate::mesh::{Bell, Letter, Port};
+use nacre_shards::config::table::Tables;
 use nacre_shards::key::Core;
 use nacre_shards::limits::{LaneLimits, PUSHES_PER_TURN_MAX};
 use nacre_shards::message::{Ask, Message, Tell};
 use nacre_shards::shard::Room;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// Everything one core turns over.
@@ -32,6 +35,10 @@ pub struct Turn {
     pub room: Vec<usize>,
     /// When the stop began.
     pub stopping_since_ms: Option<u64>,
+    /// What all cores read of configs; says when the log was replayed.
+    pub tables: Arc<Tables>,
+    /// The way to the Raft group, on its core.
+    pub durable: Option<Rc<Durable>>,
 }
 
 impl Turn {
@@ -52,10 +59,12 @@ impl Turn {
             let (port, stop, desk) = (&self.port, &self.stop, &self.carrier.desk);
             let (door, held) = (&self.carrier.door, &self.carrier.held);
             let stopping = self.stopping_since_ms.is_some();
+            let durable = &self.durable;
             let is_quiet = || {
                 let runs_on = stopping || stop.phase() == Phase::Running;
                 let at_the_door = door.is_quiet() && held.is_quiet();
-                port.is_quiet() && desk.is_quiet() && at_the_door && runs_on
+                let no_letters = durable.as_ref().is_none_or(|durable| durable.is_quiet());
+                port.is_quiet() && no_letters && desk.is_quiet() && at_the_door && runs_on
             };
             let bed = &mut self.bed;
             if bed.rest(&mut self.engine, events, now_ms, Some(wake_at_ms), is_quiet).await {
@@ -68,10 +77,11 @@ impl Turn {
     /// One turn. How much it did.
     fn turn(&mut self) -> usize {
         self.read_clock();
+        self.follow_start();
         self.carrier.metrics.inc(Counter::Turns);
         let now_ms = self.carrier.now.tick_ms;
         let events = self.engine.turn(now_ms, &mut self.carrier);
-        let messages = self.take_messages();
+        let messages = self.take_messages() + self.take_letters();
         let calls = self.take_calls();
         let all_input_seen = events < EVENTS_PER_TURN_MAX
             && messages < MESH_PER_TURN_MAX
@@ -86,7 +96,8 @@ impl Turn {
         self.send_messages();
         self.follow_stop();
         if self.report.is_due(now_ms) {
-            self.report.write(now_ms, &self.carrier, self.engine.sends());
+            let durable = self.durable.as_deref();
+            self.report.write(now_ms, &self.carrier, durable, self.engine.sends());
         }
         events + messages + calls + usize::from(self.carrier.shard.has_work())
     }
@@ -129,6 +140,26 @@ impl Turn {
         taken
     }
 
+    /// A node serves when its log was replayed: until then everything is answered 300.
+    fn follow_start(&mut self) {
+        if !self.carrier.shard.started() && self.tables.is_ready() {
+            self.carrier.tell_shard(self.engine.sends(), Message::Started);
+        }
+    }
+
+    /// Takes what the Raft group has to say, likewise.
+    fn take_letters(&mut self) -> usize {
+        let Some(durable) = &self.durable else { return 0 };
+        let mut taken = 0;
+        while taken < MESH_PER_TURN_MAX
+            && let Some(letter) = durable.take()
+        {
+            taken += 1;
+            self.carrier.tell_shard(self.engine.sends(), letter);
+        }
+        taken
+    }
+
     /// Pushes, changes and what waited for room. Of pushes only a few while too much waits for the
     /// kernel already: what it has not taken is our memory, but those who read must not wait for
     /// those who do not.
@@ -157,6 +188,10 @@ impl Turn {
             self.carrier.metrics.inc(Counter::MeshAsks);
         }
         self.port.wake_written();
+        for proposal in outgoing.proposals.drain(..) {
+            let durable = self.durable.as_ref();
+            durable.expect("shards propose on the Raft core only").propose(proposal);
+        }
     }
 
     /// Stop accepting, tell clients, give them time to leave.

@@ -1,7 +1,9 @@
 //! Looks at the files of a stopped node without changing a byte of them: what they hold, and what
 //! is wrong with it.
 
-use super::encoding::{Stored, Totals, put_log_id, put_stored_membership, unpack};
+use super::encoding::{
+    Assembly, Stored, Totals, first_key, index_of, put_log_id, put_stored_membership, unpack,
+};
 use super::limits::STORE_CACHE_BYTES;
 use super::place::{Overlay, Place};
 use super::store::book::{Broken, EMPTY, Identity, META, read_identity};
@@ -187,19 +189,22 @@ fn search_log(
     digest.text(&format!("{:?}", head.vote));
     digest.id(head.purged);
     let mut walk = Walk::new(&head);
-    for row in txn.open_table(LOG)?.range(head.purged.next_index()..)? {
-        let (index, bytes) = row?;
-        digest.number(index.value());
-        digest.bytes(bytes.value());
-        match walk.step(index.value(), bytes.value()).and_then(|entry| count(log, &entry)) {
-            Ok(()) => {}
-            Err(what) => {
-                note(found, what)?;
-                walk.skip_to(index.value());
-            }
+    let mut assembly = Assembly::default();
+    for row in txn.open_table(LOG)?.range(first_key(head.purged.next_index())..)? {
+        let (key, part) = row?;
+        digest.number(key.value());
+        digest.bytes(part.value());
+        let counted = match assembly.row(key.value(), part.value()) {
+            Ok(Some(entry)) => walk.step(&entry).and_then(|()| count(log, &entry)),
+            Ok(None) => Ok(()),
+            Err(what) => Err(what),
+        };
+        if let Err(what) = counted {
+            note(found, what)?;
+            walk.skip_to(index_of(key.value()));
         }
     }
-    Ok(())
+    Ok(assembly.ended()?)
 }
 
 fn count(log: &mut LogLook, entry: &Stored) -> Result<(), String> {
@@ -242,7 +247,7 @@ fn search_state(
         digest.bytes(key.value());
         digest.bytes(stored.value());
         match check_record(key.value(), stored.value()) {
-            Ok((table, _, checksum, value)) => state.found.add(table as u8, checksum, value.len()),
+            Ok(row) => state.found.add(row.table as u8, row.checksum, row.value.len()),
             Err(what) => note(found, what)?,
         }
     }

@@ -89,8 +89,31 @@ pub struct Stored {
     body: Bytes,
 }
 
-/// Bytes of a stored entry before its body: checksum, term, kind.
-const ENTRY_HEAD_BYTES: usize = 13;
+/// Bytes of a stored entry before its body: checksum, term, kind, bytes of the body.
+const ENTRY_HEAD_BYTES: usize = 17;
+
+/// Bits of a row's key that say which part of its entry it is.
+const PART_BITS: u32 = 10;
+
+/// Bytes of one part, the last one excepted: what fills a page of 32 KiB. As one value an entry
+/// would take a page of the next power of two, which is half empty on average and zeroed, hashed
+/// and written all the same.
+const PART_BYTES: usize = 32_000;
+
+const _: () = assert!(
+    PART_BYTES << PART_BITS > super::limits::COMMAND_BYTES_MAX + (1 << 20),
+    "the largest entry has parts enough"
+);
+
+/// Key of an entry's first row; all of its rows come before the next entry's.
+pub fn first_key(index: u64) -> u64 {
+    index << PART_BITS
+}
+
+/// The entry a row belongs to.
+pub fn index_of(key: u64) -> u64 {
+    key >> PART_BITS
+}
 
 impl Stored {
     /// An entry as it will be kept; a batch shares its bytes.
@@ -108,31 +131,61 @@ impl Stored {
         ENTRY_HEAD_BYTES + self.body.len()
     }
 
+    /// Rows it is kept in.
+    pub fn rows(&self) -> usize {
+        self.len().div_ceil(PART_BYTES)
+    }
+
     /// Never: an entry has a head.
     pub fn is_empty(&self) -> bool {
         false
     }
 
-    /// Writes it into a place of exactly [`len`](Self::len) bytes.
-    pub fn write(&self, mut place: &mut [u8]) {
+    fn head(&self) -> [u8; ENTRY_HEAD_BYTES] {
+        let mut head = [0; ENTRY_HEAD_BYTES];
+        let mut place = &mut head[..];
         place.put_u32_le(self.checksum());
         place.put_u64_le(self.term);
         place.put_u8(self.kind);
-        place.put_slice(&self.body);
+        place.put_u32_le(self.body.len() as u32);
+        head
     }
 
-    /// Reads it back.
+    /// The rows it is kept in: hands each one's key and length to `row`, which makes the place,
+    /// and fills it.
     ///
     /// # Errors
-    /// It is cut off, or its checksum is not that of what it holds at this index.
-    pub fn read(index: u64, mut bytes: &[u8]) -> Result<Self, String> {
-        if bytes.len() < ENTRY_HEAD_BYTES {
-            return Err(format!("log entry {index} has only {} bytes", bytes.len()));
+    /// What `row` returns.
+    pub fn write<E>(
+        &self,
+        mut row: impl FnMut(u64, usize, &mut dyn FnMut(&mut [u8])) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let head = self.head();
+        let mut key = first_key(self.index);
+        let first = self.body.len().min(PART_BYTES - ENTRY_HEAD_BYTES);
+        let (start, rest) = self.body.split_at(first);
+        row(key, ENTRY_HEAD_BYTES + start.len(), &mut |mut place| {
+            place.put_slice(&head);
+            place.put_slice(start);
+        })?;
+        for part in rest.chunks(PART_BYTES) {
+            key += 1;
+            row(key, part.len(), &mut |place| place.copy_from_slice(part))?;
         }
-        let checksum = bytes.get_u32_le();
-        let term = bytes.get_u64_le();
-        let kind = bytes.get_u8();
-        let stored = Self { index, term, kind, body: Bytes::copy_from_slice(bytes) };
+        Ok(())
+    }
+
+    /// Reads it back from its parts put together.
+    fn read(index: u64, bytes: Vec<u8>) -> Result<Self, String> {
+        let mut body = Bytes::from(bytes);
+        if body.len() < ENTRY_HEAD_BYTES {
+            return Err(format!("log entry {index} has only {} bytes", body.len()));
+        }
+        let checksum = body.get_u32_le();
+        let term = body.get_u64_le();
+        let kind = body.get_u8();
+        body.advance(4);
+        let stored = Self { index, term, kind, body };
         if stored.checksum() == checksum {
             Ok(stored)
         } else {
@@ -167,6 +220,61 @@ impl Stored {
             }
             kind => Err(format!("log entry {} is of unknown kind {kind}", self.index)),
         }
+    }
+}
+
+/// Puts entries together from their rows.
+#[derive(Debug, Default)]
+pub struct Assembly {
+    bytes: Vec<u8>,
+    /// Key of the row that must come next, unless a new entry begins.
+    next: u64,
+}
+
+impl Assembly {
+    /// Takes the next row; the entry, when it was its last.
+    ///
+    /// # Errors
+    /// Parts are missing or too many, or the checksum is not that of what the entry holds at its
+    /// index. The next entry can be read all the same.
+    pub fn row(&mut self, key: u64, part: &[u8]) -> Result<Option<Stored>, String> {
+        let index = index_of(key);
+        let begins = self.bytes.is_empty();
+        if key != if begins { first_key(index) } else { self.next } {
+            let broken = if begins { index } else { index_of(self.next) };
+            self.bytes.clear();
+            if !begins && key == first_key(index) {
+                // Reported for the entry before; this one begins here.
+                self.bytes.extend_from_slice(part);
+                self.next = key + 1;
+            }
+            return Err(format!("log entry {broken} is not whole"));
+        }
+        self.bytes.extend_from_slice(part);
+        self.next = key + 1;
+        let length = self.bytes.get(ENTRY_HEAD_BYTES - 4..ENTRY_HEAD_BYTES);
+        let length = length.and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes);
+        match length {
+            Some(length) if self.bytes.len() < ENTRY_HEAD_BYTES + length as usize => Ok(None),
+            Some(length) if self.bytes.len() == ENTRY_HEAD_BYTES + length as usize => {
+                Stored::read(index, std::mem::take(&mut self.bytes)).map(Some)
+            }
+            _ => {
+                self.bytes.clear();
+                Err(format!("log entry {index} is not whole"))
+            }
+        }
+    }
+
+    /// That no entry is left without its end.
+    ///
+    /// # Errors
+    /// One is.
+    pub fn ended(&self) -> Result<(), String> {
+        if self.bytes.is_empty() {
+            return Ok(());
+        }
+        Err(format!("log entry {} is not whole", index_of(self.next)))
     }
 }
 

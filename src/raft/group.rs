@@ -22,7 +22,7 @@ use super::network::Peers;
 use super::runtime::{Spawned, spawn};
 use super::store::book::Identity;
 use super::store::{Disk, Store};
-use super::types::{Membership, Types, term_of};
+use super::types::{LogId, Membership, Types, term_of};
 use bytes::Bytes;
 use openraft::async_runtime::WatchReceiver;
 use openraft::impls::BasicNode;
@@ -73,6 +73,9 @@ struct Inner<M: Machine> {
     /// A write has met a full disk: the files must be opened again.
     must_reopen: Cell<bool>,
     driver: RefCell<Option<Spawned<()>>>,
+    /// Up to where openraft was told of checkpoints, and whether it is being told now.
+    told: Cell<Option<LogId>>,
+    trimming: Cell<bool>,
 }
 
 impl<M: Machine> Group<M> {
@@ -126,10 +129,18 @@ impl<M: Machine> Group<M> {
             state: RefCell::new(State::Starting),
             must_reopen: Cell::new(false),
             driver: RefCell::default(),
+            told: Cell::new(None),
+            trimming: Cell::new(false),
         });
         inner.start_raft().await?;
         inner.set_state(State::Ok);
         inner.judge();
+        let weak = Rc::downgrade(&inner);
+        inner.applied.after_checkpoints(move || {
+            if let Some(inner) = weak.upgrade() {
+                spawn(async move { inner.trim().await });
+            }
+        });
         *inner.driver.borrow_mut() = Some(spawn(inner.clone().drive()));
         spawn(inner.clone().care());
         Ok(Self(inner))
@@ -223,7 +234,7 @@ fn fresh_identity() -> std::io::Result<Identity> {
 /// That log and checkpoint meet.
 fn check_ends(
     opened: &super::store::log_file::Opened,
-    applied: Option<super::types::LogId>,
+    applied: Option<LogId>,
 ) -> Result<(), Fault> {
     let reaches = applied.index();
     if opened.purged.index() > reaches {
@@ -234,7 +245,7 @@ fn check_ends(
             reaches.map_or("none".to_owned(), |index| index.to_string()),
         )));
     }
-    let same = |id: &super::types::LogId| {
+    let same = |id: &LogId| {
         opened.entries.iter().find(|entry| entry.index == id.index()).map(|entry| entry.term)
     };
     match applied.as_ref().and_then(|id| Some((term_of(id), same(id)?))) {

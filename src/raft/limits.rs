@@ -50,16 +50,20 @@ pub const LOG_KEEP_ENTRIES: u64 = 10_000;
 /// Bytes of them, whichever is less.
 pub const LOG_KEEP_BYTES: u64 = 32 << 20;
 
+/// The same in a group of one, where nobody falls behind: so little that what is removed is still
+/// in redb's cache.
+pub const LOG_KEEP_ALONE_BYTES: u64 = 1 << 20;
+
 /// Bytes of applied log entries kept in memory for members that are a little behind.
 pub const LOG_CACHE_BYTES: usize = 4 << 20;
 
 /// Bytes of entries handed to a member in one message, unless one entry alone is larger.
 pub const LOG_READ_BYTES_MAX: usize = 4 << 20;
 
-/// Purged entries removed from the file with each appended one, until none is left.
-pub const SWEEP_PER_APPEND: usize = 4;
+/// Rows of purged entries removed from the file with each appended row, until none is left.
+pub const SWEEP_PER_ROW: usize = 2;
 
-/// Purged entries removed in one transaction while nothing else is to be done.
+/// Rows removed in one transaction while nothing else is to be done.
 pub const SWEEP_IDLE: usize = 512;
 
 /// How long a storage thread waits for work before it looks after itself.

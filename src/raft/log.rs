@@ -165,7 +165,7 @@ impl RaftLogReader<Types> for Log {
                 entries.extend(state.recent.iter().skip(skip).take(take).cloned());
                 break;
             }
-            let read = self.from_disk(at, to.min(recent_from)).await?;
+            let read = self.read_disk(at, to.min(recent_from)).await?;
             let Some(last) = read.last() else { break };
             at = last.log_id.index() + 1;
             entries.extend(read);
@@ -208,7 +208,7 @@ impl Log {
         (from.max(state.first), to.min(state.last.next_index()))
     }
 
-    async fn from_disk(&self, from: u64, to: u64) -> Result<Vec<Entry>, io::Error> {
+    async fn read_disk(&self, from: u64, to: u64) -> Result<Vec<Entry>, io::Error> {
         let stored = self.0.store.log(move |file| file.read(from, to)).await?;
         let entry = |stored: &Stored| {
             let payload = stored.payload().map_err(io::Error::other)?;

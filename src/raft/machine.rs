@@ -74,6 +74,8 @@ pub struct Applied<M> {
     /// A checkpoint or an installation is being written.
     writing: Cell<bool>,
     written: RefCell<Sleepers>,
+    /// Called after each checkpoint that was started by what was applied.
+    then: RefCell<Option<Box<dyn Fn()>>>,
     /// Held while entries are applied or a snapshot is installed, by the openraft of this number.
     turn: LocalMutex<u64>,
 }
@@ -101,6 +103,7 @@ impl<M: Machine> Applied<M> {
             checkpointed: Cell::new(checkpointed),
             writing: Cell::new(false),
             written: RefCell::default(),
+            then: RefCell::default(),
             turn: LocalMutex::new(0),
         }))
     }
@@ -111,6 +114,11 @@ impl<M: Machine> Applied<M> {
         let mut turn = self.turn.lock().await;
         *turn += 1;
         Applier { applied: self.clone(), number: *turn }
+    }
+
+    /// Has something done after each checkpoint that was started by what was applied.
+    pub fn after_checkpoints(&self, then: impl Fn() + 'static) {
+        *self.then.borrow_mut() = Some(Box::new(then));
     }
 
     /// What is durable after the files were opened again. What waits is written again.

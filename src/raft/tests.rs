@@ -50,6 +50,12 @@ fn get(group: &Group<Toy>, key: &str) -> Option<String> {
     group.with(|toy| toy.values.get(key.as_bytes()).map(text))
 }
 
+/// What the next process finds after a kill: all that was written, synced or not. A copy, because
+/// the threads of the one that was not stopped are still there.
+fn after_a_kill(place: &SimPlace) -> SimPlace {
+    place.copy()
+}
+
 /// Waits until something is so.
 async fn until(mut so: impl FnMut() -> bool) {
     within(async {

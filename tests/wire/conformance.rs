@@ -78,15 +78,7 @@ fn unknown_types_are_302_even_unregistered() {
 fn modules_not_built_yet_are_302_and_not_announced() {
     let server = shared_server();
     let client = client(&server);
-    for kind in [
-        "PersistentInstanceRequest",
-        "ConfigQueryRequest",
-        "ConfigPublishRequest",
-        "ConfigBatchListenRequest",
-        "ConfigFuzzyWatchRequest",
-        "LockOperationRequest",
-        "QueryMcpServerRequest",
-    ] {
+    for kind in ["PersistentInstanceRequest", "LockOperationRequest", "QueryMcpServerRequest"] {
         assert_eq!(outcome(&call(&client, kind, &json!({}))).2, 302, "{kind}");
     }
     let abilities = client.server_abilities().unwrap();

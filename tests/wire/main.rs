@@ -6,6 +6,7 @@
 
 mod abuse;
 mod command;
+mod config;
 mod conformance;
 mod datagrams;
 mod fuzzy_watch;

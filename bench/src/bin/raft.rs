@@ -17,6 +17,7 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::process::Command;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -203,12 +204,26 @@ fn main() {
         std::process::exit(2);
     };
     let seconds = arguments.next().map_or(10, |text| text.parse().expect("whole seconds"));
+    if arguments.next().is_some() {
+        write(Path::new(&folder), seconds);
+    }
     let folder = Path::new(&folder).join("raft-bench");
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).expect("a folder");
     show("fdatasync of 4 KiB, before", &fdatasync_us(&folder));
+    // A process of its own: it ends without a stop, and nothing of it is left but its files.
+    let mut child = Command::new(std::env::current_exe().expect("this program"));
+    child.arg(&folder).arg(seconds.to_string()).arg("write");
+    assert!(child.status().expect("it runs").success());
+    show("fdatasync of 4 KiB, after", &fdatasync_us(&folder));
+    restart(&folder);
+    let _ = fs::remove_dir_all(&folder);
+}
+
+/// Writes, and ends as a kill would.
+fn write(folder: &Path, seconds: u64) -> ! {
     let begun = now();
-    let disk = start(&folder);
+    let disk = start(folder);
     on_a_core(move || async move {
         let group = Group::open(disk, Settings::default(), Configs::default()).await;
         let group = group.expect("a fresh group");
@@ -218,11 +233,13 @@ fn main() {
         let counted = group.status().counters;
         let (log, state) = (counted.log_file_bytes >> 20, counted.state_file_bytes >> 20);
         println!("files: log.redb {log} MiB, state.redb {state} MiB");
-        // No stop: the next start finds what a kill leaves.
     });
-    show("fdatasync of 4 KiB, after", &fdatasync_us(&folder));
+    std::process::exit(0)
+}
+
+fn restart(folder: &Path) {
     let begun = now();
-    let disk = start(&folder);
+    let disk = start(folder);
     on_a_core(move || async move {
         let group = Group::open(disk, Settings::default(), Configs::default()).await;
         let group = group.expect("what a kill leaves");
@@ -233,5 +250,4 @@ fn main() {
         );
         group.stop().await;
     });
-    let _ = fs::remove_dir_all(&folder);
 }

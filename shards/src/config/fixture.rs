@@ -22,7 +22,7 @@ impl Centre {
     /// A node that has replayed its (empty) log.
     pub fn new(settings: Settings) -> Self {
         let mut centre = Self::starting(settings);
-        centre.state.loaded();
+        centre.serve();
         centre
     }
 
@@ -31,6 +31,12 @@ impl Centre {
         let mut bench = Bench::new(settings);
         bench.home.config_tables = tables.clone();
         Self { bench, state: State::new(tables) }
+    }
+
+    /// The log was replayed.
+    pub fn serve(&mut self) {
+        self.state.loaded();
+        self.state.tables().set_ready();
     }
 
     /// A config client, set up.

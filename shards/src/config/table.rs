@@ -82,8 +82,9 @@ impl Tables {
         &self.identities
     }
 
-    /// The log was replayed, what is in the tables counts.
-    pub(crate) fn set_ready(&self) {
+    /// The checkpoint was loaded and the log behind it replayed: what is in the tables counts from
+    /// here on.
+    pub fn set_ready(&self) {
         self.ready.store(true, Ordering::Release);
     }
 

@@ -67,6 +67,8 @@ pub struct Scan {
     waiter: Waiter,
     watch: Box<Watch>,
     pattern: Pattern,
+    /// The client forgot what it says it knows: an answer of an earlier watch came in between.
+    from_nothing: bool,
     next_slot: u32,
     /// As many as may be told, and one more.
     found: BTreeSet<ConfigKey>,
@@ -79,7 +81,7 @@ impl HomeState {
         op: FuzzyOp,
         turn: &mut Turn<'_>,
     ) -> Result<Option<Body>, Refusal> {
-        let watch = match op {
+        let mut watch = match op {
             FuzzyOp::Cancel(pattern) => {
                 self.end_scans(waiter, &pattern, turn);
                 self.unwatch::<Configs>(waiter.conn, &pattern);
@@ -87,7 +89,9 @@ impl HomeState {
             }
             FuzzyOp::Watch(watch) => watch,
         };
-        self.end_scans(waiter, &watch.pattern, turn);
+        // What the one before would have told is told by this one.
+        let from_nothing = self.end_scans(waiter, &watch.pattern, turn);
+        watch.initializing |= from_nothing;
         if self.patterns_with(&watch.pattern) > self.settings.config.fuzzy_patterns_max {
             self.counters.configs.patterns_refused += 1;
             return Err(over(Code::FuzzyWatchPatternOverLimit));
@@ -95,7 +99,7 @@ impl HomeState {
         self.watch::<Configs>(waiter.conn, &watch.pattern)?;
         let pattern = Pattern::parse(&watch.pattern).expect("parsed when it was accepted");
         let found = BTreeSet::new();
-        self.scans.push_back(Scan { waiter, watch, pattern, next_slot: 0, found });
+        self.scans.push_back(Scan { waiter, watch, pattern, from_nothing, next_slot: 0, found });
         Ok(None)
     }
 
@@ -115,13 +119,17 @@ impl HomeState {
 
     /// A watch that is cancelled or sent again before it was answered: its answer comes first, or
     /// the client would think that it watches.
-    fn end_scans(&mut self, waiter: Waiter, pattern: &str, turn: &mut Turn<'_>) {
+    /// True: it was a first one.
+    fn end_scans(&mut self, waiter: Waiter, pattern: &str, turn: &mut Turn<'_>) -> bool {
+        let mut from_nothing = false;
         let of_it =
             |scan: &Scan| scan.waiter.conn == waiter.conn && *scan.watch.pattern == *pattern;
         while let Some(at) = self.scans.iter().position(of_it) {
             let scan = self.scans.remove(at).expect("found above");
+            from_nothing |= scan.watch.initializing;
             self.answer(scan.waiter, answer::fuzzy(), turn);
         }
+        from_nothing
     }
 
     /// Walks on for the first of those that wait.
@@ -135,7 +143,7 @@ impl HomeState {
         if scan.next_slot < SLOTS {
             return self.scans.push_back(scan);
         }
-        let Scan { waiter, watch, pattern, mut found, .. } = scan;
+        let Scan { waiter, watch, pattern, from_nothing, mut found, .. } = scan;
         // Also those that vanished during the walk: their own message may have come before.
         found.retain(|key| exists(&self.config_tables, key));
         let is_over = found.len() > max;
@@ -149,7 +157,8 @@ impl HomeState {
             answer::fuzzy()
         };
         let known = known(&watch, &pattern);
-        let added = found.difference(&known).map(|key| (key.clone(), NameChange::Added));
+        let is_new = |key: &&ConfigKey| from_nothing || !known.contains(*key);
+        let added = found.iter().filter(is_new).map(|key| (key.clone(), NameChange::Added));
         let mut differences: Vec<_> = added.collect();
         if !is_over {
             let gone = known.iter().filter(|key| !exists(&self.config_tables, key));

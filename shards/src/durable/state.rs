@@ -233,8 +233,9 @@ impl State {
         self.configs.put(Arc::new(entry));
     }
 
-    /// After the last [`State::load`]: readers see the state from here on. What every core has to
-    /// be told: nothing at the first start, when nobody can have listened.
+    /// After the last [`State::load`]: readers see the state from here on, at the first start once
+    /// the log behind it was replayed ([`Tables::set_ready`]). What every core has to be told:
+    /// nothing at the first start, when nobody can have listened.
     pub fn loaded(&mut self) -> Arc<[Change]> {
         let mut rows = std::mem::take(&mut self.unsorted);
         rows.sort_unstable_by_key(|row| row.0);
@@ -244,9 +245,7 @@ impl State {
         if self.tables.is_ready() {
             self.touch_differences();
         }
-        let changes = self.settle();
-        self.tables.set_ready();
-        changes
+        self.settle()
     }
 
     /// Everything that is not as readers see it was touched.

@@ -1,8 +1,8 @@
 //! Push ids: unique and increasing per connection, and they say by themselves what they are for.
 //!
 //! The high bits count the connection's requests, the low bits are the number of the subscription
-//! or listener, so that an ack finds it without a table of pushes under way. Clients send ids back as they came,
-//! as text.
+//! or listener, so that an ack finds it without a table of pushes under way. Clients send ids back
+//! as they came, as text.
 
 use crate::limits::{LISTENERS_PER_CORE_MAX, PUSH_INDEX_BITS, SUBSCRIPTIONS_PER_CORE_MAX};
 

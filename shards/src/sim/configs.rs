@@ -104,6 +104,7 @@ impl Log {
             self.state.load(Record { table, key, value })?;
         }
         let changes = self.state.loaded();
+        self.tables.set_ready();
         if was_ready && !changes.is_empty() {
             return Err(format!("what was loaded differs from what was applied: {changes:?}"));
         }

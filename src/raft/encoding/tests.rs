@@ -9,10 +9,52 @@ fn members() -> Membership {
     Membership::new(configs, nodes).unwrap()
 }
 
+fn rows(entry: &Stored) -> Vec<(u64, Vec<u8>)> {
+    let mut rows = Vec::new();
+    let written = entry.write(|key, bytes, fill| {
+        let mut place = vec![0; bytes];
+        fill(&mut place);
+        rows.push((key, place));
+        Ok::<_, ()>(())
+    });
+    written.unwrap();
+    assert_eq!(rows.len(), entry.rows());
+    rows
+}
+
+fn read_rows(rows: &[(u64, Vec<u8>)]) -> Result<Stored, String> {
+    let mut assembly = Assembly::default();
+    let mut read = None;
+    for (key, part) in rows {
+        read = assembly.row(*key, part)?;
+    }
+    assembly.ended()?;
+    read.ok_or("nothing".to_owned())
+}
+
 fn read_back(entry: &Stored) -> Result<Stored, String> {
-    let mut bytes = vec![0; entry.len()];
-    entry.write(&mut bytes);
-    Stored::read(entry.index, &bytes)
+    read_rows(&rows(entry))
+}
+
+#[test]
+fn entries_of_many_parts() {
+    let whole_part = PART_BYTES - ENTRY_HEAD_BYTES;
+    for bytes in [whole_part - 1, whole_part, whole_part + 1, 3 * PART_BYTES, 12 << 20] {
+        let body: Vec<u8> = (0..bytes).map(|at| at as u8).collect();
+        let entry = Stored { index: 5, term: 2, kind: Kind::Batch as u8, body: body.into() };
+        let kept = rows(&entry);
+        assert_eq!(read_rows(&kept).unwrap(), entry);
+        assert!(kept.len() == 1 || read_rows(&kept[1..]).is_err(), "without its first part");
+        assert!(read_rows(&kept[..kept.len() - 1]).is_err(), "without its last part");
+        // The entry behind a broken one is read all the same.
+        let next = Stored { index: 6, ..entry.clone() };
+        let mut assembly = Assembly::default();
+        let both = kept[..kept.len() - 1].iter().cloned().chain(rows(&next));
+        let read: Vec<_> = both.map(|(key, part)| assembly.row(key, &part)).collect();
+        let broken = read.iter().filter(|row| row.is_err()).count();
+        assert_eq!(broken, usize::from(kept.len() > 1), "{bytes}");
+        assert_eq!(read.last().unwrap(), &Ok(Some(next)));
+    }
 }
 
 #[test]
@@ -39,15 +81,15 @@ fn what_is_kept_comes_back() {
 #[test]
 fn any_flipped_bit_of_an_entry_is_found() {
     let entry = Stored::new(&log_id(7, 9), &Payload::Normal(pack(&[Bytes::from_static(b"x")])));
-    let mut bytes = vec![0; entry.len()];
-    entry.write(&mut bytes);
-    for bit in 0..bytes.len() * 8 {
-        bytes[bit / 8] ^= 1 << (bit % 8);
-        assert!(Stored::read(9, &bytes).is_err(), "bit {bit}");
-        bytes[bit / 8] ^= 1 << (bit % 8);
+    let mut kept = rows(&entry);
+    for bit in 0..entry.len() * 8 {
+        kept[0].1[bit / 8] ^= 1 << (bit % 8);
+        assert!(read_rows(&kept).is_err(), "bit {bit}");
+        kept[0].1[bit / 8] ^= 1 << (bit % 8);
     }
-    assert!(Stored::read(10, &bytes).is_err(), "in another's place");
-    assert_eq!(Stored::read(9, &bytes).unwrap(), entry);
+    assert_eq!(read_rows(&kept).unwrap(), entry);
+    kept[0].0 = first_key(10);
+    assert!(read_rows(&kept).is_err(), "in another's place");
 }
 
 #[test]
@@ -72,18 +114,22 @@ fn totals_forget_what_is_removed() {
     assert_eq!(totals, Totals::default());
 }
 
+fn bytes(bytes_max: usize) -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(any::<u8>(), 0..bytes_max)
+}
+
 proptest! {
     #[test]
-    fn batches(commands in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..50), 0..20)) {
+    fn batches(commands in prop::collection::vec(bytes(50), 0..20)) {
         let commands: Vec<Bytes> = commands.into_iter().map(Bytes::from).collect();
         prop_assert_eq!(unpack(&pack(&commands)).unwrap(), commands);
     }
 
     #[test]
-    fn nothing_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn nothing_panics(bytes in bytes(200)) {
         let bytes = Bytes::from(bytes);
         let _ = unpack(&Batch(bytes.clone()));
-        let _ = Stored::read(1, &bytes);
+        let _ = Assembly::default().row(first_key(1), &bytes);
         let _ = take_vote(&mut bytes.clone());
         let _ = take_membership(&mut bytes.clone());
         let _ = take_stored_membership(bytes.clone());
@@ -96,10 +142,7 @@ proptest! {
     }
 
     #[test]
-    fn chunks(records in prop::collection::vec(
-        (1_u8..10, prop::collection::vec(any::<u8>(), 0..9), prop::collection::vec(any::<u8>(), 0..9)),
-        0..9,
-    )) {
+    fn chunks(records in prop::collection::vec((1_u8..10, bytes(9), bytes(9)), 0..9)) {
         let chunk = put_chunk(records.iter().map(|(t, k, v)| (*t, k.as_slice(), v.as_slice())));
         let back = take_chunk(chunk).unwrap();
         prop_assert_eq!(back.len(), records.len());

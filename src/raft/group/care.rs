@@ -3,10 +3,11 @@
 
 use super::{Inner, State};
 use crate::raft::fault::Fault;
-use crate::raft::limits::{CHECKPOINT_EVERY, LOG_KEEP_BYTES, LOOK_EVERY, REOPEN_FREE_BYTES_MIN};
+use crate::raft::limits::{
+    CHECKPOINT_EVERY, LOG_KEEP_ALONE_BYTES, LOG_KEEP_BYTES, LOOK_EVERY, REOPEN_FREE_BYTES_MIN,
+};
 use crate::raft::machine::Machine;
 use crate::raft::runtime::Glommio;
-use crate::raft::types::LogId;
 use openraft::LogIdOptionExt;
 use openraft::async_runtime::{AsyncRuntime, WatchReceiver};
 use std::rc::Rc;
@@ -16,7 +17,6 @@ impl<M: Machine> Inner<M> {
     pub(super) async fn care(self: Rc<Self>) {
         let looks_per_checkpoint = CHECKPOINT_EVERY.as_millis() / LOOK_EVERY.as_millis();
         let mut looks = 0;
-        let mut told = None;
         loop {
             Glommio::sleep(LOOK_EVERY).await;
             if *self.state.borrow() == State::Stopped {
@@ -35,7 +35,7 @@ impl<M: Machine> Inner<M> {
                     let _ = self.applied.checkpoint_now().await;
                 }
             }
-            self.trim(&mut told).await;
+            self.trim().await;
         }
     }
 
@@ -97,6 +97,7 @@ impl<M: Machine> Inner<M> {
     }
 
     async fn reopen(&self) -> Result<(), Fault> {
+        self.told.set(None);
         let raft = self.raft.borrow_mut().take();
         if let Some(raft) = raft {
             // It has ended by itself, or ends now.
@@ -114,20 +115,31 @@ impl<M: Machine> Inner<M> {
     }
 
     /// Tells openraft of a new checkpoint, and has it purge what is beyond what we keep.
-    async fn trim(&self, told: &mut Option<LogId>) {
-        let Some(raft) = self.raft.borrow().clone() else { return };
+    pub(super) async fn trim(&self) {
+        let raft = self.raft.borrow().clone();
+        let Some(raft) = raft.filter(|_| !self.trimming.replace(true)) else { return };
         let checkpointed = self.applied.checkpointed();
-        if checkpointed > *told {
-            *told = checkpointed;
-            if raft.trigger().snapshot().await.is_err() {
-                return;
-            }
+        if checkpointed > self.told.get() && raft.trigger().snapshot().await.is_ok() {
+            self.told.set(checkpointed);
+            let wait = raft.wait(Some(LOOK_EVERY));
+            let knows = wait.metrics(
+                |metrics| metrics.snapshot >= checkpointed || metrics.running_state.is_err(),
+                "know the checkpoint",
+            );
+            // If not now, then at the next look.
+            let _ = knows.await;
         }
-        let known = raft.metrics().borrow_watched().snapshot.index();
-        let beyond = self.log.purge_for_bytes(LOG_KEEP_BYTES);
-        if let Some((known, beyond)) = known.zip(beyond) {
+        let (known, alone) = {
+            let metrics = raft.metrics();
+            let metrics = metrics.borrow_watched();
+            let members = metrics.membership_config.membership();
+            (metrics.snapshot.index(), members.nodes().count() == 1)
+        };
+        let keep = if alone { LOG_KEEP_ALONE_BYTES } else { LOG_KEEP_BYTES };
+        if let Some((known, beyond)) = known.zip(self.log.purge_for_bytes(keep)) {
             // A log that has ended is judged at the next look.
             let _ = raft.trigger().purge_log(beyond.min(known)).await;
         }
+        self.trimming.set(false);
     }
 }

@@ -214,14 +214,14 @@ impl<M: Machine> Inner<M> {
         let raft = self.raft.borrow().clone();
         let written = match raft {
             Some(raft) => raft.client_write(pack(&commands)).await,
-            None => return fail(answers, &ProposeError::Starting),
+            None => return fail::<M>(answers, &ProposeError::Starting),
         };
         match written {
             Ok(written) => self.answer(answers, written.data),
             Err(error) => {
                 self.judge();
                 let why = self.explain(error, answers.len() as u64);
-                fail(answers, &why);
+                fail::<M>(answers, &why);
             }
         }
     }
@@ -258,7 +258,7 @@ impl<M: Machine> Inner<M> {
     }
 }
 
-fn fail<A>(answers: Vec<Box<dyn FnOnce(Result<A, ProposeError>)>>, why: &ProposeError) {
+fn fail<M: Machine>(answers: Vec<Answer<M>>, why: &ProposeError) {
     for answer in answers {
         answer(Err(why.clone()));
     }

@@ -84,7 +84,11 @@ impl<M: Machine> Applied<M> {
             glommio::spawn_local(async move {
                 // What went wrong is known to the store, which the group asks every second; the
                 // records wait for the next checkpoint.
-                let _ = applied.write_checkpoint().await;
+                if applied.write_checkpoint().await.is_ok()
+                    && let Some(then) = &*applied.then.borrow()
+                {
+                    then();
+                }
             })
             .detach();
             return;

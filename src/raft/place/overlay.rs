@@ -2,6 +2,7 @@
 
 use redb::StorageBackend;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -107,12 +108,14 @@ impl StorageBackend for Overlay {
         let mut written = self.written.lock().map_err(poisoned)?;
         let mut done = 0;
         for (start, within, bytes) in blocks(offset, data.len()) {
-            if !written.contains_key(&start) {
-                let mut block = vec![0; BLOCK_BYTES as usize].into_boxed_slice();
-                self.read_base(start, &mut block)?;
-                written.insert(start, block);
-            }
-            let block = written.get_mut(&start).expect("put there above");
+            let block = match written.entry(start) {
+                Entry::Occupied(there) => there.into_mut(),
+                Entry::Vacant(place) => {
+                    let mut block = vec![0; BLOCK_BYTES as usize].into_boxed_slice();
+                    self.read_base(start, &mut block)?;
+                    place.insert(block)
+                }
+            };
             block[within..within + bytes].copy_from_slice(&data[done..done + bytes]);
             done += bytes;
         }

@@ -1,6 +1,9 @@
 //! A disk that forgets: what was not fsynced is lost or torn when the power is cut, and every
 //! call can be made to fail.
 
+// A disk is shared by the threads that use it.
+#![allow(clippy::disallowed_types)]
+
 use super::Place;
 use redb::StorageBackend;
 use std::collections::BTreeMap;
@@ -12,7 +15,6 @@ const SECTOR_BYTES: usize = 512;
 
 /// A folder on such a disk. Clones are the same folder.
 #[derive(Debug, Clone, Default)]
-#[allow(clippy::disallowed_types)] // A disk is shared by the threads that use it.
 pub struct SimPlace(Arc<Mutex<Sim>>);
 
 #[derive(Debug, Default)]
@@ -34,6 +36,8 @@ pub struct Faults {
     pub write: Option<io::ErrorKind>,
     /// What the file system says is free; `None`: plenty.
     pub free_bytes: Option<u64>,
+    /// Fsync says it is done and does nothing.
+    pub sync_lies: bool,
     /// Each fsync takes so many milliseconds.
     pub sync_ms: u64,
     /// Calls that changed something so far.
@@ -47,7 +51,6 @@ enum Op {
 }
 
 #[derive(Debug, Default)]
-#[allow(clippy::disallowed_types)]
 struct SimFile {
     durable: Vec<u8>,
     current: Vec<u8>,
@@ -66,7 +69,7 @@ pub struct Seed(pub u64);
 
 impl Seed {
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -76,7 +79,7 @@ impl Seed {
 
     /// Less than `bound`.
     pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound.max(1)
+        self.number() % bound.max(1)
     }
 }
 
@@ -271,6 +274,9 @@ impl StorageBackend for Handle {
         }
         if let Some(kind) = faults.sync {
             return Err(kind.into());
+        }
+        if faults.sync_lies {
+            return Ok(());
         }
         let mut file = self.file.lock().unwrap();
         let ops = std::mem::take(&mut file.pending);

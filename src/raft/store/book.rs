@@ -155,6 +155,9 @@ impl Book {
     fn open_with(&mut self, file: Guard) -> Result<(), Fault> {
         let mut builder = Builder::new();
         builder.set_cache_size(STORE_CACHE_BYTES);
+        // Every page is read and its checksum checked: a plain open trusts a file that was closed
+        // in order, and a bit flipped in its free list would let live pages be overwritten.
+        builder.set_check_integrity_on_open(true);
         let opened = builder.create_with_backend(file);
         self.open = Some(opened.map_err(|error| self.note("open", error.into()))?);
         Ok(())

@@ -3,14 +3,16 @@
 use super::Shared;
 use super::book::{Book, Broken, Identity, META, get_meta, put_meta};
 use super::worker::Keeper;
-use crate::raft::encoding::{Stored, put_log_id, put_vote, take_log_id, take_vote};
+use crate::raft::encoding::{
+    Assembly, Stored, first_key, index_of, put_log_id, put_vote, take_log_id, take_vote,
+};
 use crate::raft::fault::Fault;
-use crate::raft::limits::{LOG_READ_BYTES_MAX, SWEEP_IDLE, SWEEP_PER_APPEND};
+use crate::raft::limits::{LOG_READ_BYTES_MAX, SWEEP_IDLE, SWEEP_PER_ROW};
 use crate::raft::types::{LogId, Vote, log_id, term_of};
 use openraft::LogIdOptionExt;
 use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
 
-/// Entries by index.
+/// Rows of entries: index and part ([`first_key`]), to bytes.
 pub const LOG: TableDefinition<u64, &[u8]> = TableDefinition::new("log");
 
 /// The file's name.
@@ -91,10 +93,15 @@ impl LogFile {
             let head = read_head(&txn.open_table(META)?)?;
             let mut entries = Vec::new();
             let mut walk = Walk::new(&head);
-            for row in txn.open_table(LOG)?.range(head.purged.next_index()..)? {
-                let (index, bytes) = row?;
-                entries.push(walk.step(index.value(), bytes.value())?);
+            let mut assembly = Assembly::default();
+            for row in txn.open_table(LOG)?.range(first_key(head.purged.next_index())..)? {
+                let (key, bytes) = row?;
+                if let Some(entry) = assembly.row(key.value(), bytes.value())? {
+                    walk.step(&entry)?;
+                    entries.push(entry);
+                }
             }
+            assembly.ended()?;
             Ok((head, entries))
         })?;
         self.purged = head.purged;
@@ -121,11 +128,15 @@ impl LogFile {
     /// # Errors
     /// The disk's.
     pub fn append(&mut self, entries: &[Stored]) -> Result<(), Fault> {
-        let sweep = self.to_sweep.then_some(entries.len() * SWEEP_PER_APPEND);
+        let rows: usize = entries.iter().map(Stored::rows).sum();
+        let sweep = self.to_sweep.then_some(rows * SWEEP_PER_ROW);
         self.write("append", sweep, |txn| {
             let mut log = txn.open_table(LOG)?;
             for entry in entries {
-                entry.write(log.insert_reserve(entry.index, entry.len())?.as_mut());
+                entry.write(|key, bytes, fill| {
+                    fill(log.insert_reserve(key, bytes)?.as_mut());
+                    Ok::<_, Broken>(())
+                })?;
             }
             Ok(())
         })
@@ -147,7 +158,7 @@ impl LogFile {
     pub fn truncate(&mut self, from: u64) -> Result<(), Fault> {
         self.write("truncate", None, |txn| {
             let mut log = txn.open_table(LOG)?;
-            while log.last()?.is_some_and(|(index, _)| index.value() >= from) {
+            while log.last()?.is_some_and(|(key, _)| key.value() >= first_key(from)) {
                 log.pop_last()?;
             }
             Ok(())
@@ -180,14 +191,18 @@ impl LogFile {
         self.book.read("read", |txn| {
             let mut entries: Vec<Stored> = Vec::new();
             let mut bytes = 0;
-            for row in txn.open_table(LOG)?.range(from..to)? {
-                let (index, stored) = row?;
-                bytes += stored.value().len();
-                if bytes > LOG_READ_BYTES_MAX && !entries.is_empty() {
-                    break;
+            let mut assembly = Assembly::default();
+            for row in txn.open_table(LOG)?.range(first_key(from)..first_key(to))? {
+                let (key, part) = row?;
+                if let Some(entry) = assembly.row(key.value(), part.value())? {
+                    bytes += entry.len();
+                    entries.push(entry);
+                    if bytes >= LOG_READ_BYTES_MAX {
+                        return Ok(entries);
+                    }
                 }
-                entries.push(Stored::read(index.value(), stored.value())?);
             }
+            assembly.ended()?;
             Ok(entries)
         })
     }
@@ -221,8 +236,8 @@ impl LogFile {
                 put_meta(&mut txn.open_table(META)?, PURGED, &bytes)?;
             }
             match (sweep, purged) {
-                (Some(entries_max), Some(upto)) => {
-                    swept(&mut txn.open_table(LOG)?, upto.index(), entries_max)
+                (Some(rows_max), Some(upto)) => {
+                    swept(&mut txn.open_table(LOG)?, upto.index(), rows_max)
                 }
                 _ => Ok(true),
             }
@@ -245,10 +260,10 @@ impl Keeper for LogFile {
     }
 }
 
-/// Removes some entries up to an index; true when more are left.
-fn swept(log: &mut Table<'_, u64, &[u8]>, upto: u64, entries_max: usize) -> Result<bool, Broken> {
-    for _ in 0..entries_max {
-        if log.first()?.is_none_or(|(index, _)| index.value() > upto) {
+/// Removes some rows of entries up to an index; true when more are left.
+fn swept(log: &mut Table<'_, u64, &[u8]>, upto: u64, rows_max: usize) -> Result<bool, Broken> {
+    for _ in 0..rows_max {
+        if log.first()?.is_none_or(|(key, _)| index_of(key.value()) > upto) {
             return Ok(false);
         }
         log.pop_first()?;
@@ -287,20 +302,20 @@ impl Walk {
         self.last = Some(log_id(term, index));
     }
 
-    /// The next entry, read and checked.
+    /// The next entry.
     ///
     /// # Errors
-    /// Entries are missing before it, its checksum is wrong, or its term lies before the last.
-    pub fn step(&mut self, index: u64, bytes: &[u8]) -> Result<Stored, String> {
+    /// Entries are missing before it, or its term lies before the last.
+    pub fn step(&mut self, entry: &Stored) -> Result<(), String> {
         let expected = self.last.next_index();
+        let index = entry.index;
         if index != expected {
-            return Err(format!("log entries {expected} to {} are missing", index - 1));
+            return Err(format!("log entries {expected} to {} are missing", index.wrapping_sub(1)));
         }
-        let entry = Stored::read(index, bytes)?;
         if self.last.is_some_and(|last| term_of(&last) > entry.term) {
             return Err(format!("log entry {index} is of an older term than the one before"));
         }
         self.last = Some(entry.id());
-        Ok(entry)
+        Ok(())
     }
 }

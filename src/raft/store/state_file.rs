@@ -255,14 +255,19 @@ impl Row {
     }
 }
 
-/// A stored record taken apart and checked: family, key, checksum, value.
+/// A stored record, taken apart.
+#[derive(Debug)]
+pub struct Checked<'a> {
+    pub table: Table,
+    pub checksum: u32,
+    pub value: &'a [u8],
+}
+
+/// Takes a stored record apart and checks it.
 ///
 /// # Errors
 /// It is cut off, its checksum is wrong, or its family is unknown.
-pub fn check_record<'a>(
-    key: &'a [u8],
-    stored: &'a [u8],
-) -> Result<(Table, &'a [u8], u32, &'a [u8]), String> {
+pub fn check_record<'a>(key: &[u8], stored: &'a [u8]) -> Result<Checked<'a>, String> {
     let (family, rest) = key.split_first().ok_or("a record without a family")?;
     let family =
         table(*family).ok_or_else(|| format!("record {} is of unknown family", shown(key)))?;
@@ -272,7 +277,7 @@ pub fn check_record<'a>(
     if checksum != record_checksum(family, rest, value) {
         return Err(format!("record {} has a wrong checksum", shown(key)));
     }
-    Ok((family, rest, checksum, value))
+    Ok(Checked { table: family, checksum, value })
 }
 
 fn shown(key: &[u8]) -> String {
@@ -296,7 +301,7 @@ fn rows(
             let last = rows.last().expect("bytes were counted").key.to_vec();
             return Ok((rows, Some(last)));
         }
-        let (_, _, checksum, value) = check_record(key, stored)?;
+        let Checked { checksum, value, .. } = check_record(key, stored)?;
         bytes += key.len() + value.len();
         let (key, value) = (Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
         rows.push(Row { key, checksum, value });
@@ -350,13 +355,14 @@ fn write_record(
     };
     let checksum = record_checksum(record.table, &record.key, value);
     totals.add(family, checksum, value.len());
-    if let Some(old) = table.get(key.as_slice())? {
+    // One way down the tree, for a copy of the value: the other way round costs more.
+    let at = key.len();
+    key.extend_from_slice(&checksum.to_le_bytes());
+    key.extend_from_slice(value);
+    let (key, stored) = key.split_at(at);
+    if let Some(old) = table.insert(key, stored)? {
         forget(totals, old.value());
     }
-    let mut place = table.insert_reserve(key.as_slice(), RECORD_HEAD_BYTES + value.len())?;
-    let (head, rest) = place.as_mut().split_at_mut(RECORD_HEAD_BYTES);
-    head.copy_from_slice(&checksum.to_le_bytes());
-    rest.copy_from_slice(value);
     Ok(())
 }
 

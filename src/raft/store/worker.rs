@@ -20,6 +20,8 @@ use std::thread;
 /// What a thread does with the file it keeps.
 pub type Job<F> = Box<dyn FnOnce(&mut F) -> Result<Box<dyn Any + Send>, Fault> + Send>;
 
+type Jobs<F> = SyncSender<(u64, Job<F>)>;
+
 /// The result of the job with that ticket.
 pub type Message = (u64, Result<Box<dyn Any + Send>, Fault>);
 
@@ -39,7 +41,7 @@ pub struct Results {
 
 /// A thread that has been started, on its way to the core that will use it.
 pub struct Thread<F> {
-    jobs: SyncSender<(u64, Job<F>)>,
+    jobs: Jobs<F>,
 }
 
 impl<F> fmt::Debug for Thread<F> {
@@ -63,26 +65,33 @@ impl<F: Keeper> Thread<F> {
 
 fn run<F: Keeper>(mut keeper: F, inbox: Receiver<(u64, Job<F>)>, results: Results) {
     let mut looked = now();
+    // A panic here is a file that redb cannot make sense of. In release it ends the process; where
+    // it does not, nothing is done with that file any more.
+    let mut has_failed = false;
     loop {
         match inbox.recv_timeout(STORAGE_IDLE) {
+            Ok((ticket, _)) if has_failed => {
+                if results.sender.send((ticket, Err(failed()))).is_err() {
+                    return;
+                }
+                results.bell.ring_if_asleep();
+            }
             Ok((ticket, job)) => {
-                // A panic here is a file that redb cannot make sense of. In release it ends the
-                // process; where it does not, nothing is done with that file any more.
                 let done = catch_unwind(AssertUnwindSafe(|| job(&mut keeper)));
-                let result = done.unwrap_or_else(|_| {
-                    Err(Fault::Latched("a storage thread has failed; restart nacre".to_owned()))
-                });
+                has_failed = done.is_err();
+                let result = done.unwrap_or_else(|_| Err(failed()));
                 if results.sender.send((ticket, result)).is_err() {
                     return;
                 }
                 results.bell.ring_if_asleep();
-                if looked.elapsed() > STORAGE_IDLE {
-                    keeper.look_around(false);
+                if looked.elapsed() > STORAGE_IDLE && !has_failed {
+                    has_failed = looks_badly(&mut keeper, false);
                     looked = now();
                 }
             }
+            Err(RecvTimeoutError::Timeout) if has_failed => {}
             Err(RecvTimeoutError::Timeout) => {
-                keeper.look_around(true);
+                has_failed = looks_badly(&mut keeper, true);
                 looked = now();
             }
             Err(RecvTimeoutError::Disconnected) => return,
@@ -90,9 +99,17 @@ fn run<F: Keeper>(mut keeper: F, inbox: Receiver<(u64, Job<F>)>, results: Result
     }
 }
 
+fn looks_badly<F: Keeper>(keeper: &mut F, is_idle: bool) -> bool {
+    catch_unwind(AssertUnwindSafe(|| keeper.look_around(is_idle))).is_err()
+}
+
+fn failed() -> Fault {
+    Fault::Latched("a storage thread has failed; restart nacre".to_owned())
+}
+
 /// The core's end of one thread.
 pub struct Worker<F> {
-    jobs: RefCell<Option<SyncSender<(u64, Job<F>)>>>,
+    jobs: RefCell<Option<Jobs<F>>>,
     room: Rc<Room>,
 }
 

@@ -64,23 +64,26 @@ fn check(group: &Group<Toy>, promises: &Promises) {
 }
 
 /// One disk's life: some work, a cut, a look, and again.
-async fn life(seed: &mut Seed) {
+async fn life(seed: &mut Seed, sync_lies: bool) {
     let mut place = SimPlace::default();
     let promises = Promises::default();
     for cut in 0..CUTS_PER_DISK {
         // The first cuts of a disk hit its creation, too.
         let most = if seed.below(4) == 0 { 60 } else { 600 };
-        place.faults(|faults| faults.calls_left = Some(1 + seed.below(most)));
+        place.faults(|faults| {
+            faults.calls_left = Some(1 + seed.below(most));
+            faults.sync_lies = sync_lies;
+        });
         match open(&place).await {
             Ok(group) => {
                 check(&group, &promises);
                 let mut tasks = Vec::new();
                 for writer in 0..WRITERS {
-                    let seed = Seed(seed.next());
+                    let seed = Seed(seed.number());
                     let work = write(group.clone(), writer, seed, promises.clone());
                     tasks.push(crate::raft::runtime::spawn(work));
                 }
-                let house = keep_house(group.clone(), place.clone(), Seed(seed.next()));
+                let house = keep_house(group.clone(), place.clone(), Seed(seed.number()));
                 let house = crate::raft::runtime::spawn(house);
                 for task in tasks {
                     within(task).await.unwrap();
@@ -110,7 +113,7 @@ fn acknowledged_writes_survive_power_cuts() {
     let seeds = one.map_or(0..cuts.div_ceil(CUTS_PER_DISK), |seed| seed..seed + 1);
     for seed in seeds {
         let lived = std::panic::catch_unwind(|| {
-            on_a_core(life(&mut Seed(seed)));
+            on_a_core(life(&mut Seed(seed), false));
         });
         if let Err(panic) = lived {
             eprintln!(
@@ -120,4 +123,15 @@ fn acknowledged_writes_survive_power_cuts() {
             std::panic::resume_unwind(panic);
         }
     }
+}
+
+/// The test of the test: on a disk that only says it has synced, something is lost soon.
+#[test]
+fn a_disk_that_lies_is_noticed() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let noticed = (0..50)
+        .any(|seed| std::panic::catch_unwind(|| on_a_core(life(&mut Seed(seed), true))).is_err());
+    std::panic::set_hook(before);
+    assert!(noticed);
 }

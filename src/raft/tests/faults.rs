@@ -84,6 +84,7 @@ fn a_full_disk_is_read_only_and_recovers_by_itself() {
         }
         group.with(|toy| assert_eq!(toy.loaded, 1, "the state in memory was never lost"));
     });
+    let place = after_a_kill(&place);
     on_a_core(async {
         let group = open(&place).await.unwrap();
         assert_eq!(get(&group, "b").as_deref(), Some("1"));
@@ -110,6 +111,7 @@ fn a_checkpoint_that_meets_a_full_disk_is_written_later() {
         group.checkpoint().await.unwrap();
         assert_eq!(group.status().checkpointed, group.status().applied);
     });
+    let place = after_a_kill(&place);
     on_a_core(async {
         let group = open(&place).await.unwrap();
         group.with(|toy| {

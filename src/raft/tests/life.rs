@@ -42,9 +42,9 @@ fn without_a_checkpoint_the_log_is_replayed() {
         for round in 0..100 {
             put(&group, &[("a", &round.to_string())]).await.unwrap();
         }
-        // The executor ends with everything in it: as if the process had been killed.
         group.status()
     });
+    let place = after_a_kill(&place);
     on_a_core(async {
         let group = open(&place).await.unwrap();
         assert_eq!(get(&group, "a").as_deref(), Some("99"));
@@ -112,6 +112,7 @@ fn large_commands() {
         let too_large = put(&group, &[("ab", &large)]).await;
         assert_eq!(too_large, Err(ProposeError::TooLarge(COMMAND_BYTES_MAX + 1)));
     });
+    let place = after_a_kill(&place);
     on_a_core(async {
         let group = open(&place).await.unwrap();
         assert_eq!(get(&group, "a"), Some(large));
@@ -136,6 +137,7 @@ fn the_log_is_purged_behind_the_checkpoint() {
         Glommio::sleep(Duration::from_millis(300)).await;
         put(&group, &[("last", "1")]).await.unwrap();
     });
+    let place = after_a_kill(&place);
     on_a_core(async {
         let group = open(&place).await.unwrap();
         assert_eq!(get(&group, "last").as_deref(), Some("1"));

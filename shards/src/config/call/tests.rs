@@ -102,6 +102,9 @@ fn before_the_log_is_replayed_everything_is_starting() {
         assert_eq!((body.kind, body.error_code), ("ErrorResponse", 300), "{kind:?}");
     }
     centre.state.loaded();
+    let effects = centre.call(conn, Kind::ConfigQuery, "{}");
+    assert_eq!(one_reply(&effects)["message"], "Server is starting,please try later.");
+    centre.serve();
     assert_eq!(query(&mut centre, conn, "")["message"], "config data not exist");
 }
 

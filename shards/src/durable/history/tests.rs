@@ -57,7 +57,9 @@ fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         8 => (0u8..4, 1u32..100).prop_map(|(config, bytes)| Act::Add { config, bytes }),
         2 => (0u8..4, 0u32..6, 0u64..2_000)
-            .prop_map(|(config, entries_max, bytes_max)| Act::Bound { config, entries_max, bytes_max }),
+            .prop_map(|(config, entries_max, bytes_max)| {
+                Act::Bound { config, entries_max, bytes_max }
+            }),
         1 => (0u64..40).prop_map(|back_ms| Act::Sweep { back_ms }),
     ]
 }

@@ -24,6 +24,7 @@ impl Bench {
     fn new() -> Self {
         let mut state = State::new(Arc::default());
         assert_eq!(*state.loaded(), []);
+        state.tables().set_ready();
         Self { state, disk: BTreeMap::new(), now_ms: 1_000 }
     }
 
@@ -422,7 +423,8 @@ enum Act {
 fn act() -> impl Strategy<Value = Act> {
     let content = || "[a-z\n\"é]{1,20}";
     prop_oneof![
-        6 => (0u8..5, content(), any::<bool>()).prop_map(|(at, text, cas)| Act::Publish(at, text, cas)),
+        6 => (0u8..5, content(), any::<bool>())
+            .prop_map(|(at, text, cas)| Act::Publish(at, text, cas)),
         3 => (0u8..5, 0u8..4, content()).prop_map(|(at, tag, text)| Act::Tag(at, tag, text)),
         2 => (0u8..5).prop_map(Act::Remove),
         1 => (0u8..5, 0u8..4).prop_map(|(at, tag)| Act::RemoveTag(at, tag)),

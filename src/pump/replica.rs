@@ -1,0 +1,156 @@
+//! Between the Raft group and the shard of its core: commands go one way, what they came to the
+//! other.
+//!
+//! Group and pump are tasks of one executor. What the group's tasks find out waits in an outbox
+//! until the pump's next turn takes it, in order: a batch's changes before its answers.
+
+use crate::mesh::Bell;
+use crate::raft::{Group, Machine, ProposeError};
+use bytes::Bytes;
+use nacre_shards::config::table::Tables;
+use nacre_shards::durable::Record;
+use nacre_shards::durable::answer::Answer;
+use nacre_shards::durable::state::{Change, State};
+use nacre_shards::key::Core;
+use nacre_shards::message::{Message, Purpose, Unready, Waiter};
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// A proposal on its way from a shard to the group.
+#[derive(Debug)]
+pub struct Proposal {
+    /// Who asked, to be given back with the answer.
+    pub from: Core,
+    pub waiter: Waiter,
+    pub purpose: Purpose,
+    pub command: Bytes,
+}
+
+/// What waits for the pump. Bounded by what the group takes in: an answer for each proposal, and at
+/// most one batch of changes for each of those.
+struct Outbox {
+    letters: RefCell<VecDeque<Message<'static>>>,
+    bell: Arc<Bell>,
+}
+
+impl Outbox {
+    fn put(&self, letter: Message<'static>) {
+        self.letters.borrow_mut().push_back(letter);
+        self.bell.ring_if_asleep();
+    }
+
+    fn put_changes(&self, changes: Arc<[Change]>) {
+        if !changes.is_empty() {
+            self.put(Message::Settled { changes });
+        }
+    }
+}
+
+/// The replicated state in the group's hands.
+pub struct Replica {
+    state: State,
+    outbox: Rc<Outbox>,
+}
+
+impl Replica {
+    /// What is replicated.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+}
+
+impl Machine for Replica {
+    type Answer = Answer;
+
+    fn apply(&mut self, position: u64, command: &Bytes, records: &mut Vec<Record>) -> Answer {
+        self.state.apply(position, command, records)
+    }
+
+    fn settle(&mut self) {
+        self.outbox.put_changes(self.state.settle());
+    }
+
+    fn clear(&mut self) {
+        self.state.clear();
+    }
+
+    fn load(&mut self, record: Record) -> Result<(), String> {
+        self.state.load(record)
+    }
+
+    fn loaded(&mut self) {
+        self.outbox.put_changes(self.state.loaded());
+    }
+}
+
+/// The Raft core's way to its group, which comes when the log was replayed.
+pub struct Durable {
+    /// What all cores read.
+    pub tables: Arc<Tables>,
+    outbox: Rc<Outbox>,
+    group: RefCell<Option<Group<Replica>>>,
+}
+
+impl Durable {
+    /// `bell` wakes the core's pump.
+    pub fn new(bell: Arc<Bell>, tables: Arc<Tables>) -> Rc<Self> {
+        let outbox = Rc::new(Outbox { letters: RefCell::default(), bell });
+        Rc::new(Self { tables, outbox, group: RefCell::default() })
+    }
+
+    /// The machine for [`Group::open`].
+    pub fn replica(&self) -> Replica {
+        let state = State::new(self.tables.clone());
+        Replica { state, outbox: self.outbox.clone() }
+    }
+
+    /// The group is open.
+    pub fn serve(&self, group: Group<Replica>) {
+        *self.group.borrow_mut() = Some(group);
+    }
+
+    /// The group, once it is open.
+    pub fn group(&self) -> Option<Group<Replica>> {
+        self.group.borrow().clone()
+    }
+
+    /// Hands a command in. Its answer comes through [`Durable::take`].
+    pub fn propose(&self, proposal: Proposal) {
+        let Proposal { from, waiter, purpose, command } = proposal;
+        let outbox = self.outbox.clone();
+        let answer = move |outcome: Result<Answer, ProposeError>| {
+            let outcome = outcome.map_err(unready);
+            outbox.put(Message::Proposed { to: from, waiter, purpose, outcome });
+        };
+        match &*self.group.borrow() {
+            Some(group) => group.propose(command, answer),
+            None => answer(Err(ProposeError::Starting)),
+        }
+    }
+
+    /// The next message for the shard.
+    pub fn take(&self) -> Option<Message<'static>> {
+        self.outbox.letters.borrow_mut().pop_front()
+    }
+
+    /// Whether nothing waits to be taken.
+    pub fn is_quiet(&self) -> bool {
+        self.outbox.letters.borrow().is_empty()
+    }
+}
+
+/// As the shards and clients know it.
+fn unready(error: ProposeError) -> Unready {
+    match error {
+        ProposeError::Full => Unready::Full,
+        ProposeError::TooLarge(_) => Unready::TooLarge,
+        ProposeError::ReadOnly(_) => Unready::ReadOnly,
+        ProposeError::Latched(_) => Unready::Latched,
+        ProposeError::Starting => Unready::Starting,
+        ProposeError::NoLeader(_) => Unready::NoLeader,
+        ProposeError::Interrupted(_) => Unready::Unknown,
+        ProposeError::Stopped => Unready::Stopping,
+    }
+}
