@@ -36,6 +36,7 @@ impl Tokens {
         self.old.clear();
     }
 
+    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.young.len() + self.old.len()
     }

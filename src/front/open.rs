@@ -200,8 +200,8 @@ impl Api {
     async fn call(&self, endpoint: Endpoint, input: &Input<'_>) -> Result<Reply, Refused> {
         match endpoint {
             Endpoint::Health(probe, shape) => Ok(node::health(&self.facts, probe, shape)),
-            Endpoint::State => Ok(node::state(&self.facts)),
-            Endpoint::BareState => Ok(node::bare_state(&self.facts)),
+            Endpoint::State => Ok(node::state(&self.facts, &self.door)),
+            Endpoint::BareState => Ok(node::bare_state(&self.facts, &self.door)),
             Endpoint::Metrics => Ok(node::metrics(&self.facts, input)),
             Endpoint::ServerList => Ok(node::server_list(input)),
             Endpoint::NamingHealth => Ok(node::naming_health(&self.facts)),
