@@ -1,6 +1,6 @@
 //! One core's door: requests of both wires show here who they are from.
 //!
-//! Used by the core's pump and its HTTP tasks, one after the other on one thread; nothing is locked.
+//! Used by the core's pump and its HTTP tasks, one after the other on one thread: no lock.
 
 use super::credentials::Credentials;
 use super::limits::{PASSWORD_REMEMBERED_MS, PASSWORDS_REMEMBERED_MAX};

@@ -16,8 +16,8 @@ pub const KEY_BYTES_HS512: usize = 64;
 /// Bytes of the key made at the first start.
 pub const GENERATED_KEY_BYTES: usize = KEY_BYTES_HS512;
 
-/// Passwords that wait for the one thread that compares them: three seconds of its time. One more is
-/// answered 503.
+/// Passwords that wait for the one thread that compares them: three seconds of its time. One more
+/// is answered 503.
 pub const PASSWORD_JOBS_MAX: usize = 64;
 
 /// The work factor of the reference's hashes, and the most a stored one may have: each step doubles

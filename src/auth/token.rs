@@ -104,12 +104,14 @@ struct Header {
 impl Signer {
     /// A signer with this key; the algorithm follows from its length. `None` if it is too short.
     pub fn new(key: &[u8]) -> Option<Self> {
-        let length = key.len();
-        let keyed = match length {
-            ..KEY_BYTES_MIN => return None,
-            ..KEY_BYTES_HS384 => Keyed::Hs256(Hmac::new_from_slice(key).ok()?),
-            ..KEY_BYTES_HS512 => Keyed::Hs384(Hmac::new_from_slice(key).ok()?),
-            _ => Keyed::Hs512(Hmac::new_from_slice(key).ok()?),
+        let keyed = if key.len() < KEY_BYTES_MIN {
+            return None;
+        } else if key.len() < KEY_BYTES_HS384 {
+            Keyed::Hs256(Hmac::new_from_slice(key).ok()?)
+        } else if key.len() < KEY_BYTES_HS512 {
+            Keyed::Hs384(Hmac::new_from_slice(key).ok()?)
+        } else {
+            Keyed::Hs512(Hmac::new_from_slice(key).ok()?)
         };
         Some(Self(keyed))
     }

@@ -8,7 +8,7 @@ use crate::engine::{Config, Engine, EngineError};
 use crate::grpc;
 use crate::http2;
 use crate::mesh::{Bell, LaneSizes, Port, ports};
-use crate::pump::carrier::Carrier;
+use crate::pump::carrier::{Carrier, Shared};
 use crate::pump::clock::{Clock, Epoch};
 use crate::pump::datagram::Datagrams;
 use crate::pump::desk::Desk;
@@ -90,7 +90,7 @@ pub fn make(parts: Parts, settings: &Settings) -> Result<Turn, EngineError> {
     let room = vec![0; usize::from(node.cores)];
     let lanes = LaneLimits::for_cores(usize::from(node.cores));
     let mut carrier =
-        Carrier::new(Home(core), shard, codec, desk, (door, held), clock, metrics, node);
+        Carrier::new(Home(core), shard, codec, Shared { desk, door, held }, clock, metrics, node);
     carrier.datagrams = settings.http.first().and_then(|at| Datagrams::open(at.ip()).ok());
     let drain_ms = u64::from(settings.drain_ms);
     let report = Report::default();

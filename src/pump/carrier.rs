@@ -34,6 +34,17 @@ pub struct Outgoing {
     pub proposals: Vec<Proposal>,
 }
 
+/// What the pump shares with the core's HTTP tasks.
+#[derive(Debug)]
+pub struct Shared {
+    /// Calls of this core's HTTP side, and whoever waits for their answers.
+    pub desk: Desk,
+    /// Who may come in.
+    pub door: Door,
+    /// Calls that wait for a password.
+    pub held: HeldCalls,
+}
+
 /// One core's connections and its shard, as the handler of the core's engine.
 pub struct Carrier {
     pub home: Home,
@@ -70,8 +81,7 @@ impl Carrier {
         home: Home,
         shard: Shard,
         codec: grpc::Codec,
-        desk: Desk,
-        (door, held): (Door, HeldCalls),
+        Shared { desk, door, held }: Shared,
         mut clock: Clock,
         metrics: metrics::Core,
         node: Arc<Node>,

@@ -41,6 +41,10 @@ impl Report {
         let counts = carrier.shard.counts();
         shard_counters(metrics, &counts);
         open_counters(metrics, carrier, &counts.owner);
+        // Once for the node: gauges of cores are added up.
+        if carrier.home.0.0 == 0 {
+            metrics.gauge(Gauge::OpenDoor, u64::from(!carrier.door.policy().clients));
+        }
         config_counters(metrics, &counts);
         if let Some(durable) = durable {
             metrics.gauge(Gauge::Configs, durable.tables.configs() as u64);

@@ -49,7 +49,7 @@ pub(super) fn read(reader: &mut Reader<'_>, settings: &Settings) -> AuthSettings
     let clients = switch(reader, &keys::AUTH).unwrap_or(beyond(settings).is_some());
     let (name, origin) = reader.text(&keys::AUTH_TYPE);
     if !name.is_empty() && !name.eq_ignore_ascii_case("nacos") {
-        let why = "only nacos is built yet; allowed: nacos, or nothing".to_owned();
+        let why = "users of other systems are not built yet; allowed: nacos, or nothing".to_owned();
         reader.refuse(&keys::AUTH_TYPE, &name, origin, why);
     }
     AuthSettings {

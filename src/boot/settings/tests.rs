@@ -142,7 +142,7 @@ fn switches_and_keys_of_authentication() {
     for fine in ["", "nacos", "NACOS"] {
         assert!(read(&format!("nacos.core.auth.system.type={fine}")).is_ok(), "{fine}");
     }
-    assert!(refused("nacos.core.auth.system.type=ldap").contains("only nacos is built"));
+    assert!(refused("nacos.core.auth.system.type=ldap").contains("not built yet"));
     const KEY: &str = "nacos.core.auth.plugin.nacos.token.secret.key";
     let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
     for name in [KEY, "nacos.core.auth.default.token.secret.key", "NACOS_AUTH_TOKEN"] {
@@ -158,7 +158,7 @@ fn what_is_not_built_and_would_hurt() {
     for (file, part) in [
         ("spring.sql.init.platform=mysql", "external store"),
         ("spring.datasource.platform=postgresql", "external store"),
-        ("nacos.core.auth.system.type=ldap", "only nacos is built"),
+        ("nacos.core.auth.system.type=ldap", "not built yet"),
         ("nacos.remote.server.rpc.tls.enableTls=true", "TLS is not built"),
         ("nacos.remote.server.rpc.tls.enable-tls=true", "TLS is not built"),
         ("nacos.member.list=10.0.0.1:8848,10.0.0.2:8848", "more than one member"),

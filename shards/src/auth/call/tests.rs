@@ -64,7 +64,12 @@ fn patterns_of_watches_are_all_they_can_match() {
 #[test]
 fn a_listen_keeps_what_it_may() {
     let mut request = Request::parse(Type::ConfigBatchListen, LISTEN.as_bytes()).unwrap().unwrap();
-    let of = |namespace: &'static str| move |resource: &Resource<'_>| matches!(resource, Resource::Of { namespace: of, .. } if *of == namespace);
+    let of = |wanted: &'static str| {
+        move |resource: &Resource<'_>| {
+            let Resource::Of { namespace, .. } = resource else { return false };
+            *namespace == wanted
+        }
+    };
     assert!(retain(&mut request, of("m")));
     let Request::ConfigBatchListen(listen) = &request else { panic!("it stays a listen") };
     let left = listen.contexts.as_ref().unwrap();
