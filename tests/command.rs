@@ -132,7 +132,7 @@ fn serves_health_and_metrics_and_stops_in_order() {
     let metrics = server.get("/nacos/actuator/prometheus");
     assert!(metrics.contains("nacos_monitor{module=\"naming\",name=\"serviceCount\"} 0"));
     assert!(metrics.contains("nacre_core_busy_seconds_total{core=\"0\"}"), "{metrics}");
-    let missing = server.get("/nacos/v1/ns/instance/list");
+    let missing = server.get("/nacos/nothing");
     assert!(missing.starts_with("HTTP/1.1 404") && missing.contains("port 9848"), "{missing}");
     let (status, log) = server.stop("TERM");
     assert_eq!(status.code(), Some(0), "{log}");

@@ -5,6 +5,7 @@
 
 use crate::{judge, samples};
 use nacre_proto::link::{Ack, ConnectionSetupRequest};
+use nacre_proto::open_api::{self, Beat, DatagramAck, Selector};
 use nacre_proto::payload::PayloadView;
 use nacre_proto::request::{Kind, ParseError, Request};
 use proptest::prelude::*;
@@ -81,11 +82,28 @@ fn forms(body: &[u8]) {
             (Err(error), Err(_)) => assert!(error.at() <= body.len()),
         }
     }
+    parameters(body);
     if let (Ok(Some(setup)), Ok(tree)) = (ConnectionSetupRequest::parse(body), &tree) {
         judge::same_setup(&setup, tree);
     }
     if let (Ok(Some(ack)), Ok(tree)) = (Ack::parse(body), &tree) {
         judge::same_ack(&ack, tree);
+    }
+}
+
+/// What stands in HTTP parameters and datagrams: nothing panics, and metadata that reads as JSON
+/// is what serde_json reads.
+fn parameters(body: &[u8]) {
+    if let Ok(Some(ack)) = DatagramAck::parse(body) {
+        assert!(ack.number().is_none() || ack.kind.is_some());
+    }
+    let Ok(text) = std::str::from_utf8(body) else { return };
+    let _ = (Beat::parse(text), Selector::parse(text));
+    let tree = serde_json::from_str::<Value>(text);
+    if let (Some(pairs), Ok(Value::Object(object))) = (open_api::metadata(text), &tree) {
+        for (key, value) in pairs.iter().filter(|(key, _)| object[*key].is_string()) {
+            assert_eq!(object[key], value);
+        }
     }
 }
 

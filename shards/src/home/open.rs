@@ -43,3 +43,81 @@ impl HomeState {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::effect::Effect;
+    use crate::home::fixture::{Bench, OWNER};
+    use crate::key::{Core, Home, Map, ServiceKey};
+    use crate::limits::LaneLimits;
+    use crate::message::{Ask, Message, Tell, Waiter};
+    use crate::naming::answer;
+    use crate::naming::open::{Answer, Call, Name};
+    use crate::settings::Settings;
+
+    /// About a service that the bench's other core owns.
+    fn delete() -> Call {
+        let names = (0..).map(|number| format!("s{number}"));
+        let others = |name: &String| {
+            let key = ServiceKey::new("public", "DEFAULT_GROUP", name);
+            Map { cores: 2 }.owner(&key).0 == OWNER
+        };
+        let service = names.into_iter().find(others).expect("there is no end of names");
+        Call::Delete { name: Name { service, ..Name::default() } }
+    }
+
+    fn call(bench: &mut Bench, ticket: u32, call: Call) -> Vec<Effect> {
+        bench.handle(Message::Open { ticket, call })
+    }
+
+    fn status(effects: &[Effect]) -> (u32, u16) {
+        match effects {
+            [Effect::Answer { ticket, answer: Answer::Refused(refused) }] => {
+                (*ticket, refused.status)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_call_goes_to_the_owner_and_its_answer_to_the_ticket() {
+        let mut bench = Bench::new(Settings::default());
+        let effects = call(&mut bench, 7, delete());
+        let [Effect::Ask { to, ask: Ask::Open { waiter, .. } }] = &effects[..] else {
+            panic!("{effects:?}")
+        };
+        assert_eq!(to.0, OWNER);
+        let effects = bench.tell(Tell::Opened { waiter: *waiter, answer: Answer::Done });
+        assert_eq!(effects, [Effect::Answer { ticket: 7, answer: Answer::Done }]);
+        // Any other ask takes a ticket, too.
+        call(&mut bench, 9, delete());
+        let waiter = Waiter::of_ticket(Home(Core(0)), 9);
+        let effects = bench.tell(Tell::Answer { waiter, body: answer::health() });
+        let answer = Answer::Body(answer::health());
+        assert_eq!(effects, [Effect::Answer { ticket: 9, answer }]);
+    }
+
+    #[test]
+    fn what_is_refused_is_answered_at_once() {
+        let mut bench = Bench::new(Settings::default());
+        let nameless = Call::Delete { name: Name::default() };
+        assert_eq!(status(&call(&mut bench, 1, nameless)), (1, 400));
+        let mut starting = Bench::starting(Settings::default());
+        assert_eq!(status(&call(&mut starting, 2, delete())), (2, 503));
+    }
+
+    #[test]
+    fn a_full_lane_refuses_and_takes_again_when_answered() {
+        let lanes = LaneLimits { asks_max: 4, asks_reserved: 1, changes_max: 1 };
+        let settings = Settings { lanes: Some(lanes), ..Settings::default() };
+        let mut bench = Bench::new(settings);
+        for ticket in 0..3 {
+            assert!(matches!(call(&mut bench, ticket, delete())[..], [Effect::Ask { .. }]));
+        }
+        assert_eq!(status(&call(&mut bench, 3, delete())), (3, 503));
+        assert_eq!(bench.home.counters.refusals.lane_full, 1);
+        let waiter = Waiter::of_ticket(Home(Core(0)), 0);
+        bench.tell(Tell::Opened { waiter, answer: Answer::Done });
+        assert!(matches!(call(&mut bench, 4, delete())[..], [Effect::Ask { .. }]));
+    }
+}

@@ -333,22 +333,10 @@ fn check_clusters(clusters: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The checks of an ephemeral registration (`grpc-protocol.md` 9.5); a batch is not put to them.
+/// A batch is not put to these checks.
 fn check_legal(instance: &Instance<'_>) -> Result<(), Refusal> {
-    let beats = Beats::of(&instance.metadata);
-    if beats.timeout_ms < beats.interval_ms || beats.delete_ms < beats.interval_ms {
-        return Err(Refusal::typed(
-            "Instance 'heart beat interval' must less than 'heart beat timeout' \
-             and 'ip delete timeout'.",
-        ));
-    }
     let cluster = instance.cluster_name.as_deref().unwrap_or("");
-    if !cluster.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-        return Err(Refusal::typed(format!(
-            "Instance 'clusterName' should be characters with only 0-9a-zA-Z-. (current: {cluster})"
-        )));
-    }
-    Ok(())
+    check::registration(Beats::of(&instance.metadata), cluster).map_err(Refusal::typed)
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 //! Blank values are skipped. Lengths count UTF-16 units. Within one set the order is namespace,
 //! dataId, service, group, cluster, ip, port, metadata; the first failure is the answer.
 
+use crate::naming::host::Beats;
 use nacre_proto::text::{Pairs, Text};
+use std::borrow::Cow;
 
 /// Longest values, UTF-16 units.
 const NAMESPACE_UNITS_MAX: usize = 64;
@@ -56,6 +58,23 @@ pub const BAD_PORT: &str = "Param 'port' is illegal, the value should be between
 /// The reason for a value over its length.
 pub fn too_long(name: &str, max: usize) -> String {
     format!("Param '{name}' is illegal, the param length should not exceed {max}.")
+}
+
+/// The checks of an ephemeral registration (`grpc-protocol.md` 9.5), on either wire. `Err` is the
+/// reference's text.
+pub fn registration(beats: Beats, cluster: &str) -> Result<(), Cow<'static, str>> {
+    if beats.timeout_ms < beats.interval_ms || beats.delete_ms < beats.interval_ms {
+        let text = "Instance 'heart beat interval' must less than 'heart beat timeout' \
+                    and 'ip delete timeout'.";
+        return Err(text.into());
+    }
+    if !cluster.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        let text = format!(
+            "Instance 'clusterName' should be characters with only 0-9a-zA-Z-. (current: {cluster})"
+        );
+        return Err(text.into());
+    }
+    Ok(())
 }
 
 fn checked(

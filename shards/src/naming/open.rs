@@ -402,18 +402,8 @@ fn publishable(
 ) -> Result<(Host, Beats), Refused> {
     instance.weight = weight(instance.weight)?;
     let beats = Beats::of(&instance.metadata);
-    if beats.timeout_ms < beats.interval_ms || beats.delete_ms < beats.interval_ms {
-        return Err(Refused::invalid(
-            "Instance 'heart beat interval' must less than 'heart beat timeout' \
-             and 'ip delete timeout'.",
-        ));
-    }
     let cluster = cluster_or_default(instance.cluster_name.as_deref().unwrap_or("")).to_owned();
-    if !cluster.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-        return Err(Refused::invalid(format!(
-            "Instance 'clusterName' should be characters with only 0-9a-zA-Z-. (current: {cluster})"
-        )));
-    }
+    check::registration(beats, &cluster).map_err(Refused::invalid)?;
     instance.cluster_name = Some(cluster.into());
     Ok((Host::new(&instance, service, means.ids, means.now), beats))
 }
