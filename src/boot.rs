@@ -12,6 +12,7 @@ pub mod durable;
 pub mod host;
 pub mod keys;
 pub mod listen;
+pub mod memory;
 pub mod offline;
 pub mod passwords;
 pub mod placeholder;

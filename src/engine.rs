@@ -188,6 +188,15 @@ impl Engine {
         events
     }
 
+    /// Hands what was queued since the last flush to the kernel, in the middle of a turn; what
+    /// happened meanwhile waits for [`Self::turn`].
+    pub fn send_now(&mut self) {
+        self.launch_listed();
+        for ring in &mut self.rings {
+            ring.submit(&mut self.sends.counters);
+        }
+    }
+
     /// The write side, for use between turns.
     pub fn sends(&mut self) -> &mut Sends {
         &mut self.sends

@@ -7,7 +7,7 @@
 //! * a `Changed` is not an answer: an owner holds it back as a dirty bit until there is room.
 
 use crate::auth::Denial;
-use crate::durable::answer::Answer;
+use crate::durable::answer::Answer as Decision;
 use crate::durable::state::Change;
 use crate::effect::Body;
 use crate::key::{ConnKey, Core, Home, ServiceKey};
@@ -75,7 +75,7 @@ pub enum Message<'a> {
     /// those commands.
     Settled { changes: Arc<[Change]> },
     /// On the Raft core: what became of an [`crate::effect::Effect::Propose`], once for each.
-    Proposed { to: Core, waiter: Waiter, purpose: Purpose, outcome: Result<Answer, Unready> },
+    Proposed { to: Core, waiter: Waiter, purpose: Purpose, outcome: Result<Decision, Unready> },
 }
 
 /// What a proposal is for: which response it is answered with.
@@ -217,7 +217,7 @@ pub enum Tell {
     /// A watched name appeared or vanished; the home core tells its watchers. Not an answer.
     NameChanged { service: ServiceKey, change: NameChange },
     /// Answer of `Propose`.
-    Proposed { waiter: Waiter, purpose: Purpose, outcome: Result<Answer, Unready> },
+    Proposed { waiter: Waiter, purpose: Purpose, outcome: Result<Decision, Unready> },
     /// The Raft core applied commands; the tables show it already. Not an answer.
     ConfigsChanged { changes: Arc<[Change]> },
 }

@@ -41,11 +41,12 @@ pub const RECEIVE_BUFFER_BYTES: u32 = 4_096;
 /// [`BacklogFull`]: crate::engine::CloseWhy::BacklogFull
 pub const BACKLOG_BYTES_MAX: usize = 12 * 1_024 * 1_024;
 
-/// Empty send buffers kept for reuse per core; more are given back to the allocator.
-pub const SPARE_BUFFERS_MAX: usize = 128;
+/// Bytes of empty send buffers kept for reuse per core; more is given back to the allocator.
+pub const SPARE_BYTES_MAX: usize = 512 * 1_024;
 
-/// A buffer that grew beyond this many bytes is given back, not kept: 128 × 16 KiB is 2 MiB a core.
-pub const SPARE_BUFFER_BYTES_MAX: usize = 16 * 1_024;
+/// A buffer that grew beyond this many bytes is given back, not kept. The answers of a turn to one
+/// busy connection fit: a handful of lists of ten instances is 20 KiB.
+pub const SPARE_BUFFER_BYTES_MAX: usize = 64 * 1_024;
 
 /// First capacity of a send buffer, in bytes: most answers of a turn fit without growing.
 pub const SEND_BUFFER_BYTES: usize = 512;

@@ -4,7 +4,7 @@
 //! `flying`, which belongs to the kernel until the completion. A `Vec`'s memory does not move with
 //! the `Vec`, so the pool itself may grow meanwhile.
 
-use super::limits::{SEND_BUFFER_BYTES, SPARE_BUFFER_BYTES_MAX, SPARE_BUFFERS_MAX};
+use super::limits::{SEND_BUFFER_BYTES, SPARE_BUFFER_BYTES_MAX, SPARE_BYTES_MAX};
 
 /// The buffers of one connection.
 #[derive(Default)]
@@ -29,6 +29,8 @@ pub(super) struct Outboxes {
     boxes: Vec<Outbox>,
     free: Vec<u32>,
     spare: Vec<Vec<u8>>,
+    /// Capacity of the spare buffers together, in bytes.
+    spare_bytes: usize,
     /// Sum of all backlogs, in bytes.
     outstanding: usize,
 }
@@ -38,7 +40,13 @@ const BOXES_KEPT: usize = 1_024;
 
 impl Outboxes {
     pub fn new() -> Self {
-        Self { boxes: Vec::new(), free: Vec::new(), spare: Vec::new(), outstanding: 0 }
+        Self {
+            boxes: Vec::new(),
+            free: Vec::new(),
+            spare: Vec::new(),
+            spare_bytes: 0,
+            outstanding: 0,
+        }
     }
 
     /// Bytes of all connections that the kernel has not taken yet.
@@ -66,6 +74,7 @@ impl Outboxes {
         if outbox.waiting.capacity() == 0 {
             outbox.waiting =
                 self.spare.pop().unwrap_or_else(|| Vec::with_capacity(SEND_BUFFER_BYTES));
+            self.spare_bytes = self.spare_bytes.saturating_sub(outbox.waiting.capacity());
         }
         let before = outbox.waiting.len();
         write(&mut outbox.waiting);
@@ -121,9 +130,10 @@ impl Outboxes {
         let capacity = buffer.capacity();
         if capacity > 0
             && capacity <= SPARE_BUFFER_BYTES_MAX
-            && self.spare.len() < SPARE_BUFFERS_MAX
+            && self.spare_bytes + capacity <= SPARE_BYTES_MAX
         {
             buffer.clear();
+            self.spare_bytes += capacity;
             self.spare.push(buffer);
         }
     }
@@ -174,6 +184,6 @@ mod tests {
             pool.release(index);
         }
         assert_eq!(pool.outstanding(), 0);
-        assert!(pool.held_bytes() < 300_000, "{}", pool.held_bytes());
+        assert!(pool.held_bytes() < 600_000, "{}", pool.held_bytes());
     }
 }

@@ -14,11 +14,26 @@ pub const OUTSTANDING_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Pushes per turn while it is crowded.
 pub const CROWDED_PUSHES_PER_TURN: usize = 8;
 
+/// Pushes written before the kernel gets them: of 1,000 pushes at 1.4 µs each the first would
+/// otherwise wait for the last.
+pub const PUSHES_PER_SUBMIT: usize = 64;
+
 /// Messages of other cores taken in one turn, so that sockets get their turn too.
 pub const MESH_PER_TURN_MAX: usize = 4_096;
 
 /// Milliseconds between two looks at what the metrics show of a shard.
 pub const GAUGES_MS: u64 = 100;
+
+/// Milliseconds more when nothing happened since the last one.
+pub const QUIET_MS: u64 = 900;
+
+/// Connections that must have come and gone before freed memory is given back: below that it is
+/// not worth the milliseconds.
+pub const CROWD_MIN: u64 = 4_096;
+
+/// Milliseconds until memory is given back once more after a crowd has settled: the allocator holds
+/// what was just freed for a second.
+pub const GIVE_BACK_AGAIN_MS: u64 = 3_000;
 
 /// Calls of the open API of one core that wait for their answer: each is held by an HTTP
 /// connection. One more is refused with 503.

@@ -1,10 +1,11 @@
 //! What the metrics show of one core, taken over about ten times a second.
 
 use super::carrier::Carrier;
-use super::limits::GAUGES_MS;
+use super::limits::{CROWD_MIN, GAUGES_MS, GIVE_BACK_AGAIN_MS, QUIET_MS};
 use super::replica::Durable;
 use crate::admin::counter::{Counter, Gauge};
 use crate::admin::metrics;
+use crate::boot::memory;
 use crate::engine::Sends;
 use crate::http2::Reason;
 use crate::raft::Counted;
@@ -17,11 +18,22 @@ pub struct Report {
     pub next_ms: u64,
     /// Worked since the last report.
     pub busy_us: u64,
+    /// Whether other cores sent anything since the last report.
+    pub is_stale: bool,
+    /// How much had moved on the sockets at the last report.
+    moved: u64,
+    crowd: Crowd,
 }
 
 impl Report {
     pub fn is_due(&self, now_ms: u64) -> bool {
         now_ms >= self.next_ms
+    }
+
+    /// When to wake for it: a quiet core has nothing new to show and sleeps longer.
+    pub fn wake_at_ms(&self, sends: &Sends) -> u64 {
+        let is_stale = self.is_stale || self.moved != moved(sends);
+        if is_stale { self.next_ms } else { self.next_ms + QUIET_MS }
     }
 
     /// Takes everything over.
@@ -33,6 +45,8 @@ impl Report {
         sends: &Sends,
     ) {
         self.next_ms = now_ms + GAUGES_MS;
+        (self.is_stale, self.moved) = (false, moved(sends));
+        self.crowd.follow(now_ms, sends);
         let metrics = &carrier.metrics;
         metrics.busy_us(std::mem::take(&mut self.busy_us));
         metrics.age(now_ms);
@@ -53,6 +67,40 @@ impl Report {
             }
         }
     }
+}
+
+/// Gives memory back after many have come or gone: what building up and tearing down leaves behind
+/// is free, but the allocator returns it only while it is used, and only after a while.
+#[derive(Debug, Default)]
+struct Crowd {
+    /// Connections that had come and gone at the last look.
+    seen: u64,
+    /// The same when memory was last given back.
+    settled: u64,
+    /// When to give back once more; 0 is never.
+    again_ms: u64,
+}
+
+impl Crowd {
+    fn follow(&mut self, now_ms: u64, sends: &Sends) {
+        let counters = sends.counters();
+        let moved = counters.accepted + counters.closed;
+        let is_still = moved == std::mem::replace(&mut self.seen, moved);
+        if is_still && moved - self.settled >= CROWD_MIN {
+            self.settled = moved;
+            self.again_ms = now_ms + GIVE_BACK_AGAIN_MS;
+            memory::give_back();
+        } else if self.again_ms > 0 && now_ms >= self.again_ms {
+            self.again_ms = 0;
+            memory::give_back();
+        }
+    }
+}
+
+/// Grows with everything a socket does.
+fn moved(sends: &Sends) -> u64 {
+    let counters = sends.counters();
+    counters.receives + counters.sends + counters.accepted + counters.closed
 }
 
 fn engine_counters(metrics: &metrics::Core, sends: &Sends) {

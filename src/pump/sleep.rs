@@ -34,7 +34,8 @@ pub struct Bed {
     ear: PollableFd<OwnedFd>,
     /// Always readable.
     open_door: PollableFd<OwnedFd>,
-    breathed_ms: u64,
+    /// When the executor last had its look; `None` after a sleep, which was one.
+    breathed_ms: Option<u64>,
     empty_rounds: u32,
 }
 
@@ -47,7 +48,7 @@ impl Bed {
         let door = File::from(event_fd()?);
         (&door).write_all(&1_u64.to_ne_bytes())?;
         let open_door = PollableFd::new(OwnedFd::from(door)).map_err(io::Error::from)?;
-        Ok(Self { bell, ear, open_door, breathed_ms: 0, empty_rounds: 0 })
+        Ok(Self { bell, ear, open_door, breathed_ms: None, empty_rounds: 0 })
     }
 
     /// Ends a turn that handled so many events. Busy: lets the executor's other tasks run once
@@ -67,18 +68,19 @@ impl Bed {
     ) -> bool {
         self.empty_rounds = if events > 0 { 0 } else { self.empty_rounds + 1 };
         if self.empty_rounds < EMPTY_ROUNDS_MAX {
-            if now_ms >= self.breathed_ms + BREATH_EVERY_MS {
-                self.breathed_ms = now_ms;
+            let breathed_ms = *self.breathed_ms.get_or_insert(now_ms);
+            if now_ms >= breathed_ms + BREATH_EVERY_MS {
+                self.breathed_ms = Some(now_ms);
                 self.breathe().await;
             }
             return false;
         }
         self.empty_rounds = 0;
-        self.breathed_ms = now_ms;
         self.bell.lie_down();
         let sleeps = is_quiet() && engine.prepare_sleep(now_ms, wake_at_ms);
         if sleeps {
             Self::until_readable(&self.ear).await;
+            self.breathed_ms = None;
         }
         self.bell.get_up();
         sleeps

@@ -3,6 +3,7 @@
 use super::carrier::Carrier;
 use super::limits::{
     CALLS_PER_TURN_MAX, CROWDED_PUSHES_PER_TURN, MESH_PER_TURN_MAX, OUTSTANDING_BYTES_MAX,
+    PUSHES_PER_SUBMIT,
 };
 use super::replica::Durable;
 use super::report::Report;
@@ -55,7 +56,8 @@ impl Turn {
             let events = self.turn();
             self.report.busy_us += self.carrier.clock.precise_us() - began_us;
             let now_ms = self.carrier.now.tick_ms;
-            let wake_at_ms = self.carrier.next_due().unwrap_or(u64::MAX).min(self.report.next_ms);
+            let wake_at_ms = self.carrier.next_due().unwrap_or(u64::MAX);
+            let wake_at_ms = wake_at_ms.min(self.report.wake_at_ms(self.engine.sends()));
             let (port, stop, desk) = (&self.port, &self.stop, &self.carrier.desk);
             let (door, held) = (&self.carrier.door, &self.carrier.held);
             let stopping = self.stopping_since_ms.is_some();
@@ -93,12 +95,13 @@ impl Turn {
         }
         self.carrier.run_timers(sends);
         self.hand_out();
-        self.send_messages();
         self.follow_stop();
+        self.send_messages();
         if self.report.is_due(now_ms) {
             let durable = self.durable.as_deref();
             self.report.write(now_ms, &self.carrier, durable, self.engine.sends());
         }
+        self.report.is_stale |= messages + calls > 0;
         events + messages + calls + usize::from(self.carrier.shard.has_work())
     }
 
@@ -162,10 +165,24 @@ impl Turn {
 
     /// Pushes, changes and what waited for room. Of pushes only a few while too much waits for the
     /// kernel already: what it has not taken is our memory, but those who read must not wait for
-    /// those who do not.
+    /// those who do not. Many pushes leave in steps, so that the first subscriber's is on its way
+    /// while the last one's is written.
     fn hand_out(&mut self) {
         let crowded = self.engine.sends().outstanding_bytes() > OUTSTANDING_BYTES_MAX;
-        let pushes = if crowded { CROWDED_PUSHES_PER_TURN } else { PUSHES_PER_TURN_MAX };
+        let mut pushes = if crowded { CROWDED_PUSHES_PER_TURN } else { PUSHES_PER_TURN_MAX };
+        loop {
+            let step = pushes.min(PUSHES_PER_SUBMIT);
+            self.hand_out_some(step);
+            pushes -= step;
+            if pushes == 0 || !self.carrier.shard.has_work() {
+                return;
+            }
+            self.send_messages();
+            self.engine.send_now();
+        }
+    }
+
+    fn hand_out_some(&mut self, pushes: usize) {
         for (core, room) in self.room.iter_mut().enumerate() {
             let core = Core(core as u16);
             if core != self.port.core() {

@@ -33,13 +33,12 @@ pub trait Machine: 'static {
     /// fails.
     type Answer: Clone + Debug + 'static;
 
-    /// Applies one command. `position` is the same on every member and grows with every command:
-    /// the entry's index times 1,024 plus the command's place in it. Changed records are pushed
-    /// to `records`, as they are afterwards.
-    fn apply(&mut self, position: u64, command: &Bytes, records: &mut Vec<Record>) -> Self::Answer;
+    /// Applies one command. `at` is its position: the entry's index times 1,024 plus its place in
+    /// it, the same on every member, growing. Changed records are pushed to `records`, as they are
+    /// afterwards. The command is a slice of its entry: what is kept for long must be copied.
+    fn apply(&mut self, at: u64, command: &Bytes, records: &mut Vec<Record>) -> Self::Answer;
 
-    /// Some commands were applied: show readers the result and tell the cores. Their answers are
-    /// given after this.
+    /// Some commands were applied: show readers the result, tell the cores. Then come answers.
     fn settle(&mut self);
 
     /// Forgets everything: a snapshot comes.

@@ -238,15 +238,16 @@ fn write(folder: &Path, seconds: u64) -> ! {
 }
 
 fn restart(folder: &Path) {
-    let begun = now();
+    let (begun, begun_cpu) = (now(), cpu());
     let disk = start(folder);
     on_a_core(move || async move {
         let group = Group::open(disk, Settings::default(), Configs::default()).await;
         let group = group.expect("what a kill leaves");
         println!(
-            "start after a kill, {} configs: {:.0} ms",
+            "start after a kill, {} configs: {:.0} ms, {} ms of CPU",
             group.with(|configs| configs.contents.len()),
-            begun.elapsed().as_secs_f64() * 1e3
+            begun.elapsed().as_secs_f64() * 1e3,
+            (cpu() - begun_cpu).as_millis(),
         );
         group.stop().await;
     });

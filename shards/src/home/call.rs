@@ -81,11 +81,12 @@ impl HomeState {
                     return self.answer(waiter, starting(), turn);
                 }
                 let outcome = self.config_call(waiter, &request, tag, turn);
-                let answered = |body| match body {
-                    Some(body) => self.answer(waiter, body, turn),
-                    None => {}
-                };
-                (request.kind(), outcome.map(answered))
+                let answered = outcome.map(|body| {
+                    if let Some(body) = body {
+                        self.answer(waiter, body, turn);
+                    }
+                });
+                (request.kind(), answered)
             }
         };
         if let Err(refusal) = outcome {

@@ -49,8 +49,8 @@ pub struct Proposal {
     pub command: Bytes,
 }
 
-impl Log {
-    pub fn new() -> Self {
+impl Default for Log {
+    fn default() -> Self {
         let tables = Arc::new(Tables::default());
         Self {
             state: State::new(tables.clone()),
@@ -63,7 +63,9 @@ impl Log {
             commits: 0,
         }
     }
+}
 
+impl Log {
     pub fn propose(&mut self, proposal: Proposal) {
         self.waiting.push_back(proposal);
     }

@@ -88,7 +88,7 @@ impl World {
         let mut faults = Faults::draw(&mut random);
         faults.settings.planted = bug;
         let map = Map { cores: faults.cores };
-        let log = Log::new();
+        let log = Log::default();
         let server = |core| {
             let core = Core(core);
             let shard = Shard::new(core, map, faults.settings.clone(), seed);

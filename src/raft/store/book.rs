@@ -114,12 +114,10 @@ impl Book {
     ) -> Result<(), Fault> {
         let draft = format!("{}.new", self.name);
         let file = self.place().create(&draft).map_err(|error| self.io("create", &error))?;
-        self.open_with(Guard::new(
-            file,
-            self.shared.health.clone(),
-            self.shared.counters.clone(),
-            self.length,
-        ))?;
+        self.open_with(
+            Guard::new(file, self.shared.health.clone(), self.shared.counters.clone(), self.length),
+            false,
+        )?;
         self.write("create", false, |txn| {
             let mut meta = txn.open_table(META)?;
             put_meta(&mut meta, FORMAT, &FORMAT_VERSION.to_le_bytes())?;
@@ -143,21 +141,19 @@ impl Book {
             // Redb would make a new store of it.
             return Err(self.note("open", Broken::Wrong(EMPTY.to_owned())));
         }
-        self.open_with(Guard::new(
-            file,
-            self.shared.health.clone(),
-            self.shared.counters.clone(),
-            self.length,
-        ))?;
+        self.open_with(
+            Guard::new(file, self.shared.health.clone(), self.shared.counters.clone(), self.length),
+            true,
+        )?;
         self.identity()
     }
 
-    fn open_with(&mut self, file: Guard) -> Result<(), Fault> {
+    fn open_with(&mut self, file: Guard, is_old: bool) -> Result<(), Fault> {
         let mut builder = Builder::new();
         builder.set_cache_size(STORE_CACHE_BYTES);
         // Every page is read and its checksum checked: a plain open trusts a file that was closed
         // in order, and a bit flipped in its free list would let live pages be overwritten.
-        builder.set_check_integrity_on_open(true);
+        builder.set_check_integrity_on_open(is_old);
         let opened = builder.create_with_backend(file);
         self.open = Some(opened.map_err(|error| self.note("open", error.into()))?);
         Ok(())
