@@ -421,7 +421,7 @@ mod tests {
                 "{name}"
             );
         }
-        assert!(matches!(known("maxContent"), Known::Tolerated(Some(_))));
+        assert!(matches!(known("notifyConnectTimeout"), Known::Tolerated(Some(_))));
         assert!(matches!(known("nacos.core.auth.ldap.url"), Known::Tolerated(None)));
         assert!(matches!(known("nacos.istio.mcp.server.port"), Known::Tolerated(None)));
         for name in ["nacos.server.main.prot", "nacre.port", "PATH", ""] {
