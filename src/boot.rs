@@ -14,6 +14,7 @@ pub mod keys;
 pub mod listen;
 pub mod memory;
 pub mod offline;
+pub mod passwords;
 pub mod placeholder;
 pub mod probe;
 pub mod properties;

@@ -2,6 +2,7 @@
 //! for.
 
 pub mod admin;
+pub mod auth;
 pub mod boot;
 pub mod engine;
 pub mod front;

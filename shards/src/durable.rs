@@ -9,6 +9,7 @@ pub mod codec;
 pub mod command;
 mod configs;
 pub mod history;
+pub mod identity;
 pub mod namespace;
 mod record;
 pub mod state;

@@ -129,6 +129,9 @@ impl HomeState {
             Message::Call { conn, stream, app: _, tag, request } => {
                 self.call(Waiter { conn, stream }, tag, request, turn);
             }
+            Message::Denied { conn, stream, kind, denial } => {
+                self.denied(Waiter { conn, stream }, kind, denial, turn);
+            }
             Message::ServerCheck { conn, stream } => {
                 self.server_check(Waiter { conn, stream }, turn);
             }

@@ -1,6 +1,7 @@
 //! What one core owns and how it changes: plain functions from (now, message) to effects.
 #![forbid(unsafe_code)]
 
+pub mod auth;
 pub mod config;
 pub mod conns;
 pub mod durable;

@@ -6,16 +6,17 @@
 //! * from an owner to a home core, answers and changes share one order;
 //! * a `Changed` is not an answer: an owner holds it back as a dirty bit until there is room.
 
-use crate::durable::answer::Answer as Decided;
+use crate::auth::Denial;
+use crate::durable::answer::Answer as Decision;
 use crate::durable::state::Change;
 use crate::effect::Body;
 use crate::key::{ConnKey, Core, Home, ServiceKey};
 use crate::naming::host::Publication;
-use crate::naming::open::{Answer, Call, Order};
+use crate::naming::open::{self, Call, Order};
 use crate::naming::view::{Filter, View};
 use bytes::Bytes;
 use nacre_proto::link::ConnectionSetupRequest;
-use nacre_proto::request::Request;
+use nacre_proto::request::{Kind, Request};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -51,6 +52,9 @@ pub enum Message<'a> {
         tag: Option<&'a str>,
         request: Result<Option<Request<'a>>, String>,
     },
+    /// A unary call whose body was read and that its sender has no right to; in its type's order of
+    /// refusals it stands behind rows 1 to 6.
+    Denied { conn: ConnKey, stream: u32, kind: Kind, denial: Denial },
     /// `ServerCheckRequest`: needs no setup.
     ServerCheck { conn: ConnKey, stream: u32 },
     /// An answer to a push on the stream: only the id and `result_code == 200` count.
@@ -71,7 +75,7 @@ pub enum Message<'a> {
     /// those commands.
     Settled { changes: Arc<[Change]> },
     /// On the Raft core: what became of an [`crate::effect::Effect::Propose`], once for each.
-    Proposed { to: Core, waiter: Waiter, purpose: Purpose, outcome: Result<Decided, Unready> },
+    Proposed { to: Core, waiter: Waiter, purpose: Purpose, outcome: Result<Decision, Unready> },
 }
 
 /// What a proposal is for: which response it is answered with.
@@ -81,6 +85,8 @@ pub enum Purpose {
     Publish,
     /// `ConfigRemoveResponse`.
     Remove,
+    /// The open API's: its handler writes the response.
+    Open,
 }
 
 /// Why a proposal did not come to be decided. Unless it says otherwise, nothing happened.
@@ -129,7 +135,7 @@ pub struct Waiter {
 
 impl Waiter {
     /// Who waits for the answer of a call of the open API. Any ask takes it: the answer leaves as
-    /// [`crate::effect::Effect::Answer`], of a typed body as [`Answer::Body`].
+    /// [`crate::effect::Effect::Answer`], of a typed body as [`open::Answer::Body`].
     pub const fn of_ticket(home: Home, ticket: u32) -> Self {
         Self { conn: ConnKey::of_ticket(home, ticket), stream: 1 }
     }
@@ -194,7 +200,7 @@ pub enum Tell {
     /// gets it, no state older than `revision` may be pushed afterwards.
     Queried { waiter: Waiter, service: ServiceKey, revision: u64, body: Body },
     /// The answer of an `Open`.
-    Opened { waiter: Waiter, answer: Answer },
+    Opened { waiter: Waiter, answer: open::Answer },
     /// An ask nobody waits for was carried out.
     Confirmed,
     /// Answer of `Subscribe`: the home core adds the subscriber before it reads the next entry.
@@ -211,7 +217,7 @@ pub enum Tell {
     /// A watched name appeared or vanished; the home core tells its watchers. Not an answer.
     NameChanged { service: ServiceKey, change: NameChange },
     /// Answer of `Propose`.
-    Proposed { waiter: Waiter, purpose: Purpose, outcome: Result<Decided, Unready> },
+    Proposed { waiter: Waiter, purpose: Purpose, outcome: Result<Decision, Unready> },
     /// The Raft core applied commands; the tables show it already. Not an answer.
     ConfigsChanged { changes: Arc<[Change]> },
 }

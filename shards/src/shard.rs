@@ -11,13 +11,14 @@ use crate::config::table::Tables;
 use crate::effect::{Effect, Effects};
 use crate::home::counts::Counters;
 use crate::home::{HomeState, Phase, Turn};
-use crate::key::{Core, Home, Map};
+use crate::key::{ConnKey, Core, Home, Map};
 use crate::limits::PUSHES_PER_TURN_MAX;
 use crate::message::{Ask, Message, Now, Tell};
 use crate::naming::owner::{self, Census, OwnerState};
 use crate::settings::Settings;
 use ahash::RandomState;
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// How often the owner side looks for services to clean up.
@@ -199,6 +200,11 @@ impl Shard {
     /// (`grpc-protocol.md` 4, row 1), also those that never reach the shard.
     pub fn started(&self) -> bool {
         self.home.phase != Phase::Starting
+    }
+
+    /// Whose connection this is, by its transport.
+    pub fn peer_ip(&self, conn: ConnKey) -> Option<IpAddr> {
+        self.home.table.get(conn).map(|connection| connection.peer_ip())
     }
 
     /// What the metrics show.

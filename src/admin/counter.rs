@@ -84,6 +84,7 @@ entries! {
         RefusedUnregistered ["class" = "unregistered_connection"],
         RefusedNoHandler ["class" = "no_handler"],
         RefusedParameter ["class" = "parameter"],
+        RefusedDenied ["class" = "no_right"],
         RefusedMalformed ["class" = "malformed"],
         RefusedClusterOnly ["class" = "cluster_only"],
         RefusedMethod ["class" = "unknown_method"],
@@ -205,6 +206,7 @@ entries! {
     }
     "nacre_services", "Services listed" { Services [] }
     "nacre_instances", "Instances published" { Instances [] }
+    "nacre_open_door", "1 while whoever reaches this node may do everything" { OpenDoor [] }
     "nacre_publishers", "Clients that publish" { Publishers [] }
     "nacre_subscribers", "Subscriptions" { Subscribers [] }
     "nacre_fuzzy_watches", "Fuzzy watches" { FuzzyWatches [] }

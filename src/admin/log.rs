@@ -42,7 +42,7 @@ pub fn started(settings: &Settings) {
         cores = ?settings.cores,
         data = %settings.data.display(),
         config = %settings.file.as_ref().map_or("none".into(), |path| path.display().to_string()),
-        auth = "off",
+        auth = if settings.auth.clients { "on" } else { "off" },
         "nacre serves"
     );
 }

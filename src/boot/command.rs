@@ -130,9 +130,11 @@ const EXAMPLES: &str = "\
 Examples:
   nacre
       Try it: clients of this machine connect to 127.0.0.1:8848.
+  nacre --host 0.0.0.0
+      Serve other machines; clients must log in. The first administrator is made from this machine:
+      curl -X POST http://127.0.0.1:8848/nacos/v3/auth/user/admin
   nacre --host 0.0.0.0 -D nacos.core.auth.enabled=false
-      Serve other machines. There is no authentication yet, so it must be spelled out that none
-      is wanted: do this only where the network itself keeps strangers out.
+      Serve other machines without logins, where the network itself keeps strangers out.
   nacre --cores 0,1 --data /var/lib/nacre
       Two cores, a data directory of its own.
   nacre --config /opt/nacos/conf/application.properties

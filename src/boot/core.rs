@@ -1,16 +1,18 @@
 //! What one core is made of, put together on its own thread.
 
 use crate::admin::metrics::Core as CoreMetrics;
+use crate::auth::{Door, Policy, worker};
 use crate::boot::settings::Settings;
 use crate::boot::stop::Stop;
 use crate::engine::{Config, Engine, EngineError};
 use crate::grpc;
 use crate::http2;
 use crate::mesh::{Bell, LaneSizes, Port, ports};
-use crate::pump::carrier::Carrier;
+use crate::pump::carrier::{Carrier, Shared};
 use crate::pump::clock::{Clock, Epoch};
 use crate::pump::datagram::Datagrams;
 use crate::pump::desk::Desk;
+use crate::pump::held::HeldCalls;
 use crate::pump::node::Node;
 use crate::pump::replica::Durable;
 use crate::pump::report::Report;
@@ -60,6 +62,8 @@ pub struct Parts {
     pub epoch: Epoch,
     pub metrics: CoreMetrics,
     pub stop: Stop,
+    pub policy: Arc<Policy>,
+    pub passwords: worker::Counter,
 }
 
 /// Makes one core's engine, shard and loop. Call it on the core's own thread; nothing listens yet.
@@ -67,10 +71,12 @@ pub struct Parts {
 /// # Errors
 /// What the host does not offer, with the remedy.
 pub fn make(parts: Parts, settings: &Settings) -> Result<Turn, EngineError> {
-    let Parts { core, tables, port, node, epoch, metrics, stop } = parts;
+    let Parts { core, tables, port, node, epoch, metrics, stop, policy, passwords } = parts;
     let bell = Arc::clone(port.bell());
     let engine = Engine::new(&engine_config(settings), &*bell)?;
     let desk = Desk::new(Arc::clone(&bell));
+    let door = Door::new(policy, Arc::clone(&tables), passwords, Arc::clone(&bell), epoch);
+    let held = HeldCalls::new(Arc::clone(&bell));
     let durable =
         (core + 1 == usize::from(node.cores)).then(|| Durable::new(bell.clone(), tables.clone()));
     let bed = Bed::new(bell)
@@ -83,7 +89,8 @@ pub fn make(parts: Parts, settings: &Settings) -> Result<Turn, EngineError> {
     let codec = grpc::Codec::new(grpc_limits(settings));
     let room = vec![0; usize::from(node.cores)];
     let lanes = LaneLimits::for_cores(usize::from(node.cores));
-    let mut carrier = Carrier::new(Home(core), shard, codec, desk, clock, metrics, node);
+    let mut carrier =
+        Carrier::new(Home(core), shard, codec, Shared { desk, door, held }, clock, metrics, node);
     carrier.datagrams = settings.http.first().and_then(|at| Datagrams::open(at.ip()).ok());
     let drain_ms = u64::from(settings.drain_ms);
     let report = Report::default();

@@ -103,7 +103,7 @@ macro_rules! keys {
 keys! {
     ADDRESS = "server.address", [],
         Shape::Text("IP addresses or host names of this machine, separated by commas"), "127.0.0.1",
-        "Addresses to listen on. One beyond this machine needs nacos.core.auth.enabled=false.";
+        "Addresses to listen on. Beyond this machine clients must log in, unless told otherwise.";
     GRPC_ADDRESS = "nacos.remote.grpc.listen.ip", [],
         Shape::Text("IP addresses or host names of this machine, separated by commas"), "",
         "Addresses of the gRPC port, where they differ from server.address.";
@@ -125,7 +125,23 @@ keys! {
     LOG_FORMAT = "nacre.log.format", [], Shape::OneOf(&["text", "json"]), "text",
         "How log lines are written.";
     AUTH = "nacos.core.auth.enabled", ["NACOS_AUTH_ENABLE"], Shape::Flag, "",
-        "Whether clients must log in. true is refused: authentication is not built yet.";
+        "Whether clients must log in. When absent: not on 127.0.0.1, and everywhere else.";
+    AUTH_ADMIN = "nacos.core.auth.admin.enabled", ["NACOS_AUTH_ADMIN_ENABLE"], Shape::Flag, "",
+        "Whether administrators must log in. When absent: where clients must.";
+    AUTH_CONSOLE = "nacos.core.auth.console.enabled", ["NACOS_AUTH_CONSOLE_ENABLE"],
+        Shape::Flag, "",
+        "Whether the console's users must log in. When absent: where clients must.";
+    AUTH_TYPE = "nacos.core.auth.system.type", ["NACOS_AUTH_SYSTEM_TYPE"],
+        Shape::Text("nacos"), "nacos",
+        "Who knows the users. Empty is nacos; others are refused: not built yet.";
+    TOKEN_KEY = "nacos.core.auth.plugin.nacos.token.secret.key",
+        ["nacos.core.auth.default.token.secret.key", "NACOS_AUTH_TOKEN"],
+        Shape::Text("Base64 of at least 32 bytes"), "",
+        "What tokens are signed with. When absent a key is made at the first start and kept.";
+    TOKEN_TTL = "nacos.core.auth.plugin.nacos.token.expire.seconds",
+        ["nacos.core.auth.default.token.expire.seconds", "NACOS_AUTH_TOKEN_EXPIRE_SECONDS"],
+        Shape::Whole { min: 1, max: 31_536_000, unit: "seconds" }, "18000",
+        "How long a token counts.";
     PARAM_CHECK = "nacos.core.param.check.enabled", [], Shape::Flag, "true",
         "Whether names, addresses and metadata of requests are checked.";
     MESSAGE_BYTES = "nacos.remote.server.grpc.sdk.max-inbound-message-size",
@@ -231,11 +247,6 @@ keys! {
     DEPLOYMENT = "nacos.deployment.type", [],
         Shape::OneOf(&["", "merged", "server", "console"]), "",
         "Which listeners run. console alone is refused: not built yet.";
-    AUTH_ADMIN = "nacos.core.auth.admin.enabled", ["NACOS_AUTH_ADMIN_ENABLE"], Shape::Flag, "",
-        "Guards an API this build lacks. true only warns: there is nothing to guard yet.";
-    AUTH_CONSOLE = "nacos.core.auth.console.enabled", ["NACOS_AUTH_CONSOLE_ENABLE"],
-        Shape::Flag, "",
-        "Guards a console this build lacks. true only warns: there is nothing to guard yet.";
 }
 
 /// Keys of the reference that this build understands and does not need yet, with the shape a value
@@ -410,7 +421,7 @@ mod tests {
                 "{name}"
             );
         }
-        assert!(matches!(known("maxContent"), Known::Tolerated(Some(_))));
+        assert!(matches!(known("notifyConnectTimeout"), Known::Tolerated(Some(_))));
         assert!(matches!(known("nacos.core.auth.ldap.url"), Known::Tolerated(None)));
         assert!(matches!(known("nacos.istio.mcp.server.port"), Known::Tolerated(None)));
         for name in ["nacos.server.main.prot", "nacre.port", "PATH", ""] {

@@ -5,14 +5,16 @@ use crate::admin::counter::{Counter, Gauge};
 use crate::admin::health::{Readiness, State};
 use crate::admin::log;
 use crate::admin::metrics::{Core, Metrics};
+use crate::auth::{Policy, worker};
 use crate::boot::core::{self, MeshPort};
 use crate::boot::cores::spawn_core;
 use crate::boot::durable;
 use crate::boot::listen;
+use crate::boot::passwords;
 use crate::boot::settings::Settings;
 use crate::boot::start::{Failure, Ready, exit};
 use crate::boot::stop::{Ending, Phase, RunningCore, Stop};
-use crate::front::open::{Api, Facts, Ports, Switches};
+use crate::front::open::{Api, Facts, Ports, Switches, identity};
 use crate::http1::server::Server;
 use crate::http1::{Ends, Request};
 use crate::pump::clock::Epoch;
@@ -48,6 +50,8 @@ struct Shared {
     epoch: Epoch,
     gate: Arc<Gate>,
     tables: Arc<Tables>,
+    policy: Arc<Policy>,
+    passwords: worker::Counter,
 }
 
 /// Cores meet here twice at the start: listeners open when every core is made, and a core serves
@@ -95,6 +99,9 @@ pub fn run(ready: Ready) -> Result<(), Failure> {
         metrics,
         node: Arc::new(Node::new(count as u16, &own_ip, connections_max)),
         epoch: Epoch::now(),
+        policy: Arc::new(settings.auth.policy()),
+        passwords: passwords::start()
+            .map_err(|error| failed("the password thread cannot be made", &error))?,
         gate: Arc::new(Gate { all: Barrier::new(count), failed: AtomicBool::new(false) }),
         tables: Arc::default(),
     };
@@ -203,7 +210,11 @@ async fn serve(seat: Seat, shared: Shared, started: Started) -> io::Result<()> {
         }
     };
     let bell = turn.bell();
-    let api = Api::new(Arc::clone(&shared.facts), turn.carrier.desk.clone());
+    let api =
+        Api::new(Arc::clone(&shared.facts), turn.carrier.desk.clone(), turn.carrier.door.clone());
+    if core == 0 {
+        glommio::spawn_local(identity::offer_key(api.clone())).detach();
+    }
     if let Some(datagrams) = &turn.carrier.datagrams {
         glommio::spawn_local(datagrams.receive(turn.carrier.desk.clone())?).detach();
     }
@@ -275,6 +286,8 @@ fn open_all(
         epoch: shared.epoch,
         metrics: shared.metrics.core(core),
         stop: shared.stop.clone(),
+        policy: Arc::clone(&shared.policy),
+        passwords: shared.passwords.clone(),
     };
     let made = core::make(parts, &shared.settings).map_err(|error| error.to_string());
     let all_made = shared.gate.pass(made.is_ok());

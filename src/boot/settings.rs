@@ -6,7 +6,10 @@ use crate::boot::source::{Layers, Origin, Refusal};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
+mod auth;
 mod refuse;
+
+pub use auth::AuthSettings;
 
 /// From the HTTP port to the gRPC port; clients compute it themselves (`http-api.md` 1.1).
 pub const GRPC_PORT_OFFSET: u16 = 1_000;
@@ -50,6 +53,7 @@ pub struct Settings {
     pub transport: TransportSettings,
     pub naming: NamingSettings,
     pub open: OpenSettings,
+    pub auth: AuthSettings,
     pub config: ConfigSettings,
     /// How long a stop waits for clients to leave.
     pub drain_ms: u32,
@@ -142,8 +146,10 @@ impl Settings {
             layers.add_flag(name, value, text);
         }
         let mut reader = Reader { layers: &layers, refusals: Vec::new() };
-        let settings = reader.settings(sources);
-        refuse::what_is_not_built(&mut reader, sources, &settings);
+        let mut settings = reader.settings(sources);
+        settings.auth = auth::read(&mut reader, &settings);
+        settings.warnings.extend(auth::warning(&settings));
+        refuse::what_is_not_built(&mut reader, sources);
         if reader.refusals.is_empty() { Ok(settings) } else { Err(reader.refusals) }
     }
 
@@ -199,6 +205,7 @@ impl Reader<'_> {
             transport: self.transport(),
             naming: self.naming(),
             open: self.open(),
+            auth: AuthSettings::default(),
             config: self.config(),
             drain_ms: self.whole(&keys::DRAIN) as u32,
             warnings: self.warnings(),
@@ -394,15 +401,6 @@ impl Reader<'_> {
             let names: Vec<_> = self.layers.doubtful.iter().map(String::as_str).collect();
             let start = "not needed yet, but these values will not do once they are:";
             warnings.push(format!("{start} {}", names.join(", ")));
-        }
-        for key in [&keys::AUTH_ADMIN, &keys::AUTH_CONSOLE] {
-            if self.given(key).is_some() && self.flag(key) {
-                let name = key.name;
-                warnings.push(format!(
-                    "{name}=true has no effect yet: there is no authentication, and nothing it \
-                     would guard"
-                ));
-            }
         }
         warnings
     }

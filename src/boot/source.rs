@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn unknown_and_doubtful_names_are_kept_for_one_line() {
         let layers = layers(
-            "nacos.nonsense=1\nmaxContent=many\nnacos.istio.x=1\nserver.port=1",
+            "nacos.nonsense=1\nnotifyConnectTimeout=many\nnacos.istio.x=1\nserver.port=1",
             &[
                 ("NACRE_CORS", "0"),
                 ("NACRE_SERVICE_HOST", "x"),
@@ -262,7 +262,7 @@ mod tests {
         );
         let unknown: Vec<_> = layers.unknown.iter().map(String::as_str).collect();
         assert_eq!(unknown, ["NACRE_CORS", "also.unknown", "nacos.nonsense", "nacos.odd"]);
-        assert_eq!(layers.doubtful.iter().collect::<Vec<_>>(), ["maxContent=many"]);
+        assert_eq!(layers.doubtful.iter().collect::<Vec<_>>(), ["notifyConnectTimeout=many"]);
     }
 
     #[test]

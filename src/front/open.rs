@@ -4,10 +4,12 @@
 //! Order: path and method, compatibility switch, rights, parameters, handler. Nothing here decides
 //! about services or instances.
 
+pub mod identity;
 mod input;
 mod instance;
 mod namespace;
 mod node;
+mod rights;
 pub mod route;
 mod service;
 mod shape;
@@ -15,6 +17,7 @@ mod table;
 
 use crate::admin::health::{Probe, Readiness, Shape};
 use crate::admin::metrics::Metrics;
+use crate::auth::Door;
 use crate::http1::body::{self, BodyRefusal, Room};
 use crate::http1::form::{self, Form};
 use crate::http1::reply::{self, Reply};
@@ -33,6 +36,9 @@ use std::time::Duration;
 
 /// Bytes of one request's body. Names and metadata fit many times; the reference's own bound.
 const FORM_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// Headers that say a request came through somebody.
+const FORWARDED: [&str; 3] = ["x-forwarded-for", "x-real-ip", "forwarded"];
 
 /// What a row leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +69,16 @@ pub enum Endpoint {
     ServiceList,
     SelectorTypes,
     Namespaces,
+    Login,
+    FirstAdministrator,
+    Users,
+    UserList,
+    UserSearch,
+    Roles,
+    RoleList,
+    RoleSearch,
+    Permissions,
+    PermissionList,
     /// Part of the API that is not there yet, by name.
     Lacking(&'static str),
 }
@@ -101,14 +117,15 @@ pub struct Api {
     facts: Arc<Facts>,
     routes: Rc<Routes>,
     desk: Desk,
+    door: Door,
     room: Room,
 }
 
 impl Api {
-    /// The API of the core whose desk this is.
-    pub fn new(facts: Arc<Facts>, desk: Desk) -> Self {
+    /// The API of the core whose desk and door these are.
+    pub fn new(facts: Arc<Facts>, desk: Desk, door: Door) -> Self {
         let routes = Rc::new(Routes::new(table::ROWS, &facts.context_path));
-        Self { facts, routes, desk, room: Room::new(limits::BODY_BYTES_CORE_MAX) }
+        Self { facts, routes, desk, door, room: Room::new(limits::BODY_BYTES_CORE_MAX) }
     }
 
     /// Answers one request.
@@ -148,7 +165,7 @@ impl Api {
                 return shape::refused(&Refused::invalid(malformed.text()), version);
             }
         };
-        let input = Input {
+        let mut input = Input {
             form,
             files,
             body: kept.bytes(),
@@ -159,9 +176,14 @@ impl Api {
                 .unwrap_or_default(),
             local: ends.local,
             accept: text_of(head, header::ACCEPT),
+            method: head.method.clone(),
+            headers: &head.headers,
+            forwarded: FORWARDED.iter().any(|name| head.headers.contains_key(*name)),
+            who: None,
         };
-        if let Err(refused) = allowed(route, &input) {
-            return shape::refused(&refused, version);
+        match rights::allowed(self, route, &input).await {
+            Ok(who) => input.who = who,
+            Err(denial) => return identity::denied(denial, head.uri.path()),
         }
         match self.call(route.endpoint, &input).await {
             Ok(reply) => reply,
@@ -178,8 +200,8 @@ impl Api {
     async fn call(&self, endpoint: Endpoint, input: &Input<'_>) -> Result<Reply, Refused> {
         match endpoint {
             Endpoint::Health(probe, shape) => Ok(node::health(&self.facts, probe, shape)),
-            Endpoint::State => Ok(node::state(&self.facts)),
-            Endpoint::BareState => Ok(node::bare_state(&self.facts)),
+            Endpoint::State => Ok(node::state(&self.facts, &self.door)),
+            Endpoint::BareState => Ok(node::bare_state(&self.facts, &self.door)),
             Endpoint::Metrics => Ok(node::metrics(&self.facts, input)),
             Endpoint::ServerList => Ok(node::server_list(input)),
             Endpoint::NamingHealth => Ok(node::naming_health(&self.facts)),
@@ -200,6 +222,16 @@ impl Api {
             Endpoint::ServiceList => service::list(self, input).await,
             Endpoint::SelectorTypes => Ok(shape::rest_result(br#"["none","label"]"#)),
             Endpoint::Namespaces => namespace::list(input),
+            Endpoint::Login => identity::login(self, input).await,
+            Endpoint::FirstAdministrator => identity::first_administrator(self, input).await,
+            Endpoint::Users => identity::users(self, input).await,
+            Endpoint::UserList => identity::user_list(self, input),
+            Endpoint::UserSearch => identity::user_search(self, input),
+            Endpoint::Roles => identity::roles(self, input).await,
+            Endpoint::RoleList => identity::role_list(self, input),
+            Endpoint::RoleSearch => identity::role_search(self, input),
+            Endpoint::Permissions => identity::permissions(self, input).await,
+            Endpoint::PermissionList => identity::permission_list(self, input),
             Endpoint::Lacking(what) => Err(lacking(what)),
         }
     }
@@ -275,13 +307,6 @@ fn unexpected(answer: &Answer) -> Refused {
 
 fn lacking(what: &'static str) -> Refused {
     Refused::new(501, Code::ApiFunctionDisabled, format!("{what}: not built yet"))
-}
-
-/// Whether a request may do what its row says. The one place that decides it; there is no
-/// authentication yet, and settings that ask for it stop the start.
-fn allowed(route: &Route, _input: &Input<'_>) -> Result<(), Refused> {
-    let _ = route.access;
-    Ok(())
 }
 
 fn of_body(refusal: BodyRefusal) -> Refused {

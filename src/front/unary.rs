@@ -1,12 +1,14 @@
 //! A unary payload becomes a message for the shard, or an answer at once: the rows of
 //! `grpc-protocol.md` 4 that need no connection.
 
+use crate::auth::{Credentials, Door};
 use nacre_proto::code::Code;
 use nacre_proto::payload::PayloadView;
 use nacre_proto::request::{Kind, Request};
+use nacre_shards::auth::Denial;
 use nacre_shards::effect::Body;
 use nacre_shards::key::ConnKey;
-use nacre_shards::message::Message;
+use nacre_shards::message::{Message, Now};
 use nacre_shards::naming::answer;
 
 /// What becomes of one unary payload.
@@ -16,12 +18,43 @@ pub enum Unary<'a> {
     Message(Message<'a>),
     /// Known to be refused without looking at the connection.
     Answer(Body),
+    /// Its name and password have to be compared first; then it is translated again.
+    MustCompare { user: String, password: String },
     /// Not a payload at all: the gRPC call itself fails with this text.
     Malformed(String),
 }
 
+/// The one place where a call of this wire is let in or not.
+#[derive(Debug, Clone, Copy)]
+pub enum Gate<'g> {
+    /// Ask the core's door.
+    Door(&'g Door, Now),
+    /// It was asked, and a password was compared: wrong, or not to be compared.
+    Denied(Denial),
+}
+
+impl Gate<'_> {
+    /// `Err(None)`: a password has to be compared first.
+    fn judge(
+        self,
+        view: &PayloadView<'_>,
+        request: &mut Request<'_>,
+    ) -> Result<(), Option<Denial>> {
+        match self {
+            Gate::Door(door, now) => door.judge(view.headers(), request, now),
+            Gate::Denied(denial) => Err(Some(denial)),
+        }
+    }
+}
+
 /// Translates the bytes of one unary message. `started` is false until the node serves.
-pub fn translate(conn: ConnKey, stream: u32, started: bool, bytes: &[u8]) -> (Kind, Unary<'_>) {
+pub fn translate<'a>(
+    conn: ConnKey,
+    stream: u32,
+    started: bool,
+    gate: Gate<'_>,
+    bytes: &'a [u8],
+) -> (Kind, Unary<'a>) {
     let view = match PayloadView::decode(bytes) {
         Ok(view) => view,
         Err(error) => return (Kind::Unknown, Unary::Malformed(error.to_string())),
@@ -40,15 +73,39 @@ pub fn translate(conn: ConnKey, stream: u32, started: bool, bytes: &[u8]) -> (Ki
         Kind::ConnectionSetup | Kind::Response | Kind::NoHandler | Kind::Unknown => {
             Unary::Answer(answer::error(Code::NoHandler.number(), "RequestHandler Not Found"))
         }
-        _ => Unary::Message(Message::Call {
-            conn,
-            stream,
-            app: view.header("app"),
-            tag: view.header("Vipserver-Tag"),
-            request: Request::parse(kind, view.body).map_err(|error| error.to_string()),
-        }),
+        _ => request(conn, stream, kind, gate, &view),
     };
     (kind, unary)
+}
+
+/// A type with a handler: its body is read before rights are looked at, as in the reference.
+fn request<'a>(
+    conn: ConnKey,
+    stream: u32,
+    kind: Kind,
+    gate: Gate<'_>,
+    view: &PayloadView<'a>,
+) -> Unary<'a> {
+    let mut request = Request::parse(kind, view.body).map_err(|error| error.to_string());
+    if let Ok(Some(request)) = &mut request {
+        match gate.judge(view, request) {
+            Ok(()) => {}
+            Err(Some(denial)) => {
+                return Unary::Message(Message::Denied { conn, stream, kind, denial });
+            }
+            Err(None) => return must_compare(view),
+        }
+    }
+    let (app, tag) = (view.header("app"), view.header("Vipserver-Tag"));
+    Unary::Message(Message::Call { conn, stream, app, tag, request })
+}
+
+fn must_compare<'a>(view: &PayloadView<'_>) -> Unary<'a> {
+    let mut credentials = Credentials::default();
+    view.headers().for_each(|(name, value)| credentials.add(name, value));
+    let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+    let (user, password) = (text(credentials.username), text(credentials.password));
+    Unary::MustCompare { user, password }
 }
 
 #[cfg(test)]
@@ -57,6 +114,8 @@ mod tests {
     use nacre_proto::payload::encode_head;
     use nacre_shards::key::{Core, Home};
 
+    /// Rows before rights are looked at need no door.
+    const OFF: Gate<'static> = Gate::Denied(Denial::Forbidden);
     const CONN: ConnKey = ConnKey { home: Home(Core(0)), slot: 7, generation: 1 };
 
     fn payload(kind: &str, body: &str) -> Vec<u8> {
@@ -67,7 +126,7 @@ mod tests {
     }
 
     fn refused(kind: &str, started: bool) -> Option<(i32, String)> {
-        match translate(CONN, 1, started, &payload(kind, "{}")).1 {
+        match translate(CONN, 1, started, OFF, &payload(kind, "{}")).1 {
             Unary::Answer(body) => {
                 assert_eq!(body.kind, "ErrorResponse");
                 let json = body.json.pieces().concat();
@@ -103,17 +162,17 @@ mod tests {
     #[test]
     fn a_started_server_hands_calls_to_the_shard() {
         let bytes = payload("ServerCheckRequest", "not even JSON");
-        let (kind, unary) = translate(CONN, 3, true, &bytes);
+        let (kind, unary) = translate(CONN, 3, true, OFF, &bytes);
         assert_eq!(kind, Kind::ServerCheck);
         assert!(matches!(unary, Unary::Message(Message::ServerCheck { stream: 3, .. })));
         let bytes = payload("InstanceRequest", "{\"type\":");
-        let (_, unary) = translate(CONN, 5, true, &bytes);
+        let (_, unary) = translate(CONN, 5, true, OFF, &bytes);
         assert!(matches!(unary, Unary::Message(Message::Call { request: Err(_), .. })));
     }
 
     #[test]
     fn bytes_that_are_no_payload_fail_the_call() {
-        let (_, unary) = translate(CONN, 1, true, &[0xff, 0xff, 0xff]);
+        let (_, unary) = translate(CONN, 1, true, OFF, &[0xff, 0xff, 0xff]);
         assert!(matches!(unary, Unary::Malformed(_)));
     }
 }

@@ -5,14 +5,18 @@ use super::clock::Clock;
 use super::datagram::Datagrams;
 use super::delayed::DelayedReplies;
 use super::desk::Desk;
+use super::held::HeldCalls;
 use super::incoming::{Arrival, Incoming, Noted};
 use super::link::{Link, Links, conn_key};
 use super::node::Node;
 use super::replica::Proposal;
 use crate::admin::counter::Counter;
 use crate::admin::metrics;
+use crate::auth::Door;
 use crate::engine::{CloseWhy, Closing, Handler, Sends, Socket};
+use crate::front::unary::{self, Gate, Unary};
 use crate::grpc;
+use nacre_shards::auth::Denial;
 use nacre_shards::effect::{CloseReason, Effects};
 use nacre_shards::key::{ConnKey, Core, Home};
 use nacre_shards::message::{Ask, Message, Now, Tell};
@@ -30,6 +34,17 @@ pub struct Outgoing {
     pub proposals: Vec<Proposal>,
 }
 
+/// What the pump shares with the core's HTTP tasks.
+#[derive(Debug)]
+pub struct Shared {
+    /// Calls of this core's HTTP side, and whoever waits for their answers.
+    pub desk: Desk,
+    /// Who may come in.
+    pub door: Door,
+    /// Calls that wait for a password.
+    pub held: HeldCalls,
+}
+
 /// One core's connections and its shard, as the handler of the core's engine.
 pub struct Carrier {
     pub home: Home,
@@ -39,6 +54,9 @@ pub struct Carrier {
     pub outgoing: Outgoing,
     /// Calls of this core's HTTP side, and whoever waits for their answers.
     pub desk: Desk,
+    /// Who may come in, and calls that wait for a password.
+    pub door: Door,
+    pub held: HeldCalls,
     /// Absent where no socket could be had: then pollers are not told, they poll.
     pub datagrams: Option<Datagrams>,
     pub clock: Clock,
@@ -63,7 +81,7 @@ impl Carrier {
         home: Home,
         shard: Shard,
         codec: grpc::Codec,
-        desk: Desk,
+        Shared { desk, door, held }: Shared,
         mut clock: Clock,
         metrics: metrics::Core,
         node: Arc<Node>,
@@ -76,6 +94,8 @@ impl Carrier {
             codec,
             outgoing: Outgoing::default(),
             desk,
+            door,
+            held,
             datagrams: None,
             clock,
             now,
@@ -96,6 +116,27 @@ impl Carrier {
     pub fn tell_shard(&mut self, sends: &mut Sends, message: Message<'_>) {
         self.shard.handle(self.now, message, &mut self.effects);
         self.carry_out(sends);
+    }
+
+    /// Carries on with calls whose password was compared. How many.
+    pub fn take_held(&mut self, sends: &mut Sends) -> usize {
+        let mut taken = self.door.collect();
+        while let Some(held) = self.held.take() {
+            taken += 1;
+            let gate = match held.outcome {
+                Ok(()) => Gate::Door(&self.door, self.now),
+                Err(denial) => Gate::Denied(denial),
+            };
+            let (conn, stream, started) = (held.conn, held.stream, self.shard.started());
+            let message = match unary::translate(conn, stream, started, gate, &held.bytes) {
+                (_, Unary::Message(message)) => message,
+                // Forgotten again while it waited for its turn: the client repeats a 503.
+                (kind, _) => Message::Denied { conn, stream, kind, denial: Denial::Busy },
+            };
+            self.shard.handle(self.now, message, &mut self.effects);
+            self.carry_out(sends);
+        }
+        taken
     }
 
     /// Carries out what time has made due for clients and services.
@@ -162,6 +203,8 @@ impl Carrier {
             arrivals: &mut self.arrivals,
             calls: &mut link.calls,
             pushes_on: &mut link.pushes_on,
+            door: &self.door,
+            held: &self.held,
             noted: &mut self.noted,
         };
         let (grpc, codec) = (&mut link.grpc, &mut self.codec);

@@ -1,12 +1,20 @@
 //! What one connection's received messages lead to: the gRPC layer calls, the shard hears.
 
+use super::held::{Held, HeldCalls};
+use crate::auth::Door;
+use crate::front::unary::Gate;
 use crate::front::{route, stream, unary};
 use crate::grpc::{Method, Service, Status};
 use nacre_proto::request::Kind;
+use nacre_shards::auth::Denial;
 use nacre_shards::effect::{Effect, Effects};
 use nacre_shards::key::ConnKey;
 use nacre_shards::message::{Message, Now};
 use nacre_shards::shard::Shard;
+use std::net::{IpAddr, Ipv4Addr};
+
+/// Stands for the address of a connection that is gone.
+const UNKNOWN_PEER: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// A unary call that waits for its answer.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +48,8 @@ pub struct Incoming<'a> {
     /// Calls of earlier ones that another core answers.
     pub calls: &'a mut Vec<Arrival>,
     pub pushes_on: &'a mut u32,
+    pub door: &'a Door,
+    pub held: &'a HeldCalls,
     pub noted: &'a mut Noted,
 }
 
@@ -74,9 +84,19 @@ impl Service for Incoming<'_> {
 
 impl Incoming<'_> {
     fn unary(&mut self, stream: u32, bytes: &[u8]) {
-        let (kind, unary) = unary::translate(self.conn, stream, self.shard.started(), bytes);
+        let (started, gate) = (self.shard.started(), Gate::Door(self.door, self.now));
+        let (kind, unary) = unary::translate(self.conn, stream, started, gate, bytes);
         self.arrivals.push(Arrival { stream, kind, at_us: self.now_us });
         match unary {
+            unary::Unary::MustCompare { user, password } => {
+                let from = self.shard.peer_ip(self.conn).unwrap_or(UNKNOWN_PEER);
+                let (conn, bytes) = (self.conn, bytes.to_vec());
+                let held = Held { conn, stream, bytes, outcome: Ok(()) };
+                if !self.held.compare(self.door, (user, password), from, held) {
+                    let denial = Denial::Busy;
+                    self.tell(Message::Denied { conn: self.conn, stream, kind, denial });
+                }
+            }
             unary::Unary::Message(message) => self.tell(message),
             unary::Unary::Answer(body) => {
                 self.effects.push(Effect::Reply { conn: self.conn, stream, body, delay_ms: 0 });

@@ -49,4 +49,9 @@ pub const DATAGRAMS_RECEIVED_MAX: usize = 1_024;
 /// Bytes of one UDP payload over IPv4.
 pub const DATAGRAM_BYTES_MAX: usize = 65_507;
 
+/// Calls of one core that wait until a password was compared, and the bytes they may have
+/// together: SDKs send tokens, so these are few. One more is answered 503.
+pub const HELD_CALLS_MAX: usize = 64;
+pub const HELD_BYTES_MAX: usize = 16 * 1024 * 1024;
+
 const _: () = assert!(RELIEVED_BYTES < CONGESTED_BYTES, "or congestion would flap");

@@ -55,6 +55,10 @@ impl Report {
         let counts = carrier.shard.counts();
         shard_counters(metrics, &counts);
         open_counters(metrics, carrier, &counts.owner);
+        // Once for the node: gauges of cores are added up.
+        if carrier.home.0.0 == 0 {
+            metrics.gauge(Gauge::OpenDoor, u64::from(!carrier.door.policy().clients));
+        }
         config_counters(metrics, &counts);
         if let Some(durable) = durable {
             metrics.gauge(Gauge::Configs, durable.tables.configs() as u64);
@@ -152,6 +156,7 @@ fn shard_counters(metrics: &metrics::Core, counts: &Counts) {
     metrics.set(Counter::RefusedUnregistered, home.refusals.unregistered);
     metrics.set(Counter::RefusedMalformed, home.refusals.malformed);
     metrics.set(Counter::RefusedParameter, home.refusals.invalid);
+    metrics.set(Counter::RefusedDenied, home.refusals.denied);
     metrics.set(Counter::LimitSubscriptions, home.refusals.subscriptions);
     metrics.set(Counter::LimitPublications, home.refusals.published);
     metrics.set(Counter::LimitFuzzyWatches, home.refusals.fuzzy_watches);

@@ -30,7 +30,7 @@ fn keys_that_ask_for_what_is_not_built_stop_the_start() {
     for (key, value) in [
         ("spring.sql.init.platform", "mysql"),
         ("spring.datasource.platform", "postgresql"),
-        ("nacos.core.auth.enabled", "true"),
+        ("nacos.core.auth.system.type", "ldap"),
         ("nacos.remote.server.rpc.tls.enableTls", "true"),
         ("nacos.member.list", "10.0.0.1:8848,10.0.0.2:8848"),
         ("nacos.core.member.lookup.type", "address-server"),
@@ -56,9 +56,18 @@ fn a_bad_value_is_told_with_key_value_and_what_is_allowed() {
 }
 
 #[test]
-fn an_open_address_without_auth_must_be_spelled_out() {
-    refused(&["--host", "0.0.0.0"], EXIT_SETTING, &["nacos.core.auth.enabled=false"]);
-    refused(&["--host", "::"], EXIT_SETTING, &["nacos.core.auth.enabled=false"]);
+fn a_key_that_cannot_sign_stops_the_start_and_is_not_shown() {
+    const KEY: &str = "nacos.core.auth.plugin.nacos.token.secret.key";
+    for (value, why) in [
+        ("c2hvcnQ=", "shorter than 32 bytes"),
+        ("SecretKey012345678901234567890123456789012345678901234567890123456789", "published"),
+        ("%%%", "not Base64"),
+    ] {
+        let define = format!("{KEY}={value}");
+        refused(&["-D", &define], EXIT_SETTING, &[KEY, why]);
+        let said = run(&["-D", &define]).stderr;
+        assert!(!String::from_utf8_lossy(&said).contains(value), "{value}");
+    }
 }
 
 #[test]

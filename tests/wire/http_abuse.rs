@@ -223,7 +223,6 @@ fn what_is_not_built_says_so() {
     let server = shared_server();
     for (method, path) in [
         ("GET", "/nacos/v1/cs/configs?dataId=a&group=b"),
-        ("POST", "/nacos/v1/auth/users/login?username=a&password=b"),
         ("GET", "/nacos/v3/admin/core/cluster/node/list"),
         ("POST", "/nacos/v1/console/namespaces?namespaceName=a"),
     ] {

@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod abuse;
+mod auth;
 mod command;
 mod config;
 mod conformance;

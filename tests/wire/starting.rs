@@ -1,9 +1,10 @@
 //! While the node starts (`grpc-protocol.md` 4 row 1, 6.2 step 3, 14): the start barrier held in
 //! this process, since listeners only open behind it.
 
-use nacre::front::unary::{self, Unary};
+use nacre::front::unary::{self, Gate, Unary};
 use nacre_loadgen::envelope;
 use nacre_proto::link::ConnectionSetupRequest;
+use nacre_shards::auth::Denial;
 use nacre_shards::effect::{CloseReason, Effect, Effects, Json};
 use nacre_shards::key::{ConnKey, Core, Home, Map};
 use nacre_shards::message::{Message, Now};
@@ -11,6 +12,9 @@ use nacre_shards::settings::Settings;
 use nacre_shards::shard::Shard;
 
 const NOW: Now = Now { tick_ms: 1, unix_ms: 1_700_000_000_000 };
+
+/// What is asked here is answered before rights are looked at.
+const GATE: Gate<'static> = Gate::Denied(Denial::Forbidden);
 
 fn conn(slot: u32) -> ConnKey {
     ConnKey { home: Home(Core(0)), slot, generation: 0 }
@@ -28,7 +32,7 @@ fn starting() -> (Shard, Effects) {
 fn answer_of(shard: &Shard, kind: &str) -> Option<(&'static str, String)> {
     let mut bytes = Vec::new();
     envelope::encode(kind, "", &[], b"{}", &mut bytes);
-    match unary::translate(conn(0), 1, shard.started(), &bytes) {
+    match unary::translate(conn(0), 1, shard.started(), GATE, &bytes) {
         (_, Unary::Answer(body)) => {
             let Json::Owned(json) = &body.json else { panic!("an owned body: {body:?}") };
             Some((body.kind, String::from_utf8(json.clone()).unwrap()))

@@ -40,6 +40,7 @@ pub fn proposed(purpose: Purpose, outcome: &Result<Answer, Unready>) -> Body {
     let kind = match purpose {
         Purpose::Publish => Kind::ConfigPublish,
         Purpose::Remove => Kind::ConfigRemove,
+        Purpose::Open => unreachable!("the open API writes its own answers"),
     };
     match outcome {
         Ok(Answer::Done { .. }) => Body::new(kind.response_kind(), Json::Static(SUCCESS)),

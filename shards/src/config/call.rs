@@ -14,6 +14,7 @@ use crate::key::ConfigKey;
 use crate::limits::REFUSED_DELAY_MS;
 use crate::message::{Ask, Purpose, Unready, Waiter};
 use crate::naming::accept::Refusal;
+use crate::naming::open;
 use bytes::Bytes;
 use nacre_proto::config::{ConfigBatchListenRequest, ConfigQueryRequest};
 use nacre_proto::request::Request;
@@ -152,6 +153,10 @@ impl HomeState {
         outcome: &Result<Answer, Unready>,
         turn: &mut Turn<'_>,
     ) {
+        if let Some(ticket) = waiter.conn.ticket() {
+            let answer = open::Answer::Proposed(outcome.clone());
+            return self.answer_open(ticket, answer, turn);
+        }
         match outcome {
             Ok(Answer::Done { .. }) => {}
             Ok(Answer::Refused(_)) => self.counters.configs.refused += 1,

@@ -5,6 +5,7 @@
 //! Readers take no lock and count nothing: `arc-swap`, the one exception to "cores share nothing"
 //! beside the mesh.
 
+use crate::auth;
 use crate::config::entry::Entry;
 use crate::key::{ConfigName, SLOTS};
 use arc_swap::{ArcSwap, Guard};
@@ -39,6 +40,7 @@ pub struct Tables {
     slots: Box<[ArcSwap<Slot>]>,
     ready: AtomicBool,
     configs: AtomicUsize,
+    identities: auth::Shared,
 }
 
 impl Default for Tables {
@@ -48,6 +50,7 @@ impl Default for Tables {
             slots: (0..SLOTS).map(|_| ArcSwap::new(empty.clone())).collect(),
             ready: AtomicBool::new(false),
             configs: AtomicUsize::new(0),
+            identities: auth::Shared::default(),
         }
     }
 }
@@ -72,6 +75,11 @@ impl Tables {
     /// Formal configs there are.
     pub fn configs(&self) -> usize {
         self.configs.load(Ordering::Relaxed)
+    }
+
+    /// Users, roles and permissions, from the same log.
+    pub fn identities(&self) -> &auth::Shared {
+        &self.identities
     }
 
     /// The checkpoint was loaded and the log behind it replayed: what is in the tables counts from

@@ -8,6 +8,7 @@ use crate::config::details::Details;
 use crate::config::gray::Rule;
 use crate::config::md5::Md5;
 use crate::durable::codec::{Reader, Unreadable, Writer};
+use crate::durable::identity::change::Change;
 use crate::key::ConfigName;
 use bytes::Bytes;
 
@@ -33,6 +34,8 @@ pub enum Command<'a> {
         before_ms: u64,
     },
     SetCapacity(CapacityDraft<'a>),
+    /// Users, roles, permissions.
+    Identity(Change<'a>),
 }
 
 /// Publishes the formal config or a gray variant.
@@ -143,6 +146,7 @@ impl<'a> Command<'a> {
             Command::DeleteNamespace { .. } => 5,
             Command::SweepHistory { .. } => 6,
             Command::SetCapacity(_) => 7,
+            Command::Identity(_) => 16,
         }
     }
 
@@ -164,6 +168,7 @@ impl<'a> Command<'a> {
             Command::DeleteNamespace { id } => writer.text(id),
             Command::SweepHistory { before_ms } => writer.u64(*before_ms),
             Command::SetCapacity(draft) => draft.write(&mut writer),
+            Command::Identity(change) => change.write(&mut writer),
         }
         writer.finish().into()
     }
@@ -184,6 +189,7 @@ impl<'a> Command<'a> {
             5 => Command::DeleteNamespace { id: reader.text()? },
             6 => Command::SweepHistory { before_ms: reader.u64()? },
             7 => Command::SetCapacity(CapacityDraft::read(reader)?),
+            16 => Command::Identity(Change::read(reader)?),
             _ => return Err("a command of a kind this build does not know"),
         };
         reader.finish()?;

@@ -11,6 +11,7 @@ use crate::durable::answer::Answer;
 use crate::durable::capacity::Capacities;
 use crate::durable::command::Command;
 use crate::durable::history::History;
+use crate::durable::identity::Identity;
 use crate::durable::namespace::Namespaces;
 use crate::durable::record;
 use crate::durable::{Record, Table};
@@ -48,6 +49,7 @@ pub struct State {
     pub(super) history: History,
     pub(super) namespaces: Namespaces,
     pub(super) capacities: Capacities,
+    pub(super) identity: Identity,
     /// Counts every change; numbers of rows are taken from it.
     pub(super) revision: u64,
     pub(super) touched: Vec<Touched>,
@@ -96,6 +98,7 @@ impl State {
             history: History::default(),
             namespaces: Namespaces::default(),
             capacities: Capacities::default(),
+            identity: Identity::default(),
             revision: 0,
             touched: Vec::new(),
             unsorted: Vec::new(),
@@ -117,6 +120,7 @@ impl State {
                 self.done()
             }
             Ok(Command::SetCapacity(draft)) => self.set_capacity(&draft, records),
+            Ok(Command::Identity(change)) => self.change_identity(&change, records),
             Err(why) => Answer::refused(Code::ServerError, why),
         };
         if self.revision != before {
@@ -129,6 +133,9 @@ impl State {
     /// here on. What every core has to be told.
     pub fn settle(&mut self) -> Arc<[Change]> {
         self.configs.publish(&self.tables);
+        if std::mem::take(&mut self.identity.touched) {
+            self.tables.identities().show(&self.identity.there);
+        }
         self.tables.set_configs(self.census.total);
         let mut touched = std::mem::take(&mut self.touched);
         touched.sort_by(|a, b| a.key.cmp(&b.key));
@@ -155,6 +162,7 @@ impl State {
         self.history.clear();
         self.namespaces = Namespaces::default();
         self.capacities = Capacities::default();
+        self.identity = Identity { touched: true, ..Identity::default() };
         self.revision = 0;
         self.touched.clear();
         self.unsorted.clear();
@@ -204,7 +212,8 @@ impl State {
             Table::Namespace => self.namespaces.load(&record.key, value)?,
             Table::Capacity => self.capacities.load(&record.key, value)?,
             Table::Global => self.revision = record::read_revision(&record.key, value)?,
-            Table::Instance | Table::Metadata | Table::Identity => {
+            Table::Identity => self.identity.load(&record.key, value)?,
+            Table::Instance | Table::Metadata => {
                 return Err("this build does not know the table");
             }
         }

@@ -1,6 +1,7 @@
 //! The unary pipeline from row 1 on (`grpc-protocol.md` 4): who may ask, is it a request, may it be
 //! done, whose is it. Rows 0 and 3 need no state and are answered before.
 
+use crate::auth::Denial;
 use crate::conns::connection::{Connection, Links, Stage};
 use crate::home::{HomeState, Phase, Turn};
 use crate::key::{Owner, ServiceKey};
@@ -43,15 +44,7 @@ impl HomeState {
         request: Result<Option<Request<'_>>, String>,
         turn: &mut Turn<'_>,
     ) {
-        if self.phase == Phase::Starting {
-            self.counters.refusals.starting += 1;
-            return self.answer(waiter, starting(), turn);
-        }
-        let registered = |connection: &&mut Connection| connection.stage == Stage::Registered;
-        let Some(connection) = self.table.get_mut(waiter.conn).filter(registered) else {
-            self.counters.refusals.unregistered += 1;
-            return self.answer(waiter, answer::error(301, "Connection is unregistered."), turn);
-        };
+        let Some(connection) = self.registered(waiter, turn) else { return };
         let request = match request {
             Ok(Some(request)) => request,
             Ok(None) => {
@@ -99,6 +92,39 @@ impl HomeState {
         if let Err(refusal) = outcome {
             self.refuse(waiter, kind, &refusal, turn);
         }
+    }
+
+    /// A call that was read, and that its sender has no right to (`grpc-protocol.md` 9.1).
+    pub(crate) fn denied(
+        &mut self,
+        waiter: Waiter,
+        kind: Kind,
+        denial: Denial,
+        turn: &mut Turn<'_>,
+    ) {
+        let Some(connection) = self.registered(waiter, turn) else { return };
+        connection.active(turn.lived_ms);
+        self.counters.refusals.denied += 1;
+        let code = i32::from(denial.status());
+        let delay_ms = if code == 503 { REFUSED_DELAY_MS } else { 0 };
+        let body = answer::typed_error(kind, code, denial.text());
+        self.answer_late(waiter, body, delay_ms, turn);
+    }
+
+    /// Rows 1 and 4: the connection, if its calls are carried out; else they are answered.
+    fn registered(&mut self, waiter: Waiter, turn: &mut Turn<'_>) -> Option<&mut Connection> {
+        if self.phase == Phase::Starting {
+            self.counters.refusals.starting += 1;
+            self.answer(waiter, starting(), turn);
+            return None;
+        }
+        let registered = |connection: &&Connection| connection.stage == Stage::Registered;
+        if self.table.get(waiter.conn).filter(registered).is_none() {
+            self.counters.refusals.unregistered += 1;
+            self.answer(waiter, answer::error(301, "Connection is unregistered."), turn);
+            return None;
+        }
+        self.table.get_mut(waiter.conn)
     }
 
     /// After row 8: an answer with errorCode 503 is a second late.

@@ -11,6 +11,8 @@ pub struct Refusals {
     pub malformed: u64,
     /// What the rules of naming refuse (parameter check, illegal arguments).
     pub invalid: u64,
+    /// 403, no right.
+    pub denied: u64,
     /// −401, the connection is no naming client.
     pub not_naming: u64,
     /// 503, too many asks under way to the owner core.

@@ -111,6 +111,8 @@ pub enum Call {
         name: Name,
         detail: Detail,
     },
+    /// A command for the log, as [`crate::durable::command::Command::encode`] makes it.
+    Propose(Bytes),
 }
 
 /// A service's own settings as given: JSON for the text, empty for none.
@@ -193,6 +195,8 @@ pub enum Answer {
     UnknownInstance,
     /// An answer of the other wire, for calls that are the same on both.
     Body(crate::effect::Body),
+    /// What became of a proposed command.
+    Proposed(Result<crate::durable::answer::Answer, crate::message::Unready>),
     Refused(Refused),
 }
 
@@ -299,6 +303,7 @@ pub fn accept(call: Call, means: &mut Means<'_>) -> Result<Order, Refused> {
             check(&name.params(), rules)?;
             Ok(Order::Delete { service: name.key_of_named()? })
         }
+        Call::Propose(_) => unreachable!("it goes to the log, not to an owner"),
         Call::Service { name, detail } => {
             check(&name.params(), rules)?;
             Ok(Order::Service { service: name.key_of_named()?, detail })

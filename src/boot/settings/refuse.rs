@@ -1,15 +1,13 @@
 //! What this build lacks and nobody may find out by losing it: his configs gone, or his door open.
 
-use super::{Reader, Settings, Sources};
+use super::{Reader, Sources};
 use crate::boot::keys::{self, Key};
 use crate::boot::source::{Origin, Refusal};
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 
 /// Refuses settings that ask for what is not built and whose loss would hurt.
-pub(super) fn what_is_not_built(reader: &mut Reader<'_>, sources: &Sources, settings: &Settings) {
+pub(super) fn what_is_not_built(reader: &mut Reader<'_>, sources: &Sources) {
     external_store(reader);
-    authentication(reader, settings);
     transport_security(reader);
     members(reader, sources);
     modules(reader);
@@ -23,32 +21,6 @@ fn external_store(reader: &mut Reader<'_>) {
             let why = "an external store is not built yet, and its configs would seem gone; \
                        allowed: nothing, derby or embedded";
             reader.refuse(key, &value, origin, why.to_owned());
-        }
-    }
-}
-
-fn authentication(reader: &mut Reader<'_>, settings: &Settings) {
-    let given = reader.given(&keys::AUTH);
-    match given.as_ref().map(|(value, _)| keys::flag(value) == Some(true)) {
-        Some(true) => {
-            let why = "authentication is not built yet, and the door would stand open; \
-                       allowed: false, and then only where the network itself keeps strangers out";
-            refuse_given(reader, &keys::AUTH, given, why);
-        }
-        Some(false) => {}
-        None => {
-            let open = |address: &&SocketAddr| !address.ip().to_canonical().is_loopback();
-            let http = settings.http.iter().find(open).map(|at| (at, &keys::ADDRESS));
-            let grpc = settings.grpc.iter().find(open).map(|at| (at, &keys::GRPC_ADDRESS));
-            if let Some((address, key)) = http.or(grpc) {
-                let why = format!(
-                    "{} can be reached from other machines and there is no authentication yet; \
-                     say nacos.core.auth.enabled=false if that is meant, or keep to 127.0.0.1",
-                    address.ip()
-                );
-                let (value, origin) = reader.text(key);
-                reader.refuse(key, &value, origin, why);
-            }
         }
     }
 }

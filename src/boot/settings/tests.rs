@@ -113,18 +113,44 @@ fn addresses() {
 }
 
 #[test]
-fn an_open_address_needs_auth_off_spelled_out() {
+fn an_open_address_is_guarded_unless_spelled_out() {
     for address in ["0.0.0.0", "::", "10.1.2.3", "::ffff:10.1.2.3", "127.0.0.1,10.1.2.3"] {
         for key in ["server.address", "nacos.remote.grpc.listen.ip"] {
-            let text = refused(&format!("{key}={address}"));
-            assert!(text.starts_with(key), "{text}");
-            assert!(text.contains("nacos.core.auth.enabled=false"), "{text}");
-            assert!(read(&format!("{key}={address}\nnacos.core.auth.enabled=false")).is_ok());
+            let settings = read(&format!("{key}={address}")).unwrap();
+            let auth = &settings.auth;
+            assert!(auth.clients && auth.admin && auth.console, "{address}");
+            let off = read(&format!("{key}={address}\nnacos.core.auth.enabled=false")).unwrap();
+            assert!(!off.auth.clients && !off.auth.admin && !off.auth.console);
+            assert!(off.warnings[0].starts_with("nacos.core.auth.enabled=false: whoever reaches"));
         }
     }
     for address in ["127.0.0.1", "127.3.2.1", "::1", "::ffff:127.0.0.1"] {
-        assert!(read(&format!("server.address={address}")).is_ok(), "{address}");
+        let settings = read(&format!("server.address={address}")).unwrap();
+        assert!(!settings.auth.clients && settings.warnings.is_empty(), "{address}");
     }
+}
+
+#[test]
+fn switches_and_keys_of_authentication() {
+    let auth = read("nacos.core.auth.enabled=true").unwrap().auth;
+    assert!(auth.clients && auth.admin && auth.console && auth.signer.is_none());
+    assert_eq!(auth.token_ttl_s, 18_000);
+    let auth = read("nacos.core.auth.admin.enabled=true").unwrap().auth;
+    assert!(!auth.clients && auth.admin && !auth.console);
+    let auth = read("nacos.core.auth.enabled=true\nnacos.core.auth.console.enabled=false");
+    assert!(!auth.unwrap().auth.console);
+    for fine in ["", "nacos", "NACOS"] {
+        assert!(read(&format!("nacos.core.auth.system.type={fine}")).is_ok(), "{fine}");
+    }
+    assert!(refused("nacos.core.auth.system.type=ldap").contains("not built yet"));
+    const KEY: &str = "nacos.core.auth.plugin.nacos.token.secret.key";
+    let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    for name in [KEY, "nacos.core.auth.default.token.secret.key", "NACOS_AUTH_TOKEN"] {
+        assert!(read(&format!("{name}={key}")).unwrap().auth.signer.is_some(), "{name}");
+    }
+    assert!(read(&format!("{KEY}=")).unwrap().auth.signer.is_none(), "empty is not set");
+    let text = refused(&format!("{KEY}=c2hvcnQ="));
+    assert!(text.contains("shorter than 32 bytes") && !text.contains("c2hvcnQ"), "{text}");
 }
 
 #[test]
@@ -132,7 +158,7 @@ fn what_is_not_built_and_would_hurt() {
     for (file, part) in [
         ("spring.sql.init.platform=mysql", "external store"),
         ("spring.datasource.platform=postgresql", "external store"),
-        ("nacos.core.auth.enabled=true", "authentication is not built"),
+        ("nacos.core.auth.system.type=ldap", "not built yet"),
         ("nacos.remote.server.rpc.tls.enableTls=true", "TLS is not built"),
         ("nacos.remote.server.rpc.tls.enable-tls=true", "TLS is not built"),
         ("nacos.member.list=10.0.0.1:8848,10.0.0.2:8848", "more than one member"),
@@ -178,15 +204,6 @@ fn member_files() {
 }
 
 #[test]
-fn guards_of_what_is_not_there_only_warn() {
-    let file = "nacos.core.auth.admin.enabled=true\nnacos.core.auth.console.enabled=true";
-    let warnings = read(file).unwrap().warnings;
-    assert_eq!(warnings.len(), 2);
-    assert!(warnings[0].starts_with("nacos.core.auth.admin.enabled=true has no effect"));
-    assert!(read("nacos.core.auth.admin.enabled=false").unwrap().warnings.is_empty());
-}
-
-#[test]
 fn unknown_keys_are_one_line() {
     let warnings = read("b.odd=1\na.odd=2\nnacos.istio.x=3\nserver.port=8848").unwrap().warnings;
     assert_eq!(warnings, ["keys nobody knows, without effect: a.odd, b.odd"]);
@@ -224,9 +241,10 @@ fn logs() {
 
 #[test]
 fn everything_wrong_is_told_at_once() {
-    let refusals = read("server.port=x\nnacre.cores=y\nnacos.core.auth.enabled=true").unwrap_err();
+    let file = "server.port=x\nnacre.cores=y\nnacos.core.auth.system.type=ldap";
+    let refusals = read(file).unwrap_err();
     let keys: Vec<_> = refusals.iter().map(|refusal| refusal.key.as_str()).collect();
-    assert_eq!(keys, ["nacos.server.main.port", "nacre.cores", "nacos.core.auth.enabled"]);
+    assert_eq!(keys, ["nacos.server.main.port", "nacre.cores", "nacos.core.auth.system.type"]);
 }
 
 #[test]

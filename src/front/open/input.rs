@@ -3,12 +3,17 @@
 //! Blank parameters count as absent: real clients send every name they know.
 
 use super::route::Version;
+use crate::auth::Credentials;
+use crate::auth::token::Claims;
+use crate::http1::Method;
 use crate::http1::form::{Form, Part};
+use crate::http1::header::HeaderMap;
 use nacre_proto::code::Code;
 use nacre_proto::open_api;
 use nacre_proto::text::Pairs;
 use nacre_shards::naming::open::{Address, Name, Refused};
 use std::net::IpAddr;
+use std::rc::Rc;
 
 /// What a handler sees of a request.
 #[derive(Debug)]
@@ -29,9 +34,30 @@ pub struct Input<'a> {
     pub local: std::net::SocketAddr,
     /// The `accept` header.
     pub accept: Option<&'a str>,
+    pub method: Method,
+    pub headers: &'a HeaderMap,
+    /// Somebody says that he passes it on.
+    pub forwarded: bool,
+    /// Who asks, where that had to be proved.
+    pub who: Option<Rc<Claims>>,
 }
 
 impl Input<'_> {
+    /// What it says about who asks: a parameter wins over a header of its name.
+    pub fn credentials(&self) -> Credentials<'_> {
+        let mut credentials = Credentials::default();
+        for (name, value) in self.headers {
+            credentials.add(name.as_str(), value.to_str().unwrap_or_default());
+        }
+        self.form.iter().for_each(|(name, value)| credentials.add(name, value));
+        credentials
+    }
+
+    /// Whether it comes from this machine itself, passed on by nobody.
+    pub fn is_local(&self) -> bool {
+        self.source.is_loopback() && !self.forwarded
+    }
+
     /// A parameter that is there and not blank.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.form.get(name).filter(|value| !value.trim().is_empty())
@@ -146,7 +172,20 @@ mod tests {
         let local = "127.0.0.1:8848".parse().unwrap();
         let source = "127.0.0.1".parse().unwrap();
         let (files, body) = (Vec::new(), &[][..]);
-        Input { form, files, body, version, source, agent: "", local, accept: None }
+        Input {
+            form,
+            files,
+            body,
+            version,
+            source,
+            agent: "",
+            local,
+            accept: None,
+            method: Method::GET,
+            headers: Box::leak(Box::default()),
+            forwarded: false,
+            who: None,
+        }
     }
 
     fn name(query: &'static str, version: Version) -> Result<(String, String), String> {

@@ -9,6 +9,7 @@ use super::{Outcome, Reply};
 use crate::admin::counter::Gauge;
 use crate::admin::exposition::{self, Format};
 use crate::admin::health::{self, Probe, Shape, State};
+use crate::auth::Door;
 use crate::http1::StatusCode;
 use crate::http1::reply;
 use bytes::Bytes;
@@ -23,22 +24,28 @@ pub(super) fn metrics(facts: &Facts, input: &Input<'_>) -> Reply {
     reply::with_type(StatusCode::OK, format.content_type(), text)
 }
 
-pub(super) fn state(facts: &Facts) -> Reply {
-    shape::result(state_map(facts).as_bytes())
+pub(super) fn state(facts: &Facts, door: &Door) -> Reply {
+    shape::result(state_map(facts, door).as_bytes())
 }
 
-pub(super) fn bare_state(facts: &Facts) -> Reply {
-    reply::json(StatusCode::OK, state_map(facts))
+pub(super) fn bare_state(facts: &Facts, door: &Door) -> Reply {
+    reply::json(StatusCode::OK, state_map(facts, door))
 }
 
 /// Values are strings or null, as in the reference.
-fn state_map(facts: &Facts) -> String {
+fn state_map(facts: &Facts, door: &Door) -> String {
+    let policy = door.policy();
+    let lacks_administrator = || !door.identities().now().has_administrator();
+    let first = policy.guards_any() && lacks_administrator();
     let state = serde_json::json!({
         "startup_mode": "standalone",
         "function_mode": null,
         "version": env!("CARGO_PKG_VERSION"),
         "server_port": facts.ports.http.to_string(),
-        "auth_enabled": "false",
+        "auth_enabled": policy.clients.to_string(),
+        "auth_system_type": "nacos",
+        "auth_admin_request": first.to_string(),
+        "login_page_enabled": policy.console.to_string(),
         "console_ui_enabled": "false",
     });
     state.to_string()

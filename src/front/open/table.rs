@@ -32,7 +32,6 @@ const TEXT: Shape = Shape::Text;
 const ENVELOPE: Shape = Shape::Envelope;
 const STRICT: Shape = Shape::StrictEnvelope;
 
-const AUTH: Endpoint = Lacking("authentication");
 const CONFIG: Endpoint = Lacking("configuration over HTTP");
 const CLUSTER: Endpoint = Lacking("clusters");
 const OPS: Endpoint = Lacking("this part of the operators' API");
@@ -217,28 +216,27 @@ pub const ROWS: &[Route] = &[
     row(Post, "/v3/admin/cs/ops/localCache", Unlabelled, WRITE_ADMIN, CONFIG),
     row(Put, "/v3/admin/cs/ops/log", Unlabelled, WRITE_ADMIN, CONFIG),
     // Authentication.
-    row(Post, "/v1/auth/login", Open, FREE, AUTH),
-    row(Post, "/v1/auth/users/login", Open, FREE, AUTH),
-    row(Any, "/v1/auth", Console, WRITE, AUTH),
-    row(Any, "/v1/auth/users", Console, WRITE, AUTH),
-    row(Post, "/v1/auth/admin", Console, FREE, AUTH),
-    row(Post, "/v1/auth/users/admin", Console, FREE, AUTH),
-    row(Get, "/v1/auth/search", Console, WRITE, AUTH),
-    row(Get, "/v1/auth/users/search", Console, WRITE, AUTH),
-    row(Any, "/v1/auth/roles", Console, WRITE, AUTH),
-    row(Get, "/v1/auth/roles/search", Console, READ, AUTH),
-    row(Any, "/v1/auth/permissions", Console, WRITE, AUTH),
-    row(Post, "/v3/auth/user/login", Unlabelled, FREE, AUTH),
-    row(Post, "/v3/auth/user/admin", Unlabelled, FREE, AUTH),
-    row(Any, "/v3/auth/user", Unlabelled, WRITE, AUTH),
-    row(Get, "/v3/auth/user/list", Unlabelled, READ, AUTH),
-    row(Get, "/v3/auth/user/search", Unlabelled, WRITE, AUTH),
-    row(Any, "/v3/auth/role", Unlabelled, WRITE, AUTH),
-    row(Get, "/v3/auth/role/list", Unlabelled, READ, AUTH),
-    row(Get, "/v3/auth/role/search", Unlabelled, READ, AUTH),
-    row(Get, "/v3/auth/permission", Unlabelled, READ, AUTH),
-    row(Any, "/v3/auth/permission", Unlabelled, WRITE, AUTH),
-    row(Get, "/v3/auth/permission/list", Unlabelled, READ, AUTH),
+    row(Post, "/v1/auth/login", Open, FREE, Endpoint::Login),
+    row(Post, "/v1/auth/users/login", Open, FREE, Endpoint::Login),
+    row(Any, "/v1/auth", Console, WRITE, Endpoint::Users),
+    row(Any, "/v1/auth/users", Console, WRITE, Endpoint::Users),
+    row(Post, "/v1/auth/admin", Console, FREE, Endpoint::FirstAdministrator),
+    row(Post, "/v1/auth/users/admin", Console, FREE, Endpoint::FirstAdministrator),
+    row(Get, "/v1/auth/search", Console, WRITE, Endpoint::UserSearch),
+    row(Get, "/v1/auth/users/search", Console, WRITE, Endpoint::UserSearch),
+    row(Any, "/v1/auth/roles", Console, WRITE, Endpoint::Roles),
+    row(Get, "/v1/auth/roles/search", Console, READ, Endpoint::RoleSearch),
+    row(Any, "/v1/auth/permissions", Console, WRITE, Endpoint::Permissions),
+    row(Post, "/v3/auth/user/login", Unlabelled, FREE, Endpoint::Login),
+    row(Post, "/v3/auth/user/admin", Unlabelled, FREE, Endpoint::FirstAdministrator),
+    row(Any, "/v3/auth/user", Unlabelled, WRITE, Endpoint::Users),
+    row(Get, "/v3/auth/user/list", Unlabelled, READ, Endpoint::UserList),
+    row(Get, "/v3/auth/user/search", Unlabelled, WRITE, Endpoint::UserSearch),
+    row(Any, "/v3/auth/role", Unlabelled, WRITE, Endpoint::Roles),
+    row(Get, "/v3/auth/role/list", Unlabelled, READ, Endpoint::RoleList),
+    row(Get, "/v3/auth/role/search", Unlabelled, READ, Endpoint::RoleSearch),
+    row(Any, "/v3/auth/permission", Unlabelled, WRITE, Endpoint::Permissions),
+    row(Get, "/v3/auth/permission/list", Unlabelled, READ, Endpoint::PermissionList),
     // Namespaces and the console.
     row(Get, "/v1/console/namespaces", Console, FREE, Endpoint::Namespaces),
     row(Post, "/v1/console/namespaces", Console, WRITE, NAMESPACE),

@@ -1,4 +1,5 @@
 use super::*;
+use crate::auth::identities::{Rights, Secret};
 use crate::config::gray::RuleKind;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -48,6 +49,23 @@ fn examples() -> Vec<Command<'static>> {
         Command::DeleteNamespace { id: "dev" },
         Command::SweepHistory { before_ms: 3 },
         Command::SetCapacity(CapacityDraft { at_ms: 4, scope: Scope::Group, id: "G", sizes }),
+        Command::Identity(Change::FirstAdministrator { hash: Secret("$2a$10$x") }),
+        Command::Identity(Change::CreateUser { name: "u", hash: Secret("$2a$10$x") }),
+        Command::Identity(Change::SetPassword { name: "u", hash: Secret("$2a$10$x") }),
+        Command::Identity(Change::DeleteUser { name: "u" }),
+        Command::Identity(Change::AddRole { role: "r", user: "u" }),
+        Command::Identity(Change::RemoveRole { role: "r", user: "" }),
+        Command::Identity(Change::AddPermission {
+            role: "r",
+            resource: "dev:*:*",
+            rights: Rights::Both,
+        }),
+        Command::Identity(Change::RemovePermission {
+            role: "r",
+            resource: "dev:*:*",
+            rights: Rights::Read,
+        }),
+        Command::Identity(Change::OfferKey { key: &[1, 2, 3] }),
     ]
 }
 
@@ -90,7 +108,7 @@ fn the_form_is_the_released_one() {
 
 proptest! {
     #[test]
-    fn any_bytes_are_read_without_panic(bytes in vec(any::<u8>(), 0..300), kind in 0u8..9) {
+    fn any_bytes_are_read_without_panic(bytes in vec(any::<u8>(), 0..300), kind in 0u8..18) {
         let _ = Command::decode(&bytes);
         let mut bytes = bytes;
         bytes.splice(..0, [VERSION, kind]);
@@ -98,7 +116,7 @@ proptest! {
     }
 
     #[test]
-    fn one_changed_byte_is_read_without_panic(which in 0usize..8, at in any::<usize>(), byte: u8) {
+    fn one_changed_byte_is_read_without_panic(which in 0usize..17, at in any::<usize>(), byte: u8) {
         let mut bytes = examples()[which].encode().to_vec();
         let at = at % bytes.len();
         bytes[at] = byte;

@@ -373,8 +373,8 @@ fn records_that_cannot_be_understood_are_named() {
         "a record of Global: a global record this build does not know"
     );
     assert_eq!(
-        load(Table::Identity, b"", b""),
-        "a record of Identity: this build does not know the table"
+        load(Table::Instance, b"", b""),
+        "a record of Instance: this build does not know the table"
     );
 }
 

@@ -1,0 +1,429 @@
+//! One core's door: requests of both wires show here who they are from.
+//!
+//! Used by the core's pump and its HTTP tasks, one after the other on one thread: no lock.
+
+use super::credentials::Credentials;
+use super::limits::{PASSWORD_REMEMBERED_MS, PASSWORDS_REMEMBERED_MAX};
+use super::password::Password;
+use super::policy::{Policy, Scope};
+use super::token::{Claims, Signer};
+use super::tokens::Tokens;
+use super::worker::{Counter, Desk, Done, Work};
+use crate::mesh::Bell;
+use crate::pump::clock::{Clock, Epoch};
+use nacre_proto::request::Request;
+use nacre_shards::auth::identities::SigningKey;
+use nacre_shards::auth::{self, Action, Denial, Resource};
+use nacre_shards::config::table::Tables;
+use nacre_shards::message::Now;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+
+/// A core's door; cheap to clone.
+#[derive(Clone)]
+pub struct Door(Rc<Inner>);
+
+struct Inner {
+    policy: Arc<Policy>,
+    tables: Arc<Tables>,
+    state: RefCell<State>,
+}
+
+struct State {
+    clock: Clock,
+    /// Of the replicated key.
+    signer: Option<(SigningKey, Signer)>,
+    /// The epoch of the table it was read from.
+    signer_epoch: u64,
+    tokens: Tokens,
+    remembered: Remembered,
+    desk: Desk,
+    waiting: HashMap<u64, Waiting, ahash::RandomState>,
+}
+
+/// Who waits for the password thread.
+#[derive(Default)]
+struct Waiting {
+    done: Option<Done>,
+    waker: Option<Waker>,
+}
+
+/// Right passwords of the last seconds: by keyed digest, with the hash they were right for.
+struct Remembered {
+    hashers: [ahash::RandomState; 2],
+    known: HashMap<u128, (Box<str>, u64), ahash::RandomState>,
+}
+
+/// Who somebody turned out to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Who {
+    User(Rc<Claims>),
+    /// A name and a password that have to be compared, which takes a while.
+    MustCompare,
+}
+
+/// What a login gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Login {
+    pub token: String,
+    pub ttl_s: u64,
+    pub is_administrator: bool,
+    pub user: String,
+}
+
+/// What a login gives where nothing is guarded, as in the reference.
+const DISABLED_TOKEN: &str = "AUTH_DISABLED";
+
+impl std::fmt::Debug for Door {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Door").field("policy", &self.0.policy).finish_non_exhaustive()
+    }
+}
+
+impl Door {
+    pub fn new(
+        policy: Arc<Policy>,
+        tables: Arc<Tables>,
+        counter: Counter,
+        bell: Arc<Bell>,
+        epoch: Epoch,
+    ) -> Self {
+        let state = State {
+            clock: Clock::new(epoch),
+            signer: None,
+            signer_epoch: 0,
+            tokens: Tokens::default(),
+            remembered: Remembered::new(),
+            desk: Desk::new(counter, bell),
+            waiting: HashMap::default(),
+        };
+        Self(Rc::new(Inner { policy, tables, state: RefCell::new(state) }))
+    }
+
+    pub fn policy(&self) -> &Policy {
+        &self.0.policy
+    }
+
+    /// What all cores read.
+    pub fn identities(&self) -> &auth::Shared {
+        self.0.tables.identities()
+    }
+
+    /// Judges one gRPC request. Free of cost while clients are not guarded; a known token costs
+    /// some 0.3 µs. Contexts of a listen without right are left out of the request.
+    ///
+    /// # Errors
+    /// Why not; `None` when a password has to be compared first.
+    pub fn judge<'h>(
+        &self,
+        headers: impl Iterator<Item = (&'h str, &'h str)>,
+        request: &mut Request<'_>,
+        now: Now,
+    ) -> Result<(), Option<Denial>> {
+        if !self.0.policy.clients || matches!(request, Request::HealthCheck) {
+            return Ok(());
+        }
+        let mut credentials = Credentials::default();
+        headers.for_each(|(name, value)| credentials.add(name, value));
+        let claims = match self.identify(&credentials, now) {
+            Ok(Who::User(claims)) => claims,
+            Ok(Who::MustCompare) => return Err(None),
+            Err(denial) => return Err(Some(denial)),
+        };
+        let all = self.identities().now();
+        if let Request::ConfigBatchListen(listen) = request
+            && listen.contexts.as_ref().is_some_and(|contexts| !contexts.is_empty())
+        {
+            let may =
+                |resource: &Resource<'_>| all.decide(&claims.user, Action::Read, resource).is_ok();
+            let some_left = auth::call::retain(request, may);
+            return if some_left { Ok(()) } else { Err(Some(Denial::Forbidden)) };
+        }
+        match auth::call::needs(request) {
+            None => Ok(()),
+            Some((action, resource)) => all.decide(&claims.user, action, &resource).map_err(Some),
+        }
+    }
+
+    /// Who these credentials are of: token first, then a password that was right lately.
+    ///
+    /// # Errors
+    /// They are of nobody.
+    pub fn identify(&self, credentials: &Credentials<'_>, now: Now) -> Result<Who, Denial> {
+        let mut state = self.0.state.borrow_mut();
+        if let Some(token) = credentials.token() {
+            return self.of_token(&mut state, token, now).map(Who::User);
+        }
+        let pair = credentials.username.zip(credentials.password);
+        let Some((user, password)) = pair else { return Err(Denial::Unknown) };
+        let all = self.identities().now();
+        let hash = all.user(user).map(|user| &*user.hash);
+        if hash.is_some_and(|hash| state.remembered.has(user, password, hash, now.tick_ms)) {
+            let claims = Claims { user: user.to_owned(), expires_s: u64::MAX };
+            return Ok(Who::User(Rc::new(claims)));
+        }
+        Ok(Who::MustCompare)
+    }
+
+    fn of_token(&self, state: &mut State, token: &str, now: Now) -> Result<Rc<Claims>, Denial> {
+        let now_s = now.unix_ms / 1_000;
+        self.refresh_signer(state);
+        if let Some(claims) = state.tokens.get(token) {
+            return if claims.expires_s < now_s { Err(Denial::Expired) } else { Ok(claims) };
+        }
+        let signer = self.0.policy.signer.as_ref();
+        let signer = signer.or(state.signer.as_ref().map(|(_, signer)| signer));
+        let signer = signer.ok_or(Denial::Invalid)?;
+        let claims = Rc::new(signer.verify(token, now_s)?);
+        state.tokens.add(token, claims.clone());
+        Ok(claims)
+    }
+
+    /// The replicated key is looked up when the table changed; another one voids all tokens.
+    fn refresh_signer(&self, state: &mut State) {
+        if self.0.policy.signer.is_some() {
+            return;
+        }
+        let all = self.identities().now();
+        if state.signer_epoch == all.epoch() {
+            return;
+        }
+        state.signer_epoch = all.epoch();
+        let known = state.signer.as_ref().map(|(key, _)| key);
+        if known != all.signing_key() {
+            state.tokens.clear();
+            let key = all.signing_key();
+            state.signer = key.and_then(|key| Some((key.clone(), Signer::new(&key.0)?)));
+        }
+    }
+
+    /// Compares a name and a password, at the password thread if they were not right lately.
+    ///
+    /// # Errors
+    /// They are wrong, or too much is being compared.
+    pub async fn compare(&self, user: &str, password: &str, from: IpAddr) -> Result<(), Denial> {
+        let now = self.now();
+        let hash = self.identities().now().user(user).map(|user| user.hash.clone());
+        if let Some(hash) = &hash {
+            let remembered = &self.0.state.borrow().remembered;
+            if remembered.has(user, password, hash, now.tick_ms) {
+                return Ok(());
+            }
+        }
+        let work = Work::Check {
+            user: user.into(),
+            password: Password(password.to_owned()),
+            hash: hash.clone().filter(|hash| !hash.is_empty()),
+            from,
+            now_ms: now.tick_ms,
+        };
+        match self.at_the_desk(work).await {
+            Some(Done::Right) => {
+                let hash = hash.unwrap_or_default();
+                let mut state = self.0.state.borrow_mut();
+                state.remembered.add(user, password, hash, now.tick_ms);
+                Ok(())
+            }
+            Some(Done::Throttled) => Err(Denial::Throttled),
+            Some(Done::Wrong | Done::Hashed(_)) => Err(Denial::Unknown),
+            None => Err(Denial::Busy),
+        }
+    }
+
+    /// The hash of a new password.
+    ///
+    /// # Errors
+    /// Too many passwords wait; 503.
+    pub async fn hash(&self, password: Password) -> Result<Option<String>, Denial> {
+        match self.at_the_desk(Work::Hash(password)).await {
+            Some(Done::Hashed(hash)) => Ok(hash),
+            _ => Err(Denial::Busy),
+        }
+    }
+
+    /// Gives whoever shows these credentials a token.
+    ///
+    /// # Errors
+    /// They are of nobody.
+    pub async fn login(
+        &self,
+        credentials: &Credentials<'_>,
+        from: IpAddr,
+    ) -> Result<Login, Denial> {
+        let ttl_s = self.0.policy.token_ttl_s;
+        if !self.0.policy.guards_any() {
+            let user = credentials.username.unwrap_or_default().to_owned();
+            let token = DISABLED_TOKEN.to_owned();
+            return Ok(Login { token, ttl_s, is_administrator: false, user });
+        }
+        let claims = self.prove(credentials, from).await?;
+        let user = claims.user.clone();
+        let is_administrator = self.is_administrator(&user);
+        let token = self.issue(&user, ttl_s)?;
+        Ok(Login { token, ttl_s, is_administrator, user })
+    }
+
+    /// [`Door::identify`] for who can wait.
+    ///
+    /// # Errors
+    /// They are of nobody.
+    pub async fn prove(
+        &self,
+        credentials: &Credentials<'_>,
+        from: IpAddr,
+    ) -> Result<Rc<Claims>, Denial> {
+        match self.identify(credentials, self.now())? {
+            Who::User(claims) => Ok(claims),
+            Who::MustCompare => {
+                let user = credentials.username.unwrap_or_default();
+                self.compare(user, credentials.password.unwrap_or_default(), from).await?;
+                Ok(Rc::new(Claims { user: user.to_owned(), expires_s: u64::MAX }))
+            }
+        }
+    }
+
+    /// Whether this user may everything.
+    pub fn is_administrator(&self, user: &str) -> bool {
+        self.identities().now().user(user).is_some_and(|user| user.is_administrator())
+    }
+
+    /// Whether a user may, where that is guarded.
+    ///
+    /// # Errors
+    /// [`Denial::Forbidden`].
+    pub fn decide(
+        &self,
+        user: &str,
+        action: Action,
+        resource: &Resource<'_>,
+    ) -> Result<(), Denial> {
+        self.identities().now().decide(user, action, resource)
+    }
+
+    /// Whether what is of this scope needs a right.
+    pub fn guards(&self, scope: Scope) -> bool {
+        self.0.policy.guards(scope)
+    }
+
+    /// Whether the log was replayed.
+    pub fn is_ready(&self) -> bool {
+        self.0.tables.is_ready()
+    }
+
+    /// Whether tokens can be signed: a key is there.
+    pub fn has_key(&self) -> bool {
+        self.0.policy.signer.is_some() || self.identities().now().signing_key().is_some()
+    }
+
+    fn issue(&self, user: &str, ttl_s: u64) -> Result<String, Denial> {
+        let expires_s = self.now().unix_ms / 1_000 + ttl_s;
+        let mut state = self.0.state.borrow_mut();
+        self.refresh_signer(&mut state);
+        let signer = self.0.policy.signer.as_ref();
+        let signer = signer.or(state.signer.as_ref().map(|(_, signer)| signer));
+        // Without a key the log was not replayed yet.
+        Ok(signer.ok_or(Denial::Busy)?.issue(user, expires_s))
+    }
+
+    async fn at_the_desk(&self, work: Work) -> Option<Done> {
+        let ticket = {
+            let mut state = self.0.state.borrow_mut();
+            let ticket = state.desk.hand_in(work)?;
+            state.waiting.insert(ticket, Waiting::default());
+            ticket
+        };
+        let left = Left { door: self, ticket };
+        poll_fn(|cx| {
+            let mut state = self.0.state.borrow_mut();
+            let Some(waiting) = state.waiting.get_mut(&left.ticket) else {
+                return Poll::Ready(None);
+            };
+            match waiting.done.take() {
+                Some(done) => Poll::Ready(Some(done)),
+                None => {
+                    waiting.waker = Some(cx.waker().clone());
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+
+    /// Hands results to whoever waits; once a turn. How many.
+    pub fn collect(&self) -> usize {
+        let mut state = self.0.state.borrow_mut();
+        if state.desk.is_quiet() {
+            return 0;
+        }
+        let mut wakers = Vec::new();
+        let mut taken = 0;
+        while let Some((ticket, done)) = state.desk.take() {
+            taken += 1;
+            if let Some(waiting) = state.waiting.get_mut(&ticket) {
+                waiting.done = Some(done);
+                wakers.extend(waiting.waker.take());
+            }
+        }
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
+        taken
+    }
+
+    /// Whether [`Door::collect`] has nothing to do.
+    pub fn is_quiet(&self) -> bool {
+        self.0.state.borrow().desk.is_quiet()
+    }
+
+    fn now(&self) -> Now {
+        self.0.state.borrow_mut().clock.tick().now
+    }
+}
+
+/// Gives the ticket back, also when whoever waits goes.
+struct Left<'a> {
+    door: &'a Door,
+    ticket: u64,
+}
+
+impl Drop for Left<'_> {
+    fn drop(&mut self) {
+        self.door.0.state.borrow_mut().waiting.remove(&self.ticket);
+    }
+}
+
+impl Remembered {
+    fn new() -> Self {
+        let hashers = [ahash::RandomState::new(), ahash::RandomState::new()];
+        Self { hashers, known: HashMap::default() }
+    }
+
+    /// 128 bits under two keys nobody outside knows: not to be met by guessing.
+    fn digest(&self, user: &str, password: &str) -> u128 {
+        let [high, low] = self.hashers.each_ref().map(|hasher| hasher.hash_one((user, password)));
+        u128::from(high) << 64 | u128::from(low)
+    }
+
+    fn has(&self, user: &str, password: &str, hash: &str, now_ms: u64) -> bool {
+        let known = self.known.get(&self.digest(user, password));
+        known.is_some_and(|(of, until_ms)| **of == *hash && now_ms < *until_ms)
+    }
+
+    fn add(&mut self, user: &str, password: &str, hash: Box<str>, now_ms: u64) {
+        if self.known.len() >= PASSWORDS_REMEMBERED_MAX {
+            self.known.retain(|_, (_, until_ms)| now_ms < *until_ms);
+            if self.known.len() >= PASSWORDS_REMEMBERED_MAX {
+                self.known.clear();
+            }
+        }
+        let digest = self.digest(user, password);
+        self.known.insert(digest, (hash, now_ms + PASSWORD_REMEMBERED_MS));
+    }
+}
+
+#[cfg(test)]
+mod tests;

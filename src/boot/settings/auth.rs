@@ -1,0 +1,95 @@
+//! Whether anybody must log in, and what tokens are signed with (`auth.md` 1).
+
+use super::{Reader, Settings};
+use crate::auth::Policy;
+use crate::auth::token::{self, Signer};
+use crate::boot::keys::{self, Key};
+use std::net::SocketAddr;
+
+/// Switches and key of authentication.
+#[derive(Debug, Clone, Default)]
+pub struct AuthSettings {
+    pub clients: bool,
+    pub admin: bool,
+    pub console: bool,
+    /// Seconds.
+    pub token_ttl_s: u64,
+    pub signer: Option<Signer>,
+}
+
+impl PartialEq for AuthSettings {
+    /// Keys are not compared: they are not shown either.
+    fn eq(&self, other: &Self) -> bool {
+        let of = |settings: &Self| {
+            let Self { clients, admin, console, token_ttl_s, signer } = settings;
+            (*clients, *admin, *console, *token_ttl_s, signer.is_some())
+        };
+        of(self) == of(other)
+    }
+}
+
+impl Eq for AuthSettings {}
+
+impl AuthSettings {
+    /// As the cores get it.
+    pub fn policy(&self) -> Policy {
+        let Self { clients, admin, console, token_ttl_s, ref signer } = *self;
+        Policy { clients, admin, console, token_ttl_s, signer: signer.clone() }
+    }
+}
+
+/// The first address somebody else than this machine can reach.
+fn beyond(settings: &Settings) -> Option<&SocketAddr> {
+    let beyond = |address: &&SocketAddr| !address.ip().to_canonical().is_loopback();
+    settings.http.iter().chain(&settings.grpc).find(beyond)
+}
+
+/// Reads the keys. A key that cannot sign stops the start, whatever it is for.
+pub(super) fn read(reader: &mut Reader<'_>, settings: &Settings) -> AuthSettings {
+    let clients = switch(reader, &keys::AUTH).unwrap_or(beyond(settings).is_some());
+    let (name, origin) = reader.text(&keys::AUTH_TYPE);
+    if !name.is_empty() && !name.eq_ignore_ascii_case("nacos") {
+        let why = "users of other systems are not built yet; allowed: nacos, or nothing".to_owned();
+        reader.refuse(&keys::AUTH_TYPE, &name, origin, why);
+    }
+    AuthSettings {
+        clients,
+        admin: switch(reader, &keys::AUTH_ADMIN).unwrap_or(clients),
+        console: switch(reader, &keys::AUTH_CONSOLE).unwrap_or(clients),
+        token_ttl_s: reader.whole(&keys::TOKEN_TTL),
+        signer: signer(reader),
+    }
+}
+
+/// Empty is not set.
+fn switch(reader: &mut Reader<'_>, key: &Key) -> Option<bool> {
+    reader.given(key).and_then(|(value, _)| keys::flag(&value))
+}
+
+fn signer(reader: &mut Reader<'_>) -> Option<Signer> {
+    let (value, origin) = reader.given(&keys::TOKEN_KEY)?;
+    if value.trim().is_empty() {
+        return None;
+    }
+    match token::key_of_setting(&value) {
+        Ok(key) => Signer::new(&key),
+        Err(why) => {
+            let why = format!(
+                "{why}; allowed: Base64 of at least 32 random bytes, as openssl rand -base64 48 \
+                 writes them, or nothing: then a key is made at the first start"
+            );
+            // The value itself is a secret, or was meant to be one.
+            reader.refuse(&keys::TOKEN_KEY, "(not shown)", origin, why);
+            None
+        }
+    }
+}
+
+/// An open door beyond this machine is loud.
+pub(super) fn warning(settings: &Settings) -> Option<String> {
+    let address = beyond(settings).filter(|_| !settings.auth.clients)?;
+    Some(format!(
+        "nacos.core.auth.enabled=false: whoever reaches {} may read and change everything",
+        address.ip()
+    ))
+}
