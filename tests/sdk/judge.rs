@@ -1,6 +1,9 @@
 //! One SDK in a process of its own, spoken to in JSON lines (README.md beside this file).
 
+mod config;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt::Debug;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -11,6 +14,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::server::{Directory, Server};
+
+pub use config::GROUP;
 
 /// Longest wait for any answer or push. Redo is the slowest thing waited for: Java looks every 3 s,
 /// Python every 30 s, and clients back off while the server is away. On a busy machine a JVM
@@ -134,7 +139,7 @@ impl Judge {
             let Some(line) = self.next_line(deadline) else {
                 panic!("{} gave no answer to {request}\n{}", self.sdk, self.stderr())
             };
-            if line["event"] == "push" {
+            if line["event"].is_string() {
                 self.pushes.push_back(line);
             } else if line["id"] == id {
                 return match line["ok"].as_bool() {
@@ -215,22 +220,36 @@ impl Judge {
     /// Waits until the SDK's listener of `service` is told exactly `wanted`. What it was told
     /// before is passed over, so a later wait sees only what came later.
     pub fn told(&mut self, service: &str, wanted: &Instances) {
+        let what = format!("{wanted:?} of {service}");
+        self.wait_told(
+            &what,
+            |push| is_push_of(service, push).then(|| hosts(&push["hosts"])),
+            wanted,
+        );
+    }
+
+    /// Waits until what the SDK was told, as read by `read` (`None`: not meant), is `wanted`.
+    fn wait_told<T: PartialEq + Debug>(
+        &mut self,
+        what: &str,
+        read: impl Fn(&Value) -> Option<T>,
+        wanted: &T,
+    ) {
         let deadline = Instant::now() + PATIENCE;
         let mut of_others = VecDeque::new();
         let mut last = None;
         loop {
             let Some(push) = self.pushes.pop_front().or_else(|| self.next_line(deadline)) else {
                 panic!(
-                    "{} waits to be told {wanted:?} of {service}, was last told {last:?}\n{}",
+                    "{} waits to be told {what}, was last told {last:?}\n{}",
                     self.sdk,
                     self.stderr()
                 )
             };
-            if !is_push_of(service, &push) {
+            let Some(told) = read(&push) else {
                 of_others.push_back(push);
                 continue;
-            }
-            let told = hosts(&push["hosts"]);
+            };
             if told == *wanted {
                 of_others.append(&mut self.pushes);
                 self.pushes = of_others;

@@ -6,6 +6,7 @@
 
 mod judge;
 mod properties;
+mod properties_config;
 mod properties_http;
 #[path = "../process/server.rs"]
 mod server;
@@ -53,6 +54,17 @@ judged! {
         registers_and_is_found registers_a_batch_and_replaces_it
         is_told_of_add_change_and_removal stops_being_told leaves_with_its_connection
         redoes_after_restart calls_within_a_millisecond;
+}
+
+judged! {
+    properties_config:
+    java_3_1_1_config is "java-3.1.1":
+        lives_and_outlives_a_crash watches_patterns spells_the_default_namespace_either_way;
+    java_2_5_1_config is "java-2.5.1": lives_and_outlives_a_crash;
+    go_2_3_2_config is "go-2.3.2": lives_and_outlives_a_crash;
+    python_3_2_0_config is "python-3.2.0": lives_and_outlives_a_crash;
+    python_2_0_11_config is "python-2.0.11": lives_and_outlives_a_crash;
+    rust_0_8_3_config is "rust-0.8.3": lives_and_outlives_a_crash;
 }
 
 // Clients without a connection: they live by beats and are told by datagram, or poll.

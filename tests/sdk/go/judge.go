@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/nacos-group/nacos-sdk-go/v2/clients"
+	"github.com/nacos-group/nacos-sdk-go/v2/clients/config_client"
 	"github.com/nacos-group/nacos-sdk-go/v2/clients/naming_client"
 	"github.com/nacos-group/nacos-sdk-go/v2/common/constant"
 	"github.com/nacos-group/nacos-sdk-go/v2/model"
@@ -42,6 +43,7 @@ type request struct {
 	Page      uint32     `json:"page"`
 	Size      uint32     `json:"size"`
 	N         int        `json:"n"`
+	configRequest
 }
 
 type answer struct {
@@ -68,6 +70,7 @@ type push struct {
 
 type judge struct {
 	naming        naming_client.INamingClient
+	config        config_client.IConfigClient
 	subscriptions map[string]*vo.SubscribeParam
 	writing       sync.Mutex
 }
@@ -141,26 +144,32 @@ func (j *judge) carryOut(r *request) (any, error) {
 		j.naming.CloseClient()
 		return nil, nil
 	}
-	return nil, errUnsupported
+	return j.carryOutConfig(r)
 }
 
 func (j *judge) connect(server string) error {
+	settings, err := settings(server, "")
+	if err != nil {
+		return err
+	}
+	j.naming, err = clients.NewNamingClient(settings)
+	return err
+}
+
+func settings(server, namespace string) (vo.NacosClientParam, error) {
 	ip, portText, err := net.SplitHostPort(server)
 	if err != nil {
-		return err
+		return vo.NacosClientParam{}, err
 	}
 	port, err := strconv.ParseUint(portText, 10, 16)
-	if err != nil {
-		return err
-	}
-	j.naming, err = clients.NewNamingClient(vo.NacosClientParam{
+	return vo.NacosClientParam{
 		ClientConfig: constant.NewClientConfig(
 			constant.WithCacheDir("cache"), constant.WithLogDir("log"),
 			constant.WithLogLevel("error"), constant.WithNotLoadCacheAtStart(true),
-			constant.WithUpdateCacheWhenEmpty(true)),
+			constant.WithUpdateCacheWhenEmpty(true), constant.WithDisableUseSnapShot(true),
+			constant.WithNamespaceId(namespace)),
 		ServerConfigs: []constant.ServerConfig{*constant.NewServerConfig(ip, port)},
-	})
-	return err
+	}, err
 }
 
 func (j *judge) subscribe(r *request) error {

@@ -8,6 +8,8 @@ import sys
 import time
 
 from v2.nacos.common.client_config_builder import ClientConfigBuilder
+from v2.nacos.config.model.config_param import ConfigParam
+from v2.nacos.config.nacos_config_service import NacosConfigService
 from v2.nacos.naming.model.naming_param import (
     BatchRegisterInstanceParam,
     DeregisterInstanceParam,
@@ -17,6 +19,7 @@ from v2.nacos.naming.model.naming_param import (
     SubscribeServiceParam,
 )
 from v2.nacos.naming.nacos_naming_service import NacosNamingService
+from v2.nacos.utils.net_util import NetUtils
 
 # Whatever a library prints belongs on stderr: stdout carries the protocol alone.
 OUT = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -46,6 +49,7 @@ def host(instance):
 class Judge:
     def __init__(self):
         self.naming = None
+        self.config = None
         self.subscriptions = {}
 
     async def carry_out(self, request):
@@ -55,17 +59,37 @@ class Judge:
         return await operation(request)
 
     async def op_connect(self, request):
-        config = (
-            ClientConfigBuilder()
-            .server_address(request["server"])
-            .cache_dir(os.path.abspath("cache"))
-            .log_dir(os.path.abspath("log"))
-            .log_level(logging.ERROR)
-            .load_cache_at_start(False)
-            .build()
+        self.naming = await NacosNamingService.create_naming_service(settings(request))
+
+    async def op_connect_config(self, request):
+        self.config = await NacosConfigService.create_config_service(settings(request))
+
+    async def op_address(self, _request):
+        return NetUtils.get_local_ip()
+
+    async def op_publish(self, request):
+        config = ConfigParam(
+            data_id=request["data_id"],
+            group=request["group"],
+            content=request["content"],
+            cas_md5=request.get("cas_md5") or "",
+            beta_ips=request.get("beta_ips") or "",
         )
-        config.set_update_cache_when_empty(True)
-        self.naming = await NacosNamingService.create_naming_service(config)
+        return await self.config.publish_config(config)
+
+    async def op_get(self, request):
+        config = ConfigParam(data_id=request["data_id"], group=request["group"])
+        return await self.config.get_config(config) or None
+
+    async def op_remove(self, request):
+        config = ConfigParam(data_id=request["data_id"], group=request["group"])
+        return await self.config.remove_config(config)
+
+    async def op_listen(self, request):
+        async def changed(_namespace, _group, data_id, content):
+            say({"event": "config", "data_id": data_id, "content": content or None})
+
+        await self.config.add_listener(request["data_id"], request["group"], changed)
 
     @staticmethod
     def registration(request, address):
@@ -155,10 +179,26 @@ class Judge:
         return {"p50_us": took_us[calls // 2], "p99_us": took_us[calls * 99 // 100]}
 
     async def op_status(self, _request):
-        return {"up": bool(await self.naming.server_health())}
+        return {"up": bool(await (self.naming or self.config).server_health())}
 
     async def op_close(self, _request):
         await self.naming.shutdown()
+
+
+def settings(request):
+    config = (
+        ClientConfigBuilder()
+        .server_address(request["server"])
+        .namespace_id(request.get("namespace") or "")
+        .cache_dir(os.path.abspath("cache"))
+        .log_dir(os.path.abspath("log"))
+        .log_level(logging.ERROR)
+        .load_cache_at_start(False)
+        .build()
+    )
+    config.set_update_cache_when_empty(True)
+    config.disable_use_config_cache = True
+    return config
 
 
 def check(accepted):

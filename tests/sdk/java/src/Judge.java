@@ -29,6 +29,7 @@ public final class Judge {
     private static final List<String> NO_CLUSTERS = Collections.emptyList();
 
     private final Map<String, EventListener> listeners = new HashMap<>();
+    private final Operations more = Operations.named("ConfigJudge");
     private NamingService naming;
 
     public static void main(String[] arguments) throws Exception {
@@ -58,7 +59,7 @@ public final class Judge {
         say(answer);
     }
 
-    private static void say(ObjectNode message) {
+    static void say(ObjectNode message) {
         synchronized (OUT) {
             OUT.println(message);
             OUT.flush();
@@ -101,7 +102,7 @@ public final class Judge {
                 naming.shutDown();
                 return JSON.nullNode();
             default:
-                throw new UnsupportedOperationException();
+                return more.carryOut(request);
         }
     }
 

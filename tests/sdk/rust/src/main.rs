@@ -1,5 +1,7 @@
 //! An unmodified Rust nacos-sdk behind the judge protocol (tests/sdk/README.md).
 
+mod config;
+
 use std::collections::HashMap;
 use std::io::Write;
 use std::sync::Arc;
@@ -36,6 +38,11 @@ struct Request {
     page: Option<i32>,
     size: Option<i32>,
     n: usize,
+    namespace: String,
+    data_id: String,
+    content: String,
+    cas_md5: Option<String>,
+    beta_ips: Option<String>,
     #[serde(flatten)]
     address: Address,
 }
@@ -54,6 +61,7 @@ impl NamingEventListener for Listener {
 
 #[derive(Default)]
 struct Judge {
+    config: config::Config,
     naming: Option<NamingService>,
     listeners: HashMap<(String, Option<String>), Arc<Listener>>,
 }
@@ -96,6 +104,9 @@ impl Judge {
         if request.op == "close" {
             self.naming = None;
             return Ok(Value::Null);
+        }
+        if let Some(outcome) = self.config.carry_out(&request).await {
+            return outcome;
         }
         let naming = self.naming.clone().ok_or("not connected")?;
         let Request { service, group, .. } = &request;
