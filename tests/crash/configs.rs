@@ -10,6 +10,9 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 const GROUP: &str = "CRASH";
+/// How keys begin whose values may be large: so much is written that checkpoints and the purge of
+/// the log are under way when the server is killed.
+pub const HEAVY: &str = "new";
 const TYPES: [&str; 4] = ["text", "yaml", "properties", "xml"];
 
 /// Ends a wait for what must come; generous, since the machine is busy with other tests.
@@ -51,10 +54,12 @@ pub fn connect(address: SocketAddr) -> Result<Client, ClientError> {
     Ok(client)
 }
 
-/// Mostly small ones, some of many pages.
+/// Mostly small ones, some of many pages; new keys may be of more, since they are read seldom.
 fn content(key: &str, number: u64) -> String {
     let drawn = mix(number ^ mix(key.len() as u64));
     let bytes = match drawn % 32 {
+        0 if key.starts_with(HEAVY) => 800_000,
+        1..=7 if key.starts_with(HEAVY) => 250_000,
         0 => 60_000,
         1..=4 => 9_000,
         _ => 40 + drawn as usize % 400,

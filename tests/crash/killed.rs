@@ -1,7 +1,7 @@
 //! `kill -9` at any moment loses nothing that was acknowledged, shows nothing by halves, and no
 //! client ever sees time go back.
 
-use crate::configs::{Outcome, connect, publish, query};
+use crate::configs::{Outcome, connect, metric, publish, query, until};
 use crate::history::{self, Operation, What};
 use crate::random::Random;
 use crate::round::{Field, Fresh, KEYS, Round, Seen, key_name, look};
@@ -24,6 +24,9 @@ const STARTS_MAX: u64 = 3;
 const LOOK_BACK: u64 = 50;
 /// New keys remembered; beyond it every second one is forgotten.
 const SETTLED_MAX: usize = 100_000;
+/// Every so many kills, one comes when a checkpoint was just written and the log is being purged.
+const AFTER_CHECKPOINT: u64 = 12;
+const CHECKPOINTS: &str = "nacre_store_checkpoints_total";
 /// So little history that its dropping, too, is under way when the server is killed.
 const SETTINGS: [&str; 6] = [
     "-D",
@@ -89,6 +92,7 @@ struct Told {
     acknowledged: usize,
     unknown: usize,
     unknown_and_there: usize,
+    checkpoints: f64,
     killed_starting: u64,
     killed_stopping: u64,
     start_ms_max: u128,
@@ -114,6 +118,11 @@ impl Trial {
         let round = Round::begin(self.field, number, &mut self.random);
         // The moment of the kill is the point: nothing is waited for.
         std::thread::sleep(Duration::from_millis(self.random.below(WORK_MS_MAX)));
+        let checkpoints = || metric(&self.server, CHECKPOINTS);
+        if number % AFTER_CHECKPOINT == 0 {
+            until("a checkpoint", || checkpoints() > 0.0);
+        }
+        self.told.checkpoints += checkpoints();
         if self.random.below(6) == 0 {
             self.server.ask_to_stop();
             std::thread::sleep(Duration::from_millis(self.random.below(STOPPING_MS_MAX)));

@@ -1,7 +1,7 @@
 //! What clients do between two kills: each writer has a key of its own, all of them swap the
 //! values of shared keys, and new keys come and go; readers look at all but the new ones.
 
-use crate::configs::{Outcome, connect, publish, query, remove};
+use crate::configs::{HEAVY, Outcome, connect, publish, query, remove};
 use crate::history::{Ended, Moment, Operation, What};
 use crate::random::Random;
 use nacre_loadgen::client::Client;
@@ -89,7 +89,7 @@ impl Round {
         let mut threads = Vec::new();
         for writer in 0..WRITERS {
             let random = Random::new(random.next());
-            let prefix = format!("new-{number}-{writer}");
+            let prefix = format!("{HEAVY}-{number}-{writer}");
             let client = connect(field.address).expect("a server that serves is connected to");
             let writer = Writer { field, client, random, own: writer, prefix };
             threads.push(thread::spawn(move || writer.run()));
