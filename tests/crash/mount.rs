@@ -3,6 +3,7 @@
 use crate::server::Directory;
 use crate::store::{said, skipped};
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -44,7 +45,12 @@ impl Mount {
     fn new(make: impl FnOnce(&Path) -> Result<(), Missing>) -> Option<Self> {
         let mount = Self { home: Directory::new("mounted") };
         fs::create_dir(mount.data()).expect("make a mount point");
-        match make(&mount.data()) {
+        let user = fs::metadata("/proc/self").expect("Linux").uid();
+        let made = match user {
+            0 => make(&mount.data()),
+            _ => Err(Missing::Right("only root may mount a disk to fill or break".to_owned())),
+        };
+        match made {
             Ok(()) => return Some(mount),
             Err(Missing::Right(why)) => said(&why),
             Err(Missing::Other(why)) => skipped(&why),
