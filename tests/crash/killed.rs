@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// Kills when `NACRE_KILLS` does not say otherwise: what fits into a minute on a busy machine.
 const KILLS: u64 = 25;
 /// Work before a kill lasts less than this, so that the first checkpoint often meets it.
-const WORK_MS_MAX: u64 = 1_200;
+const WORK_MS_MAX: u64 = 800;
 /// A kill after SIGTERM comes within this; an orderly stop of the debug build takes about as long.
 const STOPPING_MS_MAX: u64 = 60;
 /// A kill of a starting server comes within this; a start takes about twice as long.
@@ -21,7 +21,7 @@ const STARTING_MS_MAX: u64 = 120;
 /// Starts killed in a row at most.
 const STARTS_MAX: u64 = 3;
 /// Keys of earlier rounds looked at again after each kill; after the last, all.
-const LOOK_BACK: u64 = 50;
+const LOOK_BACK: u64 = 20;
 /// New keys remembered; beyond it every second one is forgotten.
 const SETTLED_MAX: usize = 100_000;
 /// Every so many kills, one comes when a checkpoint was just written and the log is being purged.
@@ -119,7 +119,7 @@ impl Trial {
         // The moment of the kill is the point: nothing is waited for.
         std::thread::sleep(Duration::from_millis(self.random.below(WORK_MS_MAX)));
         let checkpoints = || metric(&self.server, CHECKPOINTS);
-        if number % AFTER_CHECKPOINT == 0 {
+        if number.is_multiple_of(AFTER_CHECKPOINT) {
             until("a checkpoint", || checkpoints() > 0.0);
         }
         self.told.checkpoints += checkpoints();
