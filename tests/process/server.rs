@@ -38,6 +38,7 @@ pub struct Server {
     http_port: u16,
     home: Directory,
     arguments: Vec<String>,
+    environment: Vec<(String, String)>,
 }
 
 impl Server {
@@ -48,13 +49,20 @@ impl Server {
 
     /// The same with further arguments, as `&["-D", "key=value"]`; they hold for restarts too.
     pub fn start_with(arguments: &[&str]) -> Self {
-        let home = Directory::new("server");
+        Self::start_in(Directory::new("server"), arguments, &[])
+    }
+
+    /// The same in a directory that is there, with further variables in its environment.
+    pub fn start_in(home: Directory, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let arguments: Vec<String> = arguments.iter().map(|text| (*text).to_owned()).collect();
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let environment: Vec<_> = environment.iter().map(owned).collect();
         for attempt in 1.. {
             let http_port = free_port_pair();
-            let child = spawn(http_port, &home, &arguments);
+            let child = spawn(http_port, &home, &arguments, &environment);
             let (home, arguments) = (home.clone(), arguments.clone());
-            let mut server = Self { child, http_port, home, arguments };
+            let environment = environment.clone();
+            let mut server = Self { child, http_port, home, arguments, environment };
             match server.wait_until_serving() {
                 Ok(()) => return server,
                 Err(_) if attempt < START_TRIES => {} // Someone else may have taken the port.
@@ -72,10 +80,15 @@ impl Server {
 
     /// Starts it again on the same ports and data after [`Server::kill`].
     pub fn start_again(&mut self) {
-        self.child = spawn(self.http_port, &self.home, &self.arguments);
+        self.begin_again();
         if let Err(reason) = self.wait_until_serving() {
             panic!("{reason}\n{}", self.log_tail());
         }
+    }
+
+    /// Begins to start it again, without waiting until it serves.
+    pub fn begin_again(&mut self) {
+        self.child = spawn(self.http_port, &self.home, &self.arguments, &self.environment);
     }
 
     /// SIGTERM, without waiting: the orderly stop begins.
@@ -205,7 +218,12 @@ pub fn binary() -> PathBuf {
     }
 }
 
-fn spawn(http_port: u16, home: &Directory, arguments: &[String]) -> Child {
+fn spawn(
+    http_port: u16,
+    home: &Directory,
+    arguments: &[String],
+    environment: &[(String, String)],
+) -> Child {
     let log = File::options()
         .create(true)
         .append(true)
@@ -215,6 +233,7 @@ fn spawn(http_port: u16, home: &Directory, arguments: &[String]) -> Child {
         .args(["--host", "127.0.0.1", "--port", &http_port.to_string(), "--data"])
         .arg(home.path().join("data"))
         .args(arguments)
+        .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("share the log"))
         .stderr(log)
