@@ -94,7 +94,7 @@ fn main() {
     let commands: Vec<_> = (0..BATCH).map(|at| command(at * 1_009 % CONFIGS, 7)).collect();
     let others: Vec<_> = (0..BATCH).map(|at| command(at * 1_009 % CONFIGS, 8)).collect();
     measure("apply, settle a 64th (Raft core)", |at| {
-        let commands = if at / BATCH % 2 == 0 { &commands } else { &others };
+        let commands = if (at / BATCH).is_multiple_of(2) { &commands } else { &others };
         black_box(state.apply(at as u64, &commands[at % BATCH], &mut records));
         if at % BATCH == BATCH - 1 {
             black_box(state.settle());

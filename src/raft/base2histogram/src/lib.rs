@@ -121,7 +121,6 @@ impl AsciiChart {
 
     /// Adds a line.
     #[must_use]
-    #[expect(clippy::should_implement_trait, reason = "openraft calls it by this name")]
     pub fn add<T>(mut self, name: impl Into<String>, histogram: Histogram<T>) -> Self {
         self.lines.push((name.into(), histogram.percentile_stats()));
         self
