@@ -1,12 +1,14 @@
 //! What a config client of an SDK can be asked.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::{ASK_AGAIN, Judge, PATIENCE};
 use crate::server::Server;
 
+/// Leaves the Rust SDK time to look at its connection, twice.
+const ASK_RUST_AGAIN: Duration = Duration::from_secs(12);
 /// The group of every config here.
 pub const GROUP: &str = "JUDGED";
 
@@ -115,7 +117,10 @@ impl Judge {
                 self.sdk,
                 self.stderr()
             );
-            std::thread::sleep(ASK_AGAIN);
+            // Rust checks its connection only after 5 s without a call, and so never finds out
+            // while it is asked more often than that.
+            let rust = self.sdk.starts_with("rust");
+            std::thread::sleep(if rust { ASK_RUST_AGAIN } else { ASK_AGAIN });
         }
     }
 }
