@@ -39,7 +39,10 @@ pub(super) struct Unary {
 
 impl Unary {
     pub(super) fn run(self) -> io::Result<bool> {
-        let many = matches!(self.request, Request::Register | Request::ServiceList);
+        let many = matches!(
+            self.request,
+            Request::Register | Request::ServiceList | Request::ConfigPublish
+        );
         self.common.each(unary::request_name(self.request), |target, round| {
             let plan = unary::Plan {
                 request: self.request,

@@ -7,7 +7,7 @@
 
 mod content;
 mod listener;
-mod wire;
+pub(super) mod wire;
 
 use super::schedule::Schedule;
 use super::{Costs, Target, report_counts, report_lost, wrong_answers};

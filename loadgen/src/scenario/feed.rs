@@ -1,5 +1,6 @@
 //! Where the requests of a run come from: built once, patched in place where they differ.
 
+use crate::scenario::config::wire;
 use crate::session::Script;
 use nacre_proto::client::request::{InstanceRequest, SubscribeServiceRequest};
 use nacre_proto::client::{Instance, Map, Named};
@@ -74,7 +75,7 @@ pub enum Feed {
     Register(Register),
 }
 
-/// Registrations: client `c` of `clients` owns the services `c`, `c + clients`, ...
+/// Registrations or publishes: client `c` of `clients` owns the services `c`, `c + clients`, ...
 pub struct Register {
     message: Vec<u8>,
     service_at: usize,
@@ -89,12 +90,23 @@ impl Register {
     /// For so many services owned by so many clients.
     pub fn new(run: &str, services: usize, clients: usize) -> Self {
         let message = Script::message(&register(run, 0, instance(0, 0, 0)));
+        Self::of(message, &service_name(run, 0), services, clients)
+    }
+
+    /// Publishes of so many configs by so many clients, each content of so many bytes.
+    pub fn publishes(run: &str, configs: usize, clients: usize, content_bytes: usize) -> Self {
+        let padding = "x".repeat(content_bytes.saturating_sub(SEQUENCE_DIGITS));
+        let message = wire::publish(run, 0, sequence_text(0) + &padding);
+        Self::of(message, &wire::data_id(run, 0), configs, clients)
+    }
+
+    /// One message, in which the number at the end of `name` and a sequence number are changed.
+    fn of(message: Vec<u8>, name: &str, services: usize, clients: usize) -> Self {
         let find = |text: &str| {
             let found = message.windows(text.len()).position(|window| window == text.as_bytes());
             found.expect("the request was built with this text")
         };
-        let name = service_name(run, 0);
-        let service_at = find(&name) + name.len() - SERVICE_DIGITS;
+        let service_at = find(name) + name.len() - SERVICE_DIGITS;
         let sequence_at = find(&sequence_text(0));
         let turns = vec![0; clients];
         Self { service_at, sequence_at, services, clients, turns, sequence: 0, message }

@@ -5,6 +5,7 @@
 
 mod load;
 
+use super::config::wire;
 use super::feed::{self, Feed, Register};
 use super::{Costs, Target};
 use crate::check::Judge;
@@ -16,13 +17,16 @@ use nacre_proto::client::request::{
     ServiceQueryRequest, SubscribeServiceRequest,
 };
 use nacre_proto::client::response::{
-    QueryServiceResponse, ServiceListResponse, SubscribeServiceResponse,
+    ConfigQueryResponse, QueryServiceResponse, ServiceListResponse, SubscribeServiceResponse,
 };
 use std::io;
 use std::time::Duration;
 
 /// Instances of a queried service.
 const QUERY_INSTANCES: usize = 10;
+
+/// Bytes of a config's content.
+const CONTENT_BYTES: usize = 1_024;
 
 /// Names on a page of the list.
 const PAGE_SIZE: usize = 10;
@@ -39,6 +43,8 @@ pub enum Request {
     Register,
     ServiceList,
     Subscribe,
+    ConfigPublish,
+    ConfigQuery,
 }
 
 /// The settings of a run.
@@ -103,6 +109,8 @@ pub fn request_name(request: Request) -> &'static str {
         Request::Register => "register",
         Request::ServiceList => "service-list",
         Request::Subscribe => "subscribe",
+        Request::ConfigPublish => "config-publish",
+        Request::ConfigQuery => "config-query",
     }
 }
 
@@ -136,6 +144,10 @@ fn prepare(plan: &Plan, drive: &mut Drive) -> io::Result<()> {
         Request::Register | Request::ServiceList | Request::Subscribe => {
             setup.feed = register_feed(plan);
         }
+        Request::ConfigPublish | Request::ConfigQuery => {
+            setup.feed = publish_feed(plan);
+            setup.judge = Judge::success("ConfigPublishResponse");
+        }
     }
     setup.window = (0, u64::MAX);
     setup.fill(drive, plan.connections, plan.in_flight.max(plan.connections));
@@ -158,6 +170,11 @@ fn prepare(plan: &Plan, drive: &mut Drive) -> io::Result<()> {
 
 fn register_feed(plan: &Plan) -> Feed {
     Feed::Register(Register::new(&plan.run, plan.services, plan.connections))
+}
+
+fn publish_feed(plan: &Plan) -> Feed {
+    let (configs, clients) = (plan.services, plan.connections);
+    Feed::Register(Register::publishes(&plan.run, configs, clients, CONTENT_BYTES))
 }
 
 fn batch(run: &str, service: usize) -> BatchInstanceRequest {
@@ -183,6 +200,12 @@ fn feed_of(plan: &Plan) -> (Feed, Judge) {
             (Feed::cycle([ServerCheckRequest::default()]), Judge::success("ServerCheckResponse"))
         }
         Request::Register => (register_feed(plan), Judge::success("InstanceResponse")),
+        Request::ConfigPublish => (publish_feed(plan), Judge::success("ConfigPublishResponse")),
+        Request::ConfigQuery => {
+            let query = |at| wire::query(&plan.run, at, false);
+            let feed = Feed::Cycle((0..plan.services).map(query).collect());
+            (feed, Judge::new("ConfigQueryResponse", Box::new(has_content)))
+        }
         Request::ServiceQuery => {
             let requests = (0..plan.services).map(|at| ServiceQueryRequest {
                 namespace: public.clone(),
@@ -227,6 +250,14 @@ fn has_instances(body: &[u8]) -> Result<(), String> {
     match answer.service_info.map_or(0, |info| info.hosts.len()) {
         QUERY_INSTANCES => Ok(()),
         other => Err(format!("{other} instances instead of {QUERY_INSTANCES}")),
+    }
+}
+
+fn has_content(body: &[u8]) -> Result<(), String> {
+    let answer: ConfigQueryResponse = serde_json::from_slice(body).map_err(|e| e.to_string())?;
+    match answer.content.map_or(0, |content| content.len()) {
+        CONTENT_BYTES => Ok(()),
+        other => Err(format!("{other} bytes instead of {CONTENT_BYTES}")),
     }
 }
 

@@ -11,7 +11,7 @@ const TENANT: &str = "public";
 const NUMBER_DIGITS: usize = 7;
 
 /// The name of a config of a run.
-pub(super) fn data_id(run: &str, config: usize) -> String {
+pub(in crate::scenario) fn data_id(run: &str, config: usize) -> String {
     format!("{run}-{config:0NUMBER_DIGITS$}")
 }
 
@@ -89,7 +89,7 @@ fn module() -> String {
 }
 
 /// A publish as a whole gRPC message.
-pub(super) fn publish(run: &str, config: usize, content: String) -> Vec<u8> {
+pub(in crate::scenario) fn publish(run: &str, config: usize, content: String) -> Vec<u8> {
     let pairs = [("encryptedDataKey", ""), ("type", "text")];
     Script::message(&ConfigPublishRequest {
         key: Key::new(run, config),
@@ -101,7 +101,7 @@ pub(super) fn publish(run: &str, config: usize, content: String) -> Vec<u8> {
 }
 
 /// A query; `notify` says that a notification caused it.
-pub(super) fn query(run: &str, config: usize, notify: bool) -> Vec<u8> {
+pub(in crate::scenario) fn query(run: &str, config: usize, notify: bool) -> Vec<u8> {
     let key = Key::new(run, config);
     Script::message(&ConfigQueryRequest { key, notify, module: module(), ..Default::default() })
 }
