@@ -24,7 +24,9 @@ const DAY_MS: u64 = 86_400_000;
 /// # Errors
 /// The folder cannot be made, or no thread is to be had.
 pub fn start(data: &Path) -> io::Result<Disk> {
-    Disk::start(Arc::new(Folder::new(&data.join(raft::FOLDER))?))
+    let folder = data.join(raft::FOLDER);
+    raft::place::ballast::settle(&folder)?;
+    Disk::start(Arc::new(Folder::new(&folder)?))
 }
 
 /// Opens the group and replays its log; readers see the state when this returns. On the Raft core.

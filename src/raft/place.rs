@@ -1,5 +1,6 @@
 //! Where the files are: a folder of a real disk, or what tests put in its stead.
 
+pub mod ballast;
 mod guard;
 mod overlay;
 #[cfg(test)]
