@@ -16,6 +16,10 @@ const ELSEWHERE: &str = "192.0.2.77";
 /// Rust looks every 60 s for what to listen to again.
 const LISTENS_WITHIN: Duration = Duration::from_secs(100);
 
+/// Go's config client loses a listen or a notification now and then: it writes its cache from two
+/// goroutines without a lock. Each try has a server and clients of its own.
+const GO_TRIES: u32 = 3;
+
 /// What the Rust SDK keeps from its users, on any server: the first content of a config that
 /// did not exist when they began to listen, and removals.
 fn tells_first_and_last(sdk: &str) -> bool {
@@ -26,6 +30,18 @@ fn tells_first_and_last(sdk: &str) -> bool {
 /// then the server is killed, and what was published is there, listeners are told again, and all
 /// of it works again on the same clients.
 pub fn lives_and_outlives_a_crash(sdk: &str) {
+    let mut tries_left = if sdk.starts_with("go") { GO_TRIES } else { 1 };
+    loop {
+        tries_left -= 1;
+        match std::panic::catch_unwind(|| whole_life(sdk)) {
+            Ok(()) => return,
+            Err(why) if tries_left == 0 => std::panic::resume_unwind(why),
+            Err(_) => eprintln!("{sdk}: once more, with a new server"),
+        }
+    }
+}
+
+fn whole_life(sdk: &str) {
     let mut server = Server::start();
     let mut clients = Clients {
         writer: Judge::connect_config(sdk, &server),
