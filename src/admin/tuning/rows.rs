@@ -106,7 +106,7 @@ fn nofile(facts: &Facts, clients: u64, cores: u64) -> Row {
     let is_good = facts.nofile >= wanted;
     Row {
         why: "client sockets take no descriptor, but a ring's table is sized by this limit: below \
-              it each core needs several rings, which costs a few per cent",
+              it each core needs several rings, each with its own system call",
         command: format!("ulimit -n {wanted}, or LimitNOFILE={wanted} in the unit"),
         ..row("open files (ulimit -n)", limit(facts.nofile), format!(">= {wanted}"), is_good)
     }
