@@ -216,6 +216,7 @@ mod tests {
     use super::*;
     use crate::report::Report;
     use crate::series::Series;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
     /// A run of 10 s whose latencies are `ns` with some scatter, and one in `every` is stalled.
     fn run(seed: u64, ns: u64, every: u64) -> Run {
@@ -230,10 +231,13 @@ mod tests {
         let mut report = Report::new("t", "unary", "w".into());
         report.series("latency", "latency", &series);
         report.figure("requests_per_s", 1e9 / ns as f64, "r", String::new());
-        let folder = std::env::temp_dir().join(format!("nacre-compare-{}", std::process::id()));
-        let path = report.write(&folder, &format!("{seed}-{ns}-{every}")).unwrap();
-        let run = Run::read(&path).unwrap();
-        std::fs::remove_file(path).unwrap();
+        // Tests run side by side and make runs of equal parameters: each file has its own folder.
+        static FOLDERS: AtomicU64 = AtomicU64::new(0);
+        let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("nacre-compare-{}-{number}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        let run = Run::read(&report.write(&folder, "run").unwrap()).unwrap();
+        std::fs::remove_dir_all(folder).unwrap();
         run
     }
 

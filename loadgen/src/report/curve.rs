@@ -246,7 +246,7 @@ mod tests {
         let drawn = svg(&[Run::read(&path).unwrap()]);
         let repeats = svg(&[Run::read(&path).unwrap(), Run::read(&path).unwrap()]);
         assert_eq!(repeats.matches("<polyline").count(), 3, "repeats are one curve");
-        std::fs::remove_file(path).unwrap();
+        std::fs::remove_dir_all(folder).unwrap();
         assert!(drawn.contains("latency: a&lt;b test: x &amp; y"), "{drawn}");
         let lines: Vec<Vec<(f64, f64)>> = drawn
             .lines()
