@@ -17,6 +17,7 @@ pub mod lanes;
 mod open;
 
 use crate::config::listen::Listeners;
+use crate::config::poll::Polls;
 use crate::config::table::Tables;
 use crate::config::watch::Scan;
 use crate::conns::profile::Profile;
@@ -73,6 +74,7 @@ pub struct HomeState {
     /// Read by every core, written by the Raft core.
     pub(crate) config_tables: Arc<Tables>,
     pub(crate) listeners: Listeners,
+    pub(crate) polls: Polls,
     pub(crate) config_patterns: Patterns<ConfigKey>,
     /// Walks through the tables, each for its slice in turn.
     pub(crate) scans: VecDeque<Scan>,
@@ -100,6 +102,7 @@ impl HomeState {
             patterns: Patterns::new(hasher.clone()),
             config_tables: Arc::default(),
             listeners: Listeners::new(hasher.clone()),
+            polls: Polls::new(hasher.clone()),
             config_patterns: Patterns::new(hasher.clone()),
             scans: VecDeque::new(),
             wheel: Wheel::default(),
@@ -120,7 +123,10 @@ impl HomeState {
                     self.phase = Phase::Serving;
                 }
             }
-            Message::Stopping => self.stop(),
+            Message::Stopping => {
+                self.stop();
+                self.end_polls(turn);
+            }
             Message::Connected { conn, peer, id_ms } => self.connected(conn, peer, id_ms, turn),
             Message::Disconnected { conn } => self.disconnected(conn, turn),
             Message::Setup { conn, client_ip, setup } => {
@@ -144,7 +150,8 @@ impl HomeState {
             Message::Ask { .. }
             | Message::Acknowledged { .. }
             | Message::Settled { .. }
-            | Message::Proposed { .. } => {
+            | Message::Proposed { .. }
+            | Message::Looked { .. } => {
                 unreachable!("the shard gives these to its other sides")
             }
         }
@@ -196,6 +203,7 @@ impl HomeState {
             let share = if self.naming_has_work() { pushes.div_ceil(2) } else { pushes };
             let notified = self.notify_some(share, turn);
             self.push_some(pushes - notified, turn);
+            self.answer_polls(turn);
         }
     }
 
@@ -210,6 +218,7 @@ impl HomeState {
                 Timer::Service(index) => self.service_due(index, tick),
                 Timer::Fuzzy(slot) => self.fuzzy_due::<Services>(slot, tick),
                 Timer::Listener(index) => self.listener_due(index, tick, turn),
+                Timer::Poll(index) => self.poll_due(index, tick, turn),
                 Timer::ConfigFuzzy(slot) => self.fuzzy_due::<Configs>(slot, tick),
                 Timer::Beating(_) | Timer::Poller(_) => {
                     debug_assert!(false, "the owner side has its own wheel");
@@ -225,7 +234,8 @@ impl HomeState {
             Phase::Stopping => self.reset_from < self.table.slots(),
             _ => {
                 let configs = self.listeners.has_work() || self.config_patterns.has_work();
-                configs || !self.scans.is_empty() || self.naming_has_work()
+                let polls = self.polls.has_work();
+                configs || polls || !self.scans.is_empty() || self.naming_has_work()
             }
         }
     }

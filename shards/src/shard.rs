@@ -55,6 +55,8 @@ pub struct Counts {
     /// Contexts connections listen with, and the configs they are about.
     pub listeners: usize,
     pub listened: usize,
+    /// Long polls held.
+    pub polls: usize,
     /// Fuzzy patterns of configs they watch.
     pub config_patterns: usize,
     /// Notifications that are due and wait for their turn: single ones, and configs being handed
@@ -120,6 +122,14 @@ impl Shard {
             Message::Ask { from, ask: Ask::Propose { waiter, purpose, command } } => {
                 effects.push(Effect::Propose { from, waiter, purpose, command });
             }
+            Message::Ask { from, ask: Ask::Look { waiter, question } } => {
+                effects.push(Effect::Look { from, waiter, question });
+            }
+            Message::Ask { from, ask: Ask::Listeners { waiter, of } } => {
+                let answer = self.home.listeners_of(&of);
+                effects
+                    .push(Effect::Tell { to: Home(from), tell: Tell::Opened { waiter, answer } });
+            }
             Message::Ask { from, ask } => {
                 let tell = self.owner.handle(now, from, ask);
                 self.blocked_at = None;
@@ -133,6 +143,10 @@ impl Shard {
             Message::Proposed { to, waiter, purpose, outcome } => {
                 let tell = Tell::Proposed { waiter, purpose, outcome };
                 self.publisher.answered(to, tell);
+                self.blocked_at = None;
+            }
+            Message::Looked { to, waiter, answer } => {
+                self.publisher.answered(to, Tell::Opened { waiter, answer });
                 self.blocked_at = None;
             }
             Message::Acknowledged { from, number } => {
@@ -218,6 +232,7 @@ impl Shard {
             patterns: home.patterns.len(),
             listeners: home.listeners.records.len(),
             listened: home.listeners.configs.len(),
+            polls: home.polls.len(),
             config_patterns: home.config_patterns.len(),
             notifications_waiting: home.listeners.ready.len() + home.listeners.fanning.len(),
             pushes_waiting: home.subscriptions.ready.len() + home.subscriptions.fanning.len(),
@@ -278,6 +293,16 @@ impl Shard {
             if let Ask::Propose { waiter, purpose, command } = ask {
                 let from = self.core;
                 turn.effects.push(Effect::Propose { from, waiter, purpose, command });
+                continue;
+            }
+            if let Ask::Look { waiter, question } = ask {
+                let from = self.core;
+                turn.effects.push(Effect::Look { from, waiter, question });
+                continue;
+            }
+            if let Ask::Listeners { waiter, of } = ask {
+                let answer = self.home.listeners_of(&of);
+                self.home.told(self.core, Tell::Opened { waiter, answer }, &mut turn);
                 continue;
             }
             let tell = self.owner.handle(now, self.core, ask);

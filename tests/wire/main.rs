@@ -8,6 +8,8 @@ mod abuse;
 mod auth;
 mod command;
 mod config;
+mod config_admin;
+mod config_http;
 mod conformance;
 mod datagrams;
 mod fuzzy_watch;

@@ -202,7 +202,9 @@ impl OwnerState {
                 let answer = self.open(now, *order);
                 Tell::Opened { waiter, answer }
             }
-            Ask::Propose { .. } => unreachable!("the shard gives proposals to the outside"),
+            Ask::Propose { .. } | Ask::Listeners { .. } | Ask::Look { .. } => {
+                unreachable!("the shard itself sees to these")
+            }
         }
     }
 
