@@ -9,6 +9,7 @@ mod auth;
 mod command;
 mod config;
 mod config_admin;
+mod config_files;
 mod config_http;
 mod conformance;
 mod datagrams;
