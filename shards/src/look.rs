@@ -6,7 +6,8 @@
 
 use crate::config::listen;
 use crate::config::md5::Md5;
-use crate::conns::connection::{Connection, Stage as ConnectionStage};
+use crate::conns::connection::Connection;
+use crate::conns::profile::Profile;
 use crate::home::{HomeState, unwrapped};
 use crate::key::{ConfigKey, ServiceKey};
 use crate::limits::{LOOK_ROWS_MAX, LOOK_VISITS_MAX, TELLINGS_SHOWN_MAX};
@@ -16,6 +17,7 @@ use crate::naming::services::Service;
 use crate::push::subscription;
 use crate::push::trace::{Event, Happened};
 use crate::shard::Counts;
+use crate::slab::END;
 
 /// A question to one core.
 #[derive(Debug, Clone, PartialEq)]
@@ -197,9 +199,8 @@ impl HomeState {
     }
 
     fn client_row(&self, connection: &Connection, lived_ms: u64) -> ClientRow {
-        let profile = (connection.stage != ConnectionStage::Accepted)
-            .then(|| self.profiles.get(connection.profile));
-        let text = |part: fn(&crate::conns::profile::Profile) -> &Box<str>| {
+        let profile = self.profile_of(connection);
+        let text = |part: fn(&Profile) -> &Box<str>| {
             profile.map(|profile| part(profile).clone()).unwrap_or_default()
         };
         let links = connection.links.as_deref();
@@ -216,6 +217,11 @@ impl HomeState {
             silent_ms: lived_ms.saturating_sub(connection.last_active_ms),
             congested: connection.congested,
         }
+    }
+
+    /// What it said at its setup, if there was one.
+    fn profile_of(&self, connection: &Connection) -> Option<&Profile> {
+        (connection.profile != END).then(|| self.profiles.get(connection.profile))
     }
 
     pub(crate) fn count_subscribers(&self, services: &[ServiceKey]) -> Seen {
@@ -306,8 +312,7 @@ impl HomeState {
     }
 
     fn told_of(&self, connection: &Connection, slot: u32, tellings: &Tellings) -> Told {
-        let is_set_up = connection.stage != ConnectionStage::Accepted;
-        let profile = is_set_up.then(|| self.profiles.get(connection.profile));
+        let profile = self.profile_of(connection);
         Told {
             id: connection.id(),
             ip: connection.client_ip_text(),

@@ -6,6 +6,9 @@ use std::io::{self, BufRead, IsTerminal, Read, Write};
 /// Bytes of a line that are read: more than any password may have.
 const LINE_BYTES_MAX: u64 = 1_024;
 
+/// What Ctrl-C is while it interrupts nobody.
+const INTERRUPT: char = '\u{3}';
+
 /// A line without its end.
 ///
 /// # Errors
@@ -34,13 +37,18 @@ fn line() -> io::Result<String> {
 fn unseen(prompt: &str) -> io::Result<String> {
     let before = tcgetattr(io::stdin())?;
     let mut silent = before.clone();
-    silent.local_modes.remove(LocalModes::ECHO);
+    // As getpass(3): who is interrupted would leave the terminal mute.
+    silent.local_modes.remove(LocalModes::ECHO | LocalModes::ISIG);
     silent.local_modes.insert(LocalModes::ECHONL);
     let _restored = Restored(before);
     eprint!("{prompt}");
     io::stderr().flush()?;
     tcsetattr(io::stdin(), OptionalActions::Flush, &silent)?;
-    line()
+    let typed = line()?;
+    if typed.contains(INTERRUPT) {
+        return Err(io::ErrorKind::Interrupted.into());
+    }
+    Ok(typed)
 }
 
 /// The terminal as it was, whatever happens.

@@ -5,6 +5,7 @@ use crate::admin::counter::{Counter, Gauge};
 use crate::admin::health::{Readiness, State};
 use crate::admin::log;
 use crate::admin::metrics::{Core, Metrics};
+use crate::auth::first::FirstToken;
 use crate::auth::{Policy, worker};
 use crate::boot::core::{self, MeshPort};
 use crate::boot::cores::spawn_core;
@@ -42,6 +43,9 @@ use std::time::Duration;
 
 /// How often a core writes its gauges.
 const GAUGES_EVERY: Duration = Duration::from_millis(100);
+
+/// How often a node without an administrator looks whether there is one.
+const FIRST_LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// What every core is given.
 #[derive(Debug, Clone)]
@@ -164,6 +168,7 @@ fn facts(settings: &Settings, readiness: Readiness, metrics: Arc<Metrics>) -> Fa
         ports: Ports { http: port(&settings.http), grpc: port(&settings.grpc) },
         switches: Switches { client: open.client, admin: open.admin, console: open.console },
         trusted_proxies: open.trusted_proxies.clone(),
+        first: FirstToken::of(&settings.data),
         readiness,
         metrics,
     }
@@ -317,6 +322,10 @@ async fn open_store(disk: Disk, shared: &Shared, durable: &Rc<Durable>) -> Resul
     opened.map_err(|fault| Failure::new(exit::DATA, fault.text()))?;
     let days = shared.settings.config.retention_days;
     glommio::spawn_local(durable::sweep(durable.clone(), shared.epoch, days)).detach();
+    let (facts, policy) = (Arc::clone(&shared.facts), Arc::clone(&shared.policy));
+    let tables = Arc::clone(&shared.tables);
+    glommio::spawn_local(async move { offer_first_token(&facts.first, &policy, &tables).await })
+        .detach();
     Ok(())
 }
 
@@ -353,6 +362,27 @@ fn open_all(
     });
     let all_open = shared.gate.pass(opened.is_ok());
     opened.and_then(|made| if all_open { Ok(made) } else { Err("another core failed".to_owned()) })
+}
+
+/// While nobody can log in, the first administrator can be made with the token; then it goes.
+async fn offer_first_token(first: &FirstToken, policy: &Policy, tables: &Tables) {
+    let has_one = || tables.identities().now().has_administrator();
+    if policy.guards_any() && !has_one() {
+        let kept = first.keep();
+        let path = first.path().display();
+        match kept {
+            Ok(()) => tracing::warn!(
+                target: "nacre::start",
+                "nobody can administer this node: make the first administrator with `nacre user \
+                 admin` here, or from elsewhere with the one-time token in {path}"
+            ),
+            Err(error) => tracing::warn!("the one-time token cannot be kept in {path}: {error}"),
+        }
+        while !has_one() {
+            timer::sleep(FIRST_LOOK_EVERY).await;
+        }
+    }
+    first.forget();
 }
 
 async fn until_now(stop: &Stop) {

@@ -44,7 +44,11 @@ pub fn ask(stream: UnixStream, request: &Request, sink: &mut dyn Sink) -> Answer
     stream.set_write_timeout(Some(LINE_WITHIN)).map_err(lost)?;
     let mut question = serde_json::to_vec(request).map_err(|error| lost(error.into()))?;
     question.push(b'\n');
-    (&stream).write_all(&question).map_err(lost)?;
+    match (&stream).write_all(&question) {
+        // Who was turned away unheard is told why.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        written => written.map_err(lost)?,
+    }
     let mut answer = BufReader::new(stream);
     let mut text = Vec::new();
     let mut piece = Vec::new();
