@@ -34,6 +34,7 @@ use crate::naming::open::Answer;
 use crate::push::fuzzy::{Configs, Services};
 use crate::push::patterns::Patterns;
 use crate::push::subscription::Subscriptions;
+use crate::push::trace::Trace;
 use crate::settings::Settings;
 use ahash::RandomState;
 use std::collections::VecDeque;
@@ -80,6 +81,8 @@ pub struct HomeState {
     pub(crate) lanes: Lanes,
     pub(crate) ids: Ids,
     pub(crate) counters: Counters,
+    /// Who was told what, for an operator.
+    pub(crate) trace: Trace,
     /// The slot from which on connections have to be told that the server stops.
     pub(crate) reset_from: u32,
     due: Vec<(Timer, Tick)>,
@@ -106,6 +109,7 @@ impl HomeState {
             lanes: Lanes::new(core, map, limits),
             ids: Ids::new(core),
             counters: Counters::default(),
+            trace: Trace::default(),
             reset_from: 0,
             due: Vec::new(),
             hasher,

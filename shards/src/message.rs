@@ -11,6 +11,7 @@ use crate::durable::answer::Answer as Decision;
 use crate::durable::state::Change;
 use crate::effect::Body;
 use crate::key::{ConnKey, Core, Home, ServiceKey};
+use crate::look::Look;
 use crate::naming::host::Publication;
 use crate::naming::open::{self, Call, Order};
 use crate::naming::view::{Filter, View};
@@ -170,6 +171,8 @@ pub enum Ask {
     Open { waiter: Waiter, order: Box<Order> },
     /// To the Raft core: a command to be logged and applied. Its answer comes when that is done.
     Propose { waiter: Waiter, purpose: Purpose, command: Bytes },
+    /// To any core: an operator's question, answered `Opened`.
+    Look { waiter: Waiter, look: Box<Look> },
 }
 
 /// Which response a query answers.

@@ -18,6 +18,7 @@ mod table;
 use crate::admin::health::{Probe, Readiness, Shape};
 use crate::admin::metrics::Metrics;
 use crate::auth::Door;
+use crate::auth::first::FirstToken;
 use crate::http1::body::{self, BodyRefusal, Room};
 use crate::http1::form::{self, Form};
 use crate::http1::reply::{self, Reply};
@@ -107,6 +108,8 @@ pub struct Facts {
     pub switches: Switches,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpAddr>,
+    /// Opens the way to the first administrator from elsewhere.
+    pub first: FirstToken,
     pub readiness: Readiness,
     pub metrics: Arc<Metrics>,
 }

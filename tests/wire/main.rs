@@ -6,6 +6,7 @@
 
 mod abuse;
 mod auth;
+mod backup;
 mod command;
 mod config;
 mod conformance;
@@ -20,9 +21,11 @@ mod limits;
 mod liveness;
 mod naming;
 mod one_slow_reader;
+mod operator;
 mod push;
 mod restart;
 #[path = "../process/server.rs"]
 mod server;
 mod starting;
 mod support;
+mod tool;

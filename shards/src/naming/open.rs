@@ -4,8 +4,9 @@
 //! Order, as in the reference: parameter check (a plain line in every version), then the handler's
 //! own checks, whose form depends on the version.
 
-use crate::key::ServiceKey;
+use crate::key::{Core, ServiceKey};
 use crate::limits::{CLUSTERS_BYTES_MAX, SERVICE_TEXT_BYTES_MAX};
+use crate::look::{Look, Seen};
 use crate::message::Now;
 use crate::naming::accept::{DEFAULT_GROUP, PUBLIC};
 use crate::naming::check::{self, Params, is_blank};
@@ -113,6 +114,11 @@ pub enum Call {
     },
     /// A command for the log, as [`crate::durable::command::Command::encode`] makes it.
     Propose(Bytes),
+    /// An operator's question to one core.
+    Look {
+        core: Core,
+        look: Box<Look>,
+    },
 }
 
 /// A service's own settings as given: JSON for the text, empty for none.
@@ -197,6 +203,8 @@ pub enum Answer {
     Body(crate::effect::Body),
     /// What became of a proposed command.
     Proposed(Result<crate::durable::answer::Answer, crate::message::Unready>),
+    /// What a core saw when it was asked to look.
+    Seen(Box<Seen>),
     Refused(Refused),
 }
 
@@ -303,7 +311,9 @@ pub fn accept(call: Call, means: &mut Means<'_>) -> Result<Order, Refused> {
             check(&name.params(), rules)?;
             Ok(Order::Delete { service: name.key_of_named()? })
         }
-        Call::Propose(_) => unreachable!("it goes to the log, not to an owner"),
+        Call::Propose(_) | Call::Look { .. } => {
+            unreachable!("it goes to the log or to a core, not to an owner")
+        }
         Call::Service { name, detail } => {
             check(&name.params(), rules)?;
             Ok(Order::Service { service: name.key_of_named()?, detail })

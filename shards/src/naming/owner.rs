@@ -203,6 +203,7 @@ impl OwnerState {
                 Tell::Opened { waiter, answer }
             }
             Ask::Propose { .. } => unreachable!("the shard gives proposals to the outside"),
+            Ask::Look { .. } => unreachable!("the shard answers it from both of its sides"),
         }
     }
 
@@ -442,6 +443,21 @@ impl OwnerState {
     #[cfg(any(test, feature = "sim"))]
     pub fn interests(&self) -> usize {
         self.services.iter().map(|service| service.interest.iter().count()).sum()
+    }
+
+    /// One beyond the highest slot of a service.
+    pub fn service_slots(&self) -> u32 {
+        self.services.slots()
+    }
+
+    /// The service in a slot.
+    pub fn service_at(&self, slot: u32) -> Option<&Service> {
+        self.services.at(slot)
+    }
+
+    /// The service of this name.
+    pub fn service(&self, key: &ServiceKey) -> Option<&Service> {
+        self.services.at(self.services.find(key)?.slot())
     }
 
     /// For the metrics.
