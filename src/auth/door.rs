@@ -44,6 +44,20 @@ struct State {
     remembered: Remembered,
     desk: Desk,
     waiting: HashMap<u64, Waiting, ahash::RandomState>,
+    counts: Counts,
+}
+
+/// What came of passwords that were shown, on this core. Never reset.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Right, those remembered included.
+    pub right: u64,
+    /// Wrong, or of nobody.
+    pub wrong: u64,
+    /// Not compared: too many were wrong before.
+    pub throttled: u64,
+    /// Not compared: too many were waiting.
+    pub busy: u64,
 }
 
 /// Who waits for the password thread.
@@ -101,6 +115,7 @@ impl Door {
             remembered: Remembered::new(),
             desk: Desk::new(counter, bell),
             waiting: HashMap::default(),
+            counts: Counts::default(),
         };
         Self(Rc::new(Inner { policy, tables, state: RefCell::new(state) }))
     }
@@ -115,7 +130,8 @@ impl Door {
     }
 
     /// Judges one gRPC request. Free of cost while clients are not guarded; a known token costs
-    /// some 0.3 µs. Contexts of a listen without right are left out of the request.
+    /// some 0.3 µs. Contexts of a listen without right are left out of the request. Whose it is,
+    /// where that matters.
     ///
     /// # Errors
     /// Why not; `None` when a password has to be compared first.
@@ -124,9 +140,9 @@ impl Door {
         headers: impl Iterator<Item = (&'h str, &'h str)>,
         request: &mut Request<'_>,
         now: Now,
-    ) -> Result<(), Option<Denial>> {
+    ) -> Result<Option<Rc<Claims>>, Option<Denial>> {
         if !self.0.policy.clients || matches!(request, Request::HealthCheck) {
-            return Ok(());
+            return Ok(None);
         }
         let mut credentials = Credentials::default();
         headers.for_each(|(name, value)| credentials.add(name, value));
@@ -142,11 +158,14 @@ impl Door {
             let may =
                 |resource: &Resource<'_>| all.decide(&claims.user, Action::Read, resource).is_ok();
             let some_left = auth::call::retain(request, may);
-            return if some_left { Ok(()) } else { Err(Some(Denial::Forbidden)) };
+            return if some_left { Ok(Some(claims)) } else { Err(Some(Denial::Forbidden)) };
         }
         match auth::call::needs(request) {
-            None => Ok(()),
-            Some((action, resource)) => all.decide(&claims.user, action, &resource).map_err(Some),
+            None => Ok(Some(claims)),
+            Some((action, resource)) => match all.decide(&claims.user, action, &resource) {
+                Ok(()) => Ok(Some(claims)),
+                Err(denial) => Err(Some(denial)),
+            },
         }
     }
 
@@ -164,6 +183,7 @@ impl Door {
         let all = self.identities().now();
         let hash = all.user(user).map(|user| &*user.hash);
         if hash.is_some_and(|hash| state.remembered.has(user, password, hash, now.tick_ms)) {
+            state.counts.right += 1;
             let claims = Claims { user: user.to_owned(), expires_s: u64::MAX };
             return Ok(Who::User(Rc::new(claims)));
         }
@@ -210,8 +230,9 @@ impl Door {
         let now = self.now();
         let hash = self.identities().now().user(user).map(|user| user.hash.clone());
         if let Some(hash) = &hash {
-            let remembered = &self.0.state.borrow().remembered;
-            if remembered.has(user, password, hash, now.tick_ms) {
+            let mut state = self.0.state.borrow_mut();
+            if state.remembered.has(user, password, hash, now.tick_ms) {
+                state.counts.right += 1;
                 return Ok(());
             }
         }
@@ -222,17 +243,19 @@ impl Door {
             from,
             now_ms: now.tick_ms,
         };
-        match self.at_the_desk(work).await {
-            Some(Done::Right) => {
-                let hash = hash.unwrap_or_default();
-                let mut state = self.0.state.borrow_mut();
-                state.remembered.add(user, password, hash, now.tick_ms);
-                Ok(())
-            }
-            Some(Done::Throttled) => Err(Denial::Throttled),
-            Some(Done::Wrong | Done::Hashed(_)) => Err(Denial::Unknown),
-            None => Err(Denial::Busy),
+        let done = self.at_the_desk(work).await;
+        let mut state = self.0.state.borrow_mut();
+        let (count, outcome) = match done {
+            Some(Done::Right) => (&mut state.counts.right, Ok(())),
+            Some(Done::Throttled) => (&mut state.counts.throttled, Err(Denial::Throttled)),
+            Some(Done::Wrong | Done::Hashed(_)) => (&mut state.counts.wrong, Err(Denial::Unknown)),
+            None => (&mut state.counts.busy, Err(Denial::Busy)),
+        };
+        *count += 1;
+        if outcome.is_ok() {
+            state.remembered.add(user, password, hash.unwrap_or_default(), now.tick_ms);
         }
+        outcome
     }
 
     /// The hash of a new password.
@@ -313,6 +336,11 @@ impl Door {
     /// Whether the log was replayed.
     pub fn is_ready(&self) -> bool {
         self.0.tables.is_ready()
+    }
+
+    /// What came of passwords, for the metrics.
+    pub fn counts(&self) -> Counts {
+        self.0.state.borrow().counts
     }
 
     /// Whether tokens can be signed: a key is there.

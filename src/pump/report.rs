@@ -152,6 +152,7 @@ fn shard_counters(metrics: &metrics::Core, counts: &Counts) {
         home.push_ack_ms_max * 1_000,
     );
     metrics.set(Counter::PushEmpty, home.pushes_empty);
+    metrics.set(Counter::Withheld, home.withheld);
     metrics.set(Counter::Detections, home.detections);
     metrics.set(Counter::RefusedUnregistered, home.refusals.unregistered);
     metrics.set(Counter::RefusedMalformed, home.refusals.malformed);
@@ -184,6 +185,11 @@ fn shard_counters(metrics: &metrics::Core, counts: &Counts) {
 }
 
 fn open_counters(metrics: &metrics::Core, carrier: &Carrier, owner: &Census) {
+    let passwords = carrier.door.counts();
+    metrics.set(Counter::PasswordsRight, passwords.right);
+    metrics.set(Counter::PasswordsWrong, passwords.wrong);
+    metrics.set(Counter::PasswordsThrottled, passwords.throttled);
+    metrics.set(Counter::PasswordsBusy, passwords.busy);
     metrics.gauge(Gauge::HttpCalls, carrier.desk.under_way() as u64);
     metrics.gauge(Gauge::Beating, owner.beating as u64);
     metrics.gauge(Gauge::Pollers, owner.pollers as u64);

@@ -6,6 +6,8 @@
 
 mod abuse;
 mod auth;
+mod auth_matrix;
+mod auth_standing;
 mod command;
 mod config;
 mod conformance;
