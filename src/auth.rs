@@ -5,6 +5,7 @@
 
 pub mod credentials;
 pub mod door;
+pub mod keys;
 pub mod limits;
 pub mod password;
 pub mod policy;

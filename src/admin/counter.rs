@@ -103,6 +103,10 @@ entries! {
         PasswordsThrottled ["outcome" = "throttled"],
         PasswordsBusy ["outcome" = "busy"],
     }
+    "nacre_token_keys", "Other keys of tokens found in the settings while running, by outcome" {
+        TokenKeysTaken ["outcome" = "taken"],
+        TokenKeysRefused ["outcome" = "refused"],
+    }
     "nacre_standing_withheld", "Pushes withheld, and watches ended, for want of a right" {
         Withheld []
     }

@@ -36,10 +36,10 @@ struct Inner {
 
 struct State {
     clock: Clock,
-    /// Of the replicated key.
-    signer: Option<(SigningKey, Signer)>,
-    /// The epoch of the table it was read from.
-    signer_epoch: u64,
+    signs: Signs,
+    /// Version of the setting's key and epoch of the table that says so; `None` before the first
+    /// look.
+    signs_since: Option<(u64, u64)>,
     tokens: Tokens,
     remembered: Remembered,
     desk: Desk,
@@ -58,6 +58,25 @@ pub struct Counts {
     pub throttled: u64,
     /// Not compared: too many were waiting.
     pub busy: u64,
+}
+
+/// What signs tokens.
+enum Signs {
+    Nothing,
+    /// The setting's key.
+    Named(Arc<Signer>),
+    /// The replicated one.
+    Shared(SigningKey, Box<Signer>),
+}
+
+impl Signs {
+    fn signer(&self) -> Option<&Signer> {
+        match self {
+            Signs::Nothing => None,
+            Signs::Named(signer) => Some(signer),
+            Signs::Shared(_, signer) => Some(signer),
+        }
+    }
 }
 
 /// Who waits for the password thread.
@@ -109,8 +128,8 @@ impl Door {
     ) -> Self {
         let state = State {
             clock: Clock::new(epoch),
-            signer: None,
-            signer_epoch: 0,
+            signs: Signs::Nothing,
+            signs_since: None,
             tokens: Tokens::default(),
             remembered: Remembered::new(),
             desk: Desk::new(counter, bell),
@@ -196,29 +215,35 @@ impl Door {
         if let Some(claims) = state.tokens.get(token) {
             return if claims.expires_s < now_s { Err(Denial::Expired) } else { Ok(claims) };
         }
-        let signer = self.0.policy.signer.as_ref();
-        let signer = signer.or(state.signer.as_ref().map(|(_, signer)| signer));
-        let signer = signer.ok_or(Denial::Invalid)?;
+        let signer = state.signs.signer().ok_or(Denial::Invalid)?;
         let claims = Rc::new(signer.verify(token, now_s)?);
         state.tokens.add(token, claims.clone());
         Ok(claims)
     }
 
-    /// The replicated key is looked up when the table changed; another one voids all tokens.
+    /// Keys are looked up when one of them may have changed; another one voids all tokens.
     fn refresh_signer(&self, state: &mut State) {
-        if self.0.policy.signer.is_some() {
-            return;
-        }
+        let keys = &self.0.policy.keys;
         let all = self.identities().now();
-        if state.signer_epoch == all.epoch() {
+        let since = Some((keys.version(), all.epoch()));
+        if state.signs_since == since {
             return;
         }
-        state.signer_epoch = all.epoch();
-        let known = state.signer.as_ref().map(|(key, _)| key);
-        if known != all.signing_key() {
+        let before = std::mem::replace(&mut state.signs_since, since);
+        let another_setting = before.is_none_or(|(version, _)| version != keys.version());
+        let shared = || {
+            let key = all.signing_key()?;
+            Some(Signs::Shared(key.clone(), Signer::new(&key.0)?.into()))
+        };
+        let same = match &state.signs {
+            Signs::Nothing => false,
+            Signs::Named(_) => !another_setting,
+            Signs::Shared(key, _) => !keys.is_named() && Some(key) == all.signing_key(),
+        };
+        if !same {
             state.tokens.clear();
-            let key = all.signing_key();
-            state.signer = key.and_then(|key| Some((key.clone(), Signer::new(&key.0)?)));
+            let named = keys.named().map(Signs::Named);
+            state.signs = named.or_else(shared).unwrap_or(Signs::Nothing);
         }
     }
 
@@ -287,8 +312,10 @@ impl Door {
         let claims = self.prove(credentials, from).await?;
         let user = claims.user.clone();
         let is_administrator = self.is_administrator(&user);
-        let token = self.issue(&user, ttl_s)?;
-        Ok(Login { token, ttl_s, is_administrator, user })
+        let now_s = self.now().unix_ms / 1_000;
+        let expires_s = self.0.policy.expires_s(now_s);
+        let token = self.issue(&user, expires_s)?;
+        Ok(Login { token, ttl_s: expires_s - now_s, is_administrator, user })
     }
 
     /// [`Door::identify`] for who can wait.
@@ -345,17 +372,14 @@ impl Door {
 
     /// Whether tokens can be signed: a key is there.
     pub fn has_key(&self) -> bool {
-        self.0.policy.signer.is_some() || self.identities().now().signing_key().is_some()
+        self.0.policy.keys.is_named() || self.identities().now().signing_key().is_some()
     }
 
-    fn issue(&self, user: &str, ttl_s: u64) -> Result<String, Denial> {
-        let expires_s = self.now().unix_ms / 1_000 + ttl_s;
+    fn issue(&self, user: &str, expires_s: u64) -> Result<String, Denial> {
         let mut state = self.0.state.borrow_mut();
         self.refresh_signer(&mut state);
-        let signer = self.0.policy.signer.as_ref();
-        let signer = signer.or(state.signer.as_ref().map(|(_, signer)| signer));
         // Without a key the log was not replayed yet.
-        Ok(signer.ok_or(Denial::Busy)?.issue(user, expires_s))
+        Ok(state.signs.signer().ok_or(Denial::Busy)?.issue(user, expires_s))
     }
 
     async fn at_the_desk(&self, work: Work) -> Option<Done> {

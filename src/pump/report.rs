@@ -58,6 +58,9 @@ impl Report {
         // Once for the node: gauges of cores are added up.
         if carrier.home.0.0 == 0 {
             metrics.gauge(Gauge::OpenDoor, u64::from(!carrier.door.policy().clients));
+            let (taken, refused) = carrier.door.policy().keys.counts();
+            metrics.set(Counter::TokenKeysTaken, taken);
+            metrics.set(Counter::TokenKeysRefused, refused);
         }
         config_counters(metrics, &counts);
         if let Some(durable) = durable {

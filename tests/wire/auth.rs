@@ -6,9 +6,9 @@ use crate::support::*;
 use nacre_loadgen::client::{Client, Profile};
 use serde_json::{Value, json};
 
-const UNKNOWN: &str =
+pub const UNKNOWN: &str =
     "Code: 401, Message: User not found! Please check user exist or password is right!.";
-const FORBIDDEN: &str = "Code: 403, Message: authorization failed!.";
+pub const FORBIDDEN: &str = "Code: 403, Message: authorization failed!.";
 
 /// A server whose clients must log in, with its first administrator.
 pub struct Town {
@@ -129,7 +129,7 @@ fn both_wires_ask_and_both_wires_let_in() {
 #[test]
 fn a_password_with_each_request_is_a_login() {
     let town = Town::guarded();
-    let (server, admin) = (&town.server, &town.admin);
+    let server = &town.server;
     town.user("dev", "dev:*:*", "rw");
     let client = client_as(server, Profile::module("naming"));
     let body = json!({"namespace": "dev", "groupName": "G", "serviceName": "s"});
@@ -191,7 +191,7 @@ fn what_is_managed_is_effective_at_once_and_survives() {
 #[test]
 fn attacks_on_the_door() {
     let town = Town::guarded();
-    let (server, admin) = (&town.server, &town.admin);
+    let server = &town.server;
     for target in [
         "/nacos/v1/auth/users/?pageNo=1&pageSize=9",
         "/nacos/v1/auth/users;x?pageNo=1&pageSize=9",
