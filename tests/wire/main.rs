@@ -7,6 +7,10 @@
 mod abuse;
 mod auth;
 mod backup;
+mod auth_attacks;
+mod auth_keys;
+mod auth_matrix;
+mod auth_standing;
 mod command;
 mod config;
 mod conformance;
