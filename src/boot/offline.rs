@@ -199,7 +199,7 @@ fn chosen_password(chosen: Chosen) -> Result<(Hash, Option<Password>), Refusal> 
     Ok((Hash(hash), chosen.generate.then_some(password)))
 }
 
-fn backed_up(path: &Path, directory: &PathBuf, as_json: bool) -> Said {
+fn backed_up(path: &Path, directory: &Path, as_json: bool) -> Said {
     let mut keeper = backup::Keeper::new(directory)?;
     let done = ask(path, &Request::Backup, &mut keeper)?;
     let manifest = keeper.finish(&done, clock::unix_ms())?;
