@@ -12,7 +12,7 @@ use crate::operator::{backup, client, lists, offline, restore, status, trace, us
 use crate::pump::clock;
 use crate::raft::{FOLDER, check};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// What a tool has to say, and its exit code.

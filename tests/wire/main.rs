@@ -6,11 +6,11 @@
 
 mod abuse;
 mod auth;
-mod backup;
 mod auth_attacks;
 mod auth_keys;
 mod auth_matrix;
 mod auth_standing;
+mod backup;
 mod command;
 mod config;
 mod conformance;
