@@ -25,3 +25,4 @@ pub mod signals;
 pub mod source;
 pub mod start;
 pub mod stop;
+pub mod token_key;

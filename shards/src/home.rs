@@ -16,6 +16,7 @@ pub(crate) mod fixture;
 pub mod lanes;
 mod open;
 
+use crate::auth::standing::Standing;
 use crate::config::listen::Listeners;
 use crate::config::table::Tables;
 use crate::config::watch::Scan;
@@ -75,6 +76,7 @@ pub struct HomeState {
     pub(crate) config_tables: Arc<Tables>,
     pub(crate) listeners: Listeners,
     pub(crate) config_patterns: Patterns<ConfigKey>,
+    pub(crate) standing: Standing,
     /// Walks through the tables, each for its slice in turn.
     pub(crate) scans: VecDeque<Scan>,
     pub(crate) wheel: Wheel,
@@ -104,6 +106,7 @@ impl HomeState {
             config_tables: Arc::default(),
             listeners: Listeners::new(hasher.clone()),
             config_patterns: Patterns::new(hasher.clone()),
+            standing: Standing::new(hasher.clone()),
             scans: VecDeque::new(),
             wheel: Wheel::default(),
             lanes: Lanes::new(core, map, limits),
@@ -136,6 +139,7 @@ impl HomeState {
             Message::Denied { conn, stream, kind, denial } => {
                 self.denied(Waiter { conn, stream }, kind, denial, turn);
             }
+            Message::Known { conn, user } => self.known(conn, user),
             Message::ServerCheck { conn, stream } => {
                 self.server_check(Waiter { conn, stream }, turn);
             }
@@ -185,7 +189,10 @@ impl HomeState {
             Tell::Proposed { waiter, purpose, outcome } => {
                 self.proposed(waiter, purpose, &outcome, turn);
             }
-            Tell::ConfigsChanged { changes } => self.configs_changed(&changes),
+            Tell::ConfigsChanged { changes } => {
+                self.rights_changed();
+                self.configs_changed(&changes);
+            }
         }
     }
 

@@ -156,6 +156,8 @@ pub enum Stage {
     Waiting { until_ms: u64 },
     /// A push failed, or is delayed; it goes at this time, Unix ms.
     Repeats { at_ms: u64 },
+    /// Its user has no right to it any more.
+    Withheld,
 }
 
 /// One push, or the answer of a subscribe.
@@ -290,6 +292,7 @@ impl HomeState {
             // With a newer state held the deadline is the end of patience.
             subscription::Stage::InFlight => Stage::Waiting { until_ms: due_ms },
             subscription::Stage::Delayed => Stage::Repeats { at_ms: due_ms },
+            subscription::Stage::Withheld => Stage::Withheld,
         };
         let mut told = self.told_of(connection, record.conn, tellings);
         (told.revision, told.stage, told.held) = (record.revision, stage, record.held);
@@ -305,6 +308,7 @@ impl HomeState {
             listen::Stage::Idle => Stage::Settled,
             listen::Stage::InFlight => Stage::Waiting { until_ms: due_ms },
             listen::Stage::Delayed => Stage::Repeats { at_ms: due_ms },
+            listen::Stage::Withheld => Stage::Withheld,
         };
         let mut told = self.told_of(connection, record.conn, tellings);
         (told.has, told.stage, told.held) = (record.md5, stage, record.held);

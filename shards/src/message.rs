@@ -56,6 +56,9 @@ pub enum Message<'a> {
     /// A unary call whose body was read and that its sender has no right to; in its type's order of
     /// refusals it stands behind rows 1 to 6.
     Denied { conn: ConnKey, stream: u32, kind: Kind, denial: Denial },
+    /// What comes next on this connection stands ([`crate::auth::call::stands`]), and its user,
+    /// who was let in, is this one.
+    Known { conn: ConnKey, user: &'a str },
     /// `ServerCheckRequest`: needs no setup.
     ServerCheck { conn: ConnKey, stream: u32 },
     /// An answer to a push on the stream: only the id and `result_code == 200` count.
@@ -73,7 +76,7 @@ pub enum Message<'a> {
     /// An answer or a change from another core.
     Tell { from: Core, tell: Tell },
     /// On the Raft core: commands were applied and readers see it. Comes before the answers of
-    /// those commands.
+    /// those commands. Without changes: of users, roles or permissions.
     Settled { changes: Arc<[Change]> },
     /// On the Raft core: what became of an [`crate::effect::Effect::Propose`], once for each.
     Proposed { to: Core, waiter: Waiter, purpose: Purpose, outcome: Result<Decision, Unready> },

@@ -112,6 +112,7 @@ impl Shard {
     /// Lets the shard read configs from these tables, which all cores share. Without it there are
     /// none, ever.
     pub fn with_tables(mut self, tables: Arc<Tables>) -> Self {
+        self.owner.tables = Some(tables.clone());
         self.home.config_tables = tables;
         self
     }
@@ -133,7 +134,8 @@ impl Shard {
                 effects.push(Effect::Tell { to: Home(from), tell });
             }
             Message::Settled { changes } => {
-                self.publisher.settled(&changes);
+                let epoch = self.home.config_tables.identities().now().epoch();
+                self.publisher.settled(&changes, epoch);
                 self.blocked_at = None;
             }
             Message::Proposed { to, waiter, purpose, outcome } => {

@@ -97,6 +97,19 @@ entries! {
         PushFailed ["outcome" = "failed"],
         PushEmpty ["outcome" = "empty"],
     }
+    "nacre_passwords", "Passwords shown, by outcome" {
+        PasswordsRight ["outcome" = "right"],
+        PasswordsWrong ["outcome" = "wrong"],
+        PasswordsThrottled ["outcome" = "throttled"],
+        PasswordsBusy ["outcome" = "busy"],
+    }
+    "nacre_token_keys", "Other keys of tokens found in the settings while running, by outcome" {
+        TokenKeysTaken ["outcome" = "taken"],
+        TokenKeysRefused ["outcome" = "refused"],
+    }
+    "nacre_standing_withheld", "Pushes withheld, and watches ended, for want of a right" {
+        Withheld []
+    }
     "nacre_config_queries", "Config queries" { ConfigQueries [] }
     "nacre_config_changes", "Changes of configs proposed, by request" {
         ConfigPublishes ["request" = "publish"],

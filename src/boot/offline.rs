@@ -12,7 +12,7 @@ use crate::operator::{backup, client, lists, offline, restore, status, trace, us
 use crate::pump::clock;
 use crate::raft::{FOLDER, check};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// What a tool has to say, and its exit code.
@@ -199,7 +199,7 @@ fn chosen_password(chosen: Chosen) -> Result<(Hash, Option<Password>), Refusal> 
     Ok((Hash(hash), chosen.generate.then_some(password)))
 }
 
-fn backed_up(path: &Path, directory: &PathBuf, as_json: bool) -> Said {
+fn backed_up(path: &Path, directory: &Path, as_json: bool) -> Said {
     let mut keeper = backup::Keeper::new(directory)?;
     let done = ask(path, &Request::Backup, &mut keeper)?;
     let manifest = keeper.finish(&done, clock::unix_ms())?;

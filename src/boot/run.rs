@@ -15,6 +15,7 @@ use crate::boot::passwords;
 use crate::boot::settings::Settings;
 use crate::boot::start::{Failure, Ready, exit};
 use crate::boot::stop::{Ending, Phase, RunningCore, Stop};
+use crate::boot::token_key::{self, KeyFiles};
 use crate::front::open::{Api, Facts, Ports, Switches, identity};
 use crate::http1::server::Server;
 use crate::http1::{Ends, Request};
@@ -100,6 +101,8 @@ pub fn run(ready: Ready) -> Result<(), Failure> {
     let own_ip = settings.grpc.first().map_or("127.0.0.1".into(), |at| at.ip().to_string());
     let connections_max = u64::from(settings.transport.connections_max);
     let readiness = Readiness::new();
+    let (epoch, tables) = (Epoch::now(), Arc::<Tables>::default());
+    let policy = Arc::new(settings.auth.policy(token_key::kept(&settings.data)));
     let shared = Shared {
         facts: Arc::new(facts(&settings, readiness.clone(), Arc::clone(&metrics))),
         settings: Arc::clone(&settings),
@@ -107,12 +110,12 @@ pub fn run(ready: Ready) -> Result<(), Failure> {
         readiness: readiness.clone(),
         metrics,
         node: Arc::new(Node::new(count as u16, &own_ip, connections_max)),
-        epoch: Epoch::now(),
-        policy: Arc::new(settings.auth.policy()),
-        passwords: passwords::start()
+        epoch,
+        passwords: passwords::start(KeyFiles::new(&settings, &policy.keys, &tables, epoch))
             .map_err(|error| failed("the password thread cannot be made", &error))?,
+        policy,
         gate: Arc::new(Gate { all: Barrier::new(count), failed: AtomicBool::new(false) }),
-        tables: Arc::default(),
+        tables,
     };
     let disk = durable::start(&settings.data)
         .map_err(|error| Failure::new(exit::DATA, format!("the store cannot start: {error}")))?;

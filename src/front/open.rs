@@ -114,6 +114,11 @@ pub struct Facts {
     pub metrics: Arc<Metrics>,
 }
 
+/// Every path of the API, with the right it asks for.
+pub fn rows() -> &'static [Route] {
+    table::ROWS
+}
+
 /// One core's HTTP API; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Api {

@@ -115,6 +115,7 @@ fn subscriber(told: &Told, core: u16) -> Value {
         Stage::Settled => ("settled", None),
         Stage::Waiting { until_ms } => ("waiting", Some(until_ms)),
         Stage::Repeats { at_ms } => ("repeats", Some(at_ms)),
+        Stage::Withheld => ("withheld", None),
     };
     json!({
         "id": told.id,
@@ -211,6 +212,7 @@ fn write_one(text: &mut String, one: &Value, head: &Value) {
     let until = one["state_until_ms"].as_u64().map(shown::time).unwrap_or_default();
     let state = match one["state"].as_str().unwrap_or_default() {
         "subscribing" => "its subscription is not answered yet".to_owned(),
+        "withheld" => "its user has no right to it any more".to_owned(),
         "answered" => "nothing was pushed to it".to_owned(),
         "settled" => "nothing is waited for".to_owned(),
         "waiting" => format!("its acknowledgement is waited for until {until}"),

@@ -6,6 +6,10 @@
 
 mod abuse;
 mod auth;
+mod auth_attacks;
+mod auth_keys;
+mod auth_matrix;
+mod auth_standing;
 mod backup;
 mod command;
 mod config;

@@ -24,6 +24,8 @@ pub enum Stage {
     InFlight,
     /// The time of a repetition.
     Delayed,
+    /// The right its user had ([`crate::auth::standing`]).
+    Withheld,
 }
 
 /// One connection listens to one config.
@@ -164,10 +166,15 @@ impl Listeners {
                 config
             }
         };
-        if let Some(index) = self.pairs.get(&(slot, config)) {
-            let listener = &mut self.records[*index];
+        if let Some(index) = self.pairs.get(&(slot, config)).copied() {
+            let listener = &mut self.records[index];
             listener.md5 = has.md5;
             listener.blank_tenant = has.blank_tenant;
+            if listener.stage == Stage::Withheld {
+                // It was let in anew.
+                listener.stage = Stage::Idle;
+                self.look_at(index);
+            }
             return false;
         }
         let listeners = &mut self.configs[config].listeners;

@@ -125,7 +125,7 @@ impl HomeState {
     /// Notifies a listener, if it is owed that and may have it now. True: notified.
     fn offer_change(&mut self, index: u32, turn: &mut Turn<'_>) -> bool {
         let listener = &mut self.listeners.records[index];
-        if !listener.owed {
+        if !listener.owed || listener.stage == Stage::Withheld {
             return false;
         }
         if listener.stage == Stage::InFlight {
@@ -142,6 +142,9 @@ impl HomeState {
     }
 
     fn notify(&mut self, index: u32, turn: &mut Turn<'_>) -> bool {
+        if !self.may_be_notified(index) {
+            return false;
+        }
         let listener = &mut self.listeners.records[index];
         let slot = listener.conn;
         listener.held = false;
@@ -192,7 +195,8 @@ impl HomeState {
             return;
         }
         listener.timer = NO_TICK;
-        if listener.stage == Stage::Idle || self.phase == Phase::Stopping {
+        let waits = matches!(listener.stage, Stage::InFlight | Stage::Delayed);
+        if !waits || self.phase == Phase::Stopping {
             return;
         }
         let deadline = unwrapped(listener.deadline, now_ms);

@@ -40,6 +40,13 @@ pub struct Address {
     pub cluster: String,
 }
 
+/// Where a caller wants to be told of changes, and who he is; nobody where nobody has to log in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Poller {
+    pub to: SocketAddr,
+    pub user: Option<Box<str>>,
+}
+
 /// What of a service is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
@@ -86,7 +93,7 @@ pub enum Call {
         clusters: String,
         healthy_only: bool,
         shape: Shape,
-        poller: Option<SocketAddr>,
+        poller: Option<Poller>,
     },
     /// A page of names.
     Names {
@@ -146,7 +153,7 @@ pub enum Order {
     Edit { service: ServiceKey, address: Place, edit: Edit },
     Detail { service: ServiceKey, address: Place, service_key: &'static str },
     Beat { service: ServiceKey, address: Place, register: Option<(Host, Beats)> },
-    List { service: ServiceKey, filter: Filter, shape: Shape, poller: Option<SocketAddr> },
+    List { service: ServiceKey, filter: Filter, shape: Shape, poller: Option<Poller> },
     Names { namespace: Box<str>, group: Box<str>, page_no: i64, page_size: i64 },
     Create { service: ServiceKey, settings: ServiceSettings, persistent: bool },
     Change { service: ServiceKey, settings: ServiceSettings },

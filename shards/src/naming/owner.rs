@@ -7,6 +7,7 @@
 //!   is lost.
 //! * Nothing here is done per subscriber, and nothing is encoded before somebody looks.
 
+use crate::config::table::Tables;
 use crate::effect::Effect;
 use crate::health::beat::Beating;
 use crate::health::wheel::{Tick, Timer, Wheel};
@@ -96,6 +97,8 @@ pub struct OwnerState {
     pollers: Pollers,
     wheel: Wheel,
     due: Vec<(Timer, Tick)>,
+    /// Who may be told what; without it everybody may.
+    pub(crate) tables: Option<Arc<Tables>>,
     /// How long the process did not run in all, ms: no client's silence.
     pub(crate) stalled_ms: u64,
     /// The node stops: nobody can beat any more, so nobody is judged by it.
@@ -141,6 +144,7 @@ impl OwnerState {
             directory: Directory::new(cores, hasher.clone(), &rules),
             beating: Beating::new(hasher.clone()),
             pollers: Pollers::new(hasher.clone()),
+            tables: None,
             hasher,
             changes: Changes { dirty: vec![VecDeque::new(); cores], polled: VecDeque::new() },
             names: vec![VecDeque::new(); cores],

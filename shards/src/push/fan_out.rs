@@ -163,15 +163,18 @@ impl HomeState {
     pub(crate) fn is_behind(&self, index: u32) -> bool {
         let subscription = &self.subscriptions.records[index];
         let service = &self.subscriptions.services[subscription.service];
-        subscription.stage != Stage::Asked
+        !matches!(subscription.stage, Stage::Asked | Stage::Withheld)
             && service
                 .view
                 .as_ref()
                 .is_some_and(|view| subscription.owed || subscription.revision < view.revision)
     }
 
-    /// Pushes the latest state, unless the client does not read.
+    /// Pushes the latest state, unless the client does not read, or may not.
     pub(crate) fn push(&mut self, index: u32, turn: &mut Turn<'_>) -> bool {
+        if !self.may_be_pushed(index) {
+            return false;
+        }
         let subscription = &mut self.subscriptions.records[index];
         let service = &mut self.subscriptions.services[subscription.service];
         let slot = subscription.conn;
@@ -232,8 +235,8 @@ impl HomeState {
             return;
         }
         subscription.timer = NO_TICK;
-        if matches!(subscription.stage, Stage::Asked | Stage::Idle) || self.phase == Phase::Stopping
-        {
+        let waits = matches!(subscription.stage, Stage::InFlight | Stage::Delayed);
+        if !waits || self.phase == Phase::Stopping {
             return;
         }
         let deadline = unwrapped(subscription.deadline, now_ms);

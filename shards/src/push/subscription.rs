@@ -34,6 +34,8 @@ pub enum Stage {
     InFlight,
     /// The time of a push: a repetition, or a first one that is delayed.
     Delayed,
+    /// The right its user had ([`crate::auth::standing`]).
+    Withheld,
 }
 
 /// One connection follows one service.
@@ -335,6 +337,12 @@ impl HomeState {
             Stage::Delayed | Stage::Idle if subscription.number != 0 => {
                 subscription.stage = Stage::Idle;
                 subscription.owed = false;
+            }
+            // It was let in anew.
+            Stage::Withheld => {
+                subscription.stage = Stage::Idle;
+                subscription.owed = subscription.number == 0;
+                self.subscriptions.look_at(index);
             }
             Stage::Delayed | Stage::Idle | Stage::InFlight => {}
         }

@@ -319,7 +319,7 @@ pub async fn offer_key(api: Api) {
             return;
         }
         if api.door.is_ready() {
-            let key: [u8; crate::auth::limits::GENERATED_KEY_BYTES] = rand::random();
+            let key = api.door.policy().keys.to_offer();
             // A refusal says that the disk or the leader is not there yet.
             let _ = propose(&api, Change::OfferKey { key: &key }).await;
         }

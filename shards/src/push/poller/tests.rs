@@ -25,14 +25,14 @@ impl Bench {
 
     fn poll_for(&mut self, to: &str, clusters: &str) -> Followed {
         let filter = Filter { clusters: Some(clusters.into()), healthy_only: false };
-        let to = to.parse().unwrap();
-        self.pollers.follow(self.service, to, &filter, self.now_ms, &mut self.wheel)
+        let poller = Poller { to: to.parse().unwrap(), user: None };
+        self.pollers.follow(self.service, poller, &filter, self.now_ms, &mut self.wheel)
     }
 
     /// Sends what is ready; the numbers.
     fn send(&mut self) -> Vec<u64> {
         let mut numbers = Vec::new();
-        while let Some((at, ..)) = self.pollers.next_ready() {
+        while let Some(Ready { at, .. }) = self.pollers.next_ready() {
             let number = self.pollers.number(0);
             self.pollers.sent(at, number, self.now_ms, &mut self.wheel);
             numbers.push(number);
