@@ -38,7 +38,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
@@ -135,14 +135,7 @@ pub fn run(ready: Ready) -> Result<(), Failure> {
         .collect::<Result<_, _>>()
         .map_err(|error| failed("a core's thread cannot be made", &error))?;
     drop(started);
-    let mut up = 0;
-    let mut why = None;
-    for start in starts {
-        match start {
-            Ok(()) => up += 1,
-            Err(error) => why = Some(error),
-        }
-    }
+    let (up, why) = first_words(starts);
     if up == count {
         readiness.set(State::Up);
         log::started(&settings);
@@ -161,6 +154,18 @@ pub fn run(ready: Ready) -> Result<(), Failure> {
         (Ok(()), _) => Err(Failure::new(exit::FAILED, "a core ended unasked")),
         (Err(error), _) => Err(failed("a core failed", &error)),
     }
+}
+
+/// How many cores are up, and why one is not.
+fn first_words(starts: Receiver<Result<(), Failure>>) -> (usize, Option<Failure>) {
+    let (mut up, mut why) = (0, None);
+    for start in starts {
+        match start {
+            Ok(()) => up += 1,
+            Err(error) => why = Some(error),
+        }
+    }
+    (up, why)
 }
 
 fn facts(settings: &Settings, readiness: Readiness, metrics: Arc<Metrics>) -> Facts {

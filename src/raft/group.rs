@@ -194,12 +194,14 @@ impl<M: Machine> Group<M> {
     }
 
     /// A copy of everything that was applied when this was called, or later: a checkpoint is
-    /// written, then read piece by piece while others follow.
+    /// written unless there is one, then read piece by piece while others follow.
     ///
     /// # Errors
     /// The disk's, which has to hold the checkpoint; too many copies are being read.
     pub async fn copy(&self) -> Result<Copied, Fault> {
-        self.checkpoint().await?;
+        if self.0.applied.is_ahead() {
+            self.checkpoint().await?;
+        }
         let snapshot = self.0.applied.open_snapshot().await?;
         let nothing = || Fault::Refused("nothing was ever applied here".to_owned());
         let last = snapshot.meta.last_log_id.ok_or_else(nothing)?;

@@ -280,7 +280,33 @@ fn who_was_told_what_and_acknowledged_it() {
     tool(&data, &["trace", "service", "nobody"]).says(1, "there is none now");
 }
 
-/// Each command on each kind of directory: exit code and a word.
+/// What is said of a directory that is missing, empty, damaged, stopped.
+type Sayings = [(i32, &'static str); 4];
+
+const NEEDS_A_NODE: Sayings =
+    [(2, "there is none"), (2, "start it"), (2, "start it"), (2, "start it")];
+
+const fn of_files(damaged: (i32, &'static str), stopped: (i32, &'static str)) -> Sayings {
+    [(2, "there is none"), (2, "no node has run"), damaged, stopped]
+}
+
+const WRONG: (i32, &str) = (1, "WRONG");
+
+/// Each command: what is typed, and what is said.
+const COMMANDS: [(&[&str], &str, Sayings); 10] = [
+    (&["status"], "", NEEDS_A_NODE),
+    (&["inspect", "services"], "", NEEDS_A_NODE),
+    (&["inspect", "clients"], "", NEEDS_A_NODE),
+    (&["trace", "service", "s"], "", NEEDS_A_NODE),
+    (&["trace", "config", "c"], "", NEEDS_A_NODE),
+    (&["inspect", "configs"], "", of_files(WRONG, (0, "kept"))),
+    (&["user", "list"], "", of_files(WRONG, (0, "no users"))),
+    (&["user", "add", "u"], "p\n", of_files(WRONG, (0, "u: added"))),
+    (&["inspect"], "", [(2, "there is none"), (2, "neither"), (1, "log.redb"), (0, "commands: ")]),
+    (&["verify"], "", [(2, "there is none"), (2, "neither"), WRONG, (0, "fine")]),
+];
+
+/// Exit code and a word of each command on each kind of directory.
 #[test]
 fn every_command_on_every_kind_of_directory() {
     let (missing, empty, damaged) = (scratch("missing"), scratch("empty"), scratch("damaged"));
@@ -293,65 +319,18 @@ fn every_command_on_every_kind_of_directory() {
     fs::create_dir_all(&broken).expect("a folder");
     fs::write(broken.join("log.redb"), "noise").expect("a file");
     fs::copy(stopped.join("raft/state.redb"), broken.join("state.redb")).expect("a copy");
-    let elsewhere = scratch("backups");
-    let to = |name: &str| elsewhere.path().join(name).display().to_string();
-    let rows: [(&[&str], &str, [(i32, &str); 4]); 9] = [
-        (
-            &["status"],
-            "",
-            [(2, "there is none"), (2, "no node runs"), (2, "no node runs"), (2, "no node runs")],
-        ),
-        (
-            &["inspect"],
-            "",
-            [(2, "there is none"), (2, "neither"), (1, "log.redb"), (0, "commands: 1")],
-        ),
-        (
-            &["inspect", "services"],
-            "",
-            [(2, "there is none"), (2, "start it"), (2, "start it"), (2, "start it")],
-        ),
-        (
-            &["inspect", "clients"],
-            "",
-            [(2, "there is none"), (2, "start it"), (2, "start it"), (2, "start it")],
-        ),
-        (
-            &["inspect", "configs"],
-            "",
-            [(2, "there is none"), (2, "no node has run"), (1, "WRONG"), (0, "kept")],
-        ),
-        (
-            &["trace", "service", "s"],
-            "",
-            [(2, "there is none"), (2, "start it"), (2, "start it"), (2, "start it")],
-        ),
-        (
-            &["user", "list"],
-            "",
-            [(2, "there is none"), (2, "no node has run"), (1, "WRONG"), (0, "no users")],
-        ),
-        (
-            &["user", "add", "u"],
-            "p\n",
-            [(2, "there is none"), (2, "no node has run"), (1, "WRONG"), (0, "u: added")],
-        ),
-        (&["verify"], "", [(2, "there is none"), (2, "neither"), (1, "WRONG"), (0, "fine")]),
-    ];
     let directories = [missing.as_path(), empty.path(), damaged.path(), &stopped];
-    for (arguments, typed, expected) in rows {
+    for (arguments, typed, expected) in COMMANDS {
         for (directory, (exit, part)) in directories.iter().zip(expected) {
             tool_with(directory, arguments, typed).says(exit, part);
         }
     }
-    for (name, directory, exit, part) in [
-        ("a", missing.as_path(), 2, "there is none"),
-        ("b", empty.path(), 2, "no node has run"),
-        ("c", damaged.path(), 1, "WRONG"),
-        ("d", &stopped, 0, "1 config"),
-    ] {
-        tool(directory, &["backup", &to(name)]).says(exit, part);
-        assert_eq!(Path::new(&to(name)).exists(), exit == 0, "{name}");
+    let elsewhere = scratch("backups");
+    let expected = of_files(WRONG, (0, "1 config"));
+    for (number, (directory, (exit, part))) in directories.iter().zip(expected).enumerate() {
+        let to = elsewhere.path().join(number.to_string());
+        tool(directory, &["backup", to.to_str().expect("text")]).says(exit, part);
+        assert_eq!(to.exists(), exit == 0, "{number}");
     }
     assert!(!missing.exists(), "looking makes nothing");
     // Another process holds the directory, and no socket answers.

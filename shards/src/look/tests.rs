@@ -7,8 +7,11 @@ use crate::limits::TRACE_RING_EVENTS;
 use crate::message::Message;
 use crate::settings::Settings;
 
+/// A service that the bench's other core owns.
 fn service(name: &str) -> ServiceKey {
-    ServiceKey::new("public", "G", name)
+    let names = (0..).map(|number| ServiceKey::new("public", "G", &format!("{name}{number}")));
+    let mut others = names.into_iter().filter(|key| Map { cores: 2 }.owner(key).0 == Core(1));
+    others.next().expect("there is no end of names")
 }
 
 fn pushed(effects: &[Effect]) -> Vec<u64> {

@@ -1,11 +1,11 @@
 //! Who was told what when, and what came of it: the last events of this home core, for an operator.
 //!
 //! An event is a few words written into a ring; nothing is looked up, nothing is allocated once a
-//! ring is full, and an acknowledgement is an event of its own, put together with its push only when
-//! somebody asks. Topics share rings by their hash, so that a service with 100,000 subscribers can
-//! drown the events of the few that share its ring, and of nobody else. What is lost that way is
-//! never silent: a ring knows how much it has overwritten, and what a subscriber was told *last* is
-//! read from its own record.
+//! ring is full, and an acknowledgement is an event of its own, put together with its push only
+//! when somebody asks. Topics share rings by their hash, so that a service with 100,000 subscribers
+//! can drown the events of the few that share its ring, and of nobody else. What is lost that way
+//! is never silent: a ring knows how much it has overwritten, and what a subscriber was told *last*
+//! is read from its own record.
 
 use crate::limits::{TRACE_RING_EVENTS, TRACE_RINGS};
 
