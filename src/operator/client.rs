@@ -3,6 +3,8 @@
 
 use super::socket;
 use super::wire::{Answered, LINE_BYTES_MAX, Line, PIECE_BYTES_MAX, Refusal, Request, Sink};
+use rustix::io::Errno;
+use rustix::net::sockopt::socket_peercred;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -18,7 +20,11 @@ const LINE_WITHIN: Duration = Duration::from_secs(60);
 pub fn connect(data: &Path) -> io::Result<Option<UnixStream>> {
     let (path, _folder) = socket::address(data)?;
     match UnixStream::connect(path) {
-        Ok(stream) => Ok(Some(stream)),
+        // A ring outlives its killed process by a moment, and the socket in it: nobody will answer.
+        Ok(stream) => match rustix::process::test_kill_process(socket_peercred(&stream)?.pid) {
+            Err(Errno::SRCH) => Ok(None),
+            _ => Ok(Some(stream)),
+        },
         Err(error) => match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Ok(None),
             _ => Err(error),
