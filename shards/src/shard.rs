@@ -57,6 +57,8 @@ pub struct Counts {
     /// Contexts connections listen with, and the configs they are about.
     pub listeners: usize,
     pub listened: usize,
+    /// Long polls held.
+    pub polls: usize,
     /// Fuzzy patterns of configs they watch.
     pub config_patterns: usize,
     /// Notifications that are due and wait for their turn: single ones, and configs being handed
@@ -127,6 +129,14 @@ impl Shard {
                 let tell = self.look(now, waiter, &look);
                 effects.push(Effect::Tell { to: Home(from), tell });
             }
+            Message::Ask { from, ask: Ask::Recall { waiter, question } } => {
+                effects.push(Effect::Recall { from, waiter, question });
+            }
+            Message::Ask { from, ask: Ask::Listeners { waiter, of } } => {
+                let answer = self.home.listeners_of(&of);
+                effects
+                    .push(Effect::Tell { to: Home(from), tell: Tell::Opened { waiter, answer } });
+            }
             Message::Ask { from, ask } => {
                 let tell = self.owner.handle(now, from, ask);
                 self.blocked_at = None;
@@ -141,6 +151,10 @@ impl Shard {
             Message::Proposed { to, waiter, purpose, outcome } => {
                 let tell = Tell::Proposed { waiter, purpose, outcome };
                 self.publisher.answered(to, tell);
+                self.blocked_at = None;
+            }
+            Message::Looked { to, waiter, answer } => {
+                self.publisher.answered(to, Tell::Opened { waiter, answer });
                 self.blocked_at = None;
             }
             Message::Acknowledged { from, number } => {
@@ -277,6 +291,16 @@ impl Shard {
                 self.home.told(self.core, tell, &mut turn);
                 continue;
             }
+            if let Ask::Recall { waiter, question } = ask {
+                let from = self.core;
+                turn.effects.push(Effect::Recall { from, waiter, question });
+                continue;
+            }
+            if let Ask::Listeners { waiter, of } = ask {
+                let answer = self.home.listeners_of(&of);
+                self.home.told(self.core, Tell::Opened { waiter, answer }, &mut turn);
+                continue;
+            }
             let tell = self.owner.handle(now, self.core, ask);
             self.blocked_at = None;
             self.home.told(self.core, tell, &mut turn);
@@ -300,6 +324,7 @@ fn counts_of(home: &HomeState, owner: &OwnerState) -> Counts {
         patterns: home.patterns.len(),
         listeners: home.listeners.records.len(),
         listened: home.listeners.configs.len(),
+        polls: home.polls.len(),
         config_patterns: home.config_patterns.len(),
         notifications_waiting: home.listeners.ready.len() + home.listeners.fanning.len(),
         pushes_waiting: home.subscriptions.ready.len() + home.subscriptions.fanning.len(),

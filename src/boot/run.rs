@@ -179,6 +179,7 @@ fn facts(settings: &Settings, readiness: Readiness, metrics: Arc<Metrics>) -> Fa
         first: FirstToken::of(&settings.data),
         readiness,
         metrics,
+        config: core::config_rules(settings),
     }
 }
 
@@ -234,8 +235,8 @@ async fn serve(seat: Seat, shared: Shared, started: Started) -> io::Result<()> {
         }
     };
     let bell = turn.bell();
-    let api =
-        Api::new(Arc::clone(&shared.facts), turn.carrier.desk.clone(), turn.carrier.door.clone());
+    let (desk, door) = (turn.carrier.desk.clone(), turn.carrier.door.clone());
+    let api = Api::new(Arc::clone(&shared.facts), Arc::clone(&shared.tables), desk, door);
     if core == 0 {
         glommio::spawn_local(identity::offer_key(api.clone())).detach();
     }

@@ -25,6 +25,7 @@ use super::store::book::Identity;
 use super::store::{Disk, Store};
 use super::types::{LogId, Membership, Types, term_of};
 use bytes::Bytes;
+use nacre_shards::durable::Table;
 use openraft::async_runtime::WatchReceiver;
 use openraft::impls::BasicNode;
 use openraft::{Config, LogIdOptionExt, Raft, ServerState, SnapshotPolicy};
@@ -173,6 +174,20 @@ impl<M: Machine> Group<M> {
     /// Looks at the machine, as of the last applied command (settled or not).
     pub fn with<T>(&self, look: impl FnOnce(&mut M) -> T) -> T {
         self.0.applied.with(look)
+    }
+
+    /// Records of one family as of the last applied command, in order; `read` makes of each what is
+    /// wanted, here or on the storage thread.
+    ///
+    /// # Errors
+    /// The disk's, or what `read` says.
+    pub async fn records<T: Send + 'static>(
+        &self,
+        family: Table,
+        keys: Vec<Bytes>,
+        read: impl Fn(usize, Option<&[u8]>) -> Result<T, String> + Send + 'static,
+    ) -> Result<Vec<T>, Fault> {
+        self.0.applied.records(family, keys, read).await
     }
 
     /// How the group and its disk are.

@@ -13,6 +13,8 @@ mod auth_standing;
 mod backup;
 mod command;
 mod config;
+mod config_admin;
+mod config_http;
 mod conformance;
 mod datagrams;
 mod fuzzy_watch;

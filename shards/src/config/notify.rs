@@ -31,6 +31,9 @@ impl HomeState {
             return;
         }
         for change in changes {
+            if change.told {
+                self.polls.config_changed(&change.key);
+            }
             if change.told
                 && let Some(config) = self.listeners.config(&change.key)
             {

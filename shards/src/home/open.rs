@@ -2,7 +2,7 @@
 
 use crate::home::{HomeState, Phase, Turn};
 use crate::key::Owner;
-use crate::message::{Ask, Purpose, Waiter};
+use crate::message::{Ask, Waiter};
 use crate::naming::open::{self, Answer, Call, Means, Order, Refused};
 
 impl HomeState {
@@ -30,16 +30,21 @@ impl HomeState {
         if self.phase == Phase::Starting {
             return Err(Refused::busy("server is STARTING now, please try again later!"));
         }
-        let waiter = Waiter::of_ticket(self.table.home(), ticket);
-        if let Call::Propose(command) = call {
-            let durable = self.map.durable();
-            if !self.lanes.has_room(durable, turn) {
-                return Err(Refused::busy("Server is busy, please try again later."));
+        let call = match call {
+            Call::Propose(command) => return self.propose_open(ticket, command, turn),
+            Call::Recall(question) => {
+                let durable = self.map.durable();
+                if !self.lanes.has_room(durable, turn) {
+                    return Err(Refused::busy("Server is busy, please try again later."));
+                }
+                let waiter = Waiter::of_ticket(self.table.home(), ticket);
+                self.lanes.send(durable, Ask::Recall { waiter, question }, turn);
+                return Ok(());
             }
-            let ask = Ask::Propose { waiter, purpose: Purpose::Open, command };
-            self.lanes.send(durable, ask, turn);
-            return Ok(());
-        }
+            Call::Config(call) => return self.config_open(ticket, call, turn),
+            call => call,
+        };
+        let waiter = Waiter::of_ticket(self.table.home(), ticket);
         let mut means = Means { rules: &self.settings.naming, now: turn.now, ids: &mut self.ids };
         let order = open::accept(call, &mut means)?;
         let to = match &order {

@@ -206,8 +206,9 @@ impl OwnerState {
                 let answer = self.open(now, *order);
                 Tell::Opened { waiter, answer }
             }
-            Ask::Propose { .. } => unreachable!("the shard gives proposals to the outside"),
-            Ask::Look { .. } => unreachable!("the shard answers it from both of its sides"),
+            Ask::Propose { .. } | Ask::Listeners { .. } | Ask::Recall { .. } | Ask::Look { .. } => {
+                unreachable!("the shard itself sees to these")
+            }
         }
     }
 
