@@ -192,7 +192,7 @@ fn is_refused(answer: &Answer) -> bool {
 }
 
 const QUERY: &str = "namespaceId=dev&tenant=dev&targetNamespaceId=dev&group=G&groupName=G\
-                     &serviceName=s&ip=192.0.2.1&port=1";
+                     &serviceName=s&ip=192.0.2.1&port=1&Listening-Configs=d%02G%020%02dev%01";
 
 /// What a login cannot do without.
 const LOGIN: &str = "&username=nacos&password=first-secret";

@@ -153,7 +153,8 @@ impl Pollers {
     /// There is a newer state for a poller.
     pub fn want(&mut self, at: u32, now_ms: u64, wheel: &mut Wheel) {
         let record = &mut self.records[at];
-        if record.number != 0 && now_ms < record.sent_ms + COALESCE_MS {
+        let last = record.unacknowledged >= DATAGRAMS_UNACKNOWLEDGED_MAX;
+        if record.number != 0 && (last || now_ms < record.sent_ms + COALESCE_MS) {
             record.held = true;
             return self.arm(at, wheel);
         }

@@ -105,6 +105,25 @@ fn a_newer_state_waits_for_the_ack_half_a_second_at_most() {
     assert!(sent.len() == 1 && (500..=520).contains(&sent[0]), "{sent:?}");
 }
 
+/// However changes fall between the datagrams: else they could be aimed.
+#[test]
+fn slow_changes_do_not_outlive_patience() {
+    for every_ms in [50, 499, 500, 501, 600, 2_000, 9_999] {
+        let mut bench = Bench::new();
+        let Followed::New(at) = bench.poll(A) else { panic!("new") };
+        let mut sent = bench.send().len();
+        while bench.ended.is_empty() {
+            sent += bench.pass(every_ms).len();
+            if bench.ended.is_empty() {
+                bench.want(at);
+                sent += bench.send().len();
+            }
+        }
+        assert_eq!(sent, usize::from(DATAGRAMS_UNACKNOWLEDGED_MAX), "every {every_ms} ms");
+        assert_eq!(bench.pollers.given_up, u64::from(every_ms < 9_000), "every {every_ms} ms");
+    }
+}
+
 #[test]
 fn what_is_not_acknowledged_is_repeated_and_then_given_up() {
     let mut bench = Bench::new();
