@@ -66,6 +66,8 @@ pub struct Counts {
     pub notifications_waiting: usize,
     /// Pushes that are due and wait for their turn: single ones, and services being handed out.
     pub pushes_waiting: usize,
+    /// Events of the trace that were overwritten since the start.
+    pub trace_lost: u64,
     /// Asks to other cores without an answer yet.
     pub asks_under_way: usize,
     /// Asks that may not be refused and wait for room.
@@ -328,6 +330,7 @@ fn counts_of(home: &HomeState, owner: &OwnerState) -> Counts {
         config_patterns: home.config_patterns.len(),
         notifications_waiting: home.listeners.ready.len() + home.listeners.fanning.len(),
         pushes_waiting: home.subscriptions.ready.len() + home.subscriptions.fanning.len(),
+        trace_lost: home.trace.lost,
         asks_under_way: home.lanes.under_way(),
         asks_waiting: home.lanes.waiting(),
         home: home.counters,

@@ -48,10 +48,33 @@ pub struct Command {
     pub define: Vec<(String, String)>,
 }
 
-/// Operators' tools. They find the node by its data directory: one that runs answers on the socket
-/// there, of a stopped one the files are read.
+/// Operators' tools.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Instead {
+    #[command(flatten)]
+    AboutNode(AboutNode),
+    /// Begin a new node, of a new cluster, with a backup: into --data, which must be empty but for
+    /// conf
+    Restore {
+        /// The backup
+        directory: PathBuf,
+    },
+    /// Print what this host is set to, what so many clients want, why, and how to change it; exit
+    /// code 1 when something should be changed
+    Tuning {
+        /// Clients connected at the same time
+        #[arg(long, default_value_t = 10_000)]
+        clients: u64,
+        /// Cores the node runs on [default: all this process may use]
+        #[arg(long)]
+        cores: Option<u64>,
+    },
+}
+
+/// Tools about a node, which they find by its data directory: one that runs answers on the socket
+/// there, of a stopped one the files are read.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum AboutNode {
     /// How a running node is: what it serves, its store, its limits; exit code 0 fine, 1 somebody
     /// must look, 2 no node answers
     Status {
@@ -90,25 +113,9 @@ pub enum Instead {
         #[arg(long)]
         json: bool,
     },
-    /// Begin a new node, of a new cluster, with a backup: into --data, which must be empty but for
-    /// conf
-    Restore {
-        /// The backup
-        directory: PathBuf,
-    },
     /// Check every page and checksum of a stopped node's files; exit code 0 fine, 1 wrong, 2
     /// could not look
     Verify,
-    /// Print what this host is set to, what so many clients want, why, and how to change it; exit
-    /// code 1 when something should be changed
-    Tuning {
-        /// Clients connected at the same time
-        #[arg(long, default_value_t = 10_000)]
-        clients: u64,
-        /// Cores the node runs on [default: all this process may use]
-        #[arg(long)]
-        cores: Option<u64>,
-    },
 }
 
 /// What to list.

@@ -3,7 +3,7 @@
 
 use crate::admin::{inspect, tuning, verify};
 use crate::auth::password::{self, Password};
-use crate::boot::command::{Chosen, Command, Inspect, Instead, Rows, Trace, User};
+use crate::boot::command::{AboutNode, Chosen, Command, Inspect, Instead, Rows, Trace, User};
 use crate::boot::data::DataDirectory;
 use crate::boot::prompt;
 use crate::boot::start::{self, Failure};
@@ -30,22 +30,24 @@ pub fn run(
     command: &Command,
     environment: Vec<(String, String)>,
 ) -> Result<ExitCode, Failure> {
-    if let Instead::Tuning { clients, cores } = instead {
-        let aim = tuning::Aim { clients: *clients, cores: *cores };
-        let (page, settled) = tuning::page(&tuning::Facts::of_this_host(), &aim);
-        print!("{page}");
-        return Ok(ExitCode::from(u8::from(!settled)));
-    }
-    say_what_panics();
-    let path = start::data_directory(command, environment.clone())?;
     let said = match instead {
+        Instead::Tuning { clients, cores } => {
+            let aim = tuning::Aim { clients: *clients, cores: *cores };
+            let (page, settled) = tuning::page(&tuning::Facts::of_this_host(), &aim);
+            Ok((page, u8::from(!settled)))
+        }
         Instead::Restore { directory } => {
+            let path = start::data_directory(command, environment.clone())?;
             let settings = start::settings(command, environment).ok();
             let grpc = settings.and_then(|settings| settings.grpc.first().copied());
             let address = grpc.map(|address| address.to_string()).unwrap_or_default();
             restored(directory, &path, address)
         }
-        about => there(&path).and_then(|()| of_a_node(about, &path)),
+        Instead::AboutNode(tool) => {
+            let path = start::data_directory(command, environment)?;
+            say_what_panics();
+            there(&path).and_then(|()| of_a_node(tool, &path))
+        }
     };
     let (text, exit) = said.map_err(|refusal| Failure::new(refusal.exit, refusal.text))?;
     print!("{text}");
@@ -59,29 +61,27 @@ fn there(path: &Path) -> Result<(), Refusal> {
     Err(Refusal::unseen(format!("data directory {}: there is none", path.display())))
 }
 
-fn of_a_node(instead: &Instead, path: &Path) -> Said {
-    match instead {
-        Instead::Status { json } => {
+fn of_a_node(tool: &AboutNode, path: &Path) -> Said {
+    match tool {
+        AboutNode::Status { json } => {
             let (_, status) = asked(path, &Request::Status)?;
             let exit = if status["fine"] == true { FINE } else { verify::WRONG };
             Ok((shown(*json, &status, || status::text(&status)), exit))
         }
-        Instead::Inspect { what: None, json } => stored(path, *json),
-        Instead::Inspect { what: Some(what), json } => listed(path, what, *json),
-        Instead::Trace { what, json } => {
+        AboutNode::Inspect { what: None, json } => stored(path, *json),
+        AboutNode::Inspect { what: Some(what), json } => listed(path, what, *json),
+        AboutNode::Trace { what, json } => {
             let (parts, head) = asked(path, &Request::Trace(traced(what)))?;
             let exit = if head["exists"] == true { FINE } else { verify::WRONG };
             let told = trace::json(&parts, &head);
             Ok((shown(*json, &told, || trace::text(&parts, &head)), exit))
         }
-        Instead::User { what } => managed(path, what),
-        Instead::Backup { directory, json } => backed_up(path, directory, *json),
-        Instead::Verify => {
+        AboutNode::User { what } => managed(path, what),
+        AboutNode::Backup { directory, json } => backed_up(path, directory, *json),
+        AboutNode::Verify => {
             let data = locked(path)?;
             Ok(verify::verify(&data.path().join(FOLDER)))
         }
-        // Those have returned in `run`.
-        Instead::Restore { .. } | Instead::Tuning { .. } => Ok((String::new(), FINE)),
     }
 }
 

@@ -313,6 +313,7 @@ fn serve_operators(
         settings: Arc::clone(&shared.settings),
         readiness: shared.readiness.clone(),
         metrics: Arc::clone(&shared.metrics),
+        counted: shared.metrics.core(core),
         node: Arc::clone(&shared.node),
         desk,
         durable,

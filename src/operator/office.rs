@@ -4,7 +4,7 @@
 use super::wire::{Answered, Out, Refusal, Request};
 use super::{backup, lists, status, trace, users};
 use crate::admin::health::Readiness;
-use crate::admin::metrics::Metrics;
+use crate::admin::metrics::{self, Metrics};
 use crate::boot::settings::Settings;
 use crate::pump::desk::Desk;
 use crate::pump::node::Node;
@@ -28,6 +28,8 @@ pub struct Parts {
     pub settings: Arc<Settings>,
     pub readiness: Readiness,
     pub metrics: Arc<Metrics>,
+    /// The Raft core's own block.
+    pub counted: metrics::Core,
     pub node: Arc<Node>,
     pub desk: Desk,
     pub durable: Rc<Durable>,

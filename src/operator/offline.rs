@@ -3,7 +3,7 @@
 //! the files changes. What lives in a node's memory is not there, and that is said.
 
 use super::wire::{Answered, Here, Refusal, Request, Sink};
-use super::{backup, lists, users};
+use super::{backup, lists, status, users};
 use crate::boot::cores;
 use crate::engine::event_fd;
 use crate::mesh::Bell;
@@ -29,29 +29,31 @@ pub fn answer(data: &Path, request: &Request, sink: &mut dyn Sink) -> Answered {
         )))
     };
     match request {
-        Request::Status => return only_running("there is no status (`nacre inspect` shows files)"),
-        Request::Services(_) => return only_running("services are in its memory"),
-        Request::Clients(_) => return only_running("clients are where it runs"),
-        Request::Trace(_) => return only_running("it told nobody anything"),
-        Request::Store | Request::Configs(_) | Request::Users | Request::Backup => {}
-        Request::User(_) => return changed(data, request),
-    }
-    let place = Arc::new(Glass::new(Folder::existing(&data.join(FOLDER))));
-    on_the_store(data, place, async |group| match request {
-        Request::Configs(listing) => {
+        Request::Status => only_running("there is no status (`nacre inspect` shows files)"),
+        Request::Services(_) => only_running("services are in its memory"),
+        Request::Clients(_) => only_running("clients are where it runs"),
+        Request::Trace(_) => only_running("it told nobody anything"),
+        Request::Configs(listing) => under_glass(data, async |group| {
             let tables = group.with(|replica| replica.state().tables().clone());
             lists::configs(&tables, None, listing, &mut Here(sink)).await
+        }),
+        Request::Users => {
+            under_glass(data, async |group| users::list(group, &mut Here(sink)).await)
         }
-        Request::Users => users::list(group, &mut Here(sink)).await,
-        Request::Backup => backup::write(group, &mut Here(sink)).await,
-        _ => Ok(super::status::of_store(&group.status())),
-    })
+        Request::Backup => {
+            under_glass(data, async |group| backup::write(group, &mut Here(sink)).await)
+        }
+        Request::Store => under_glass(data, async |group| Ok(status::of_store(&group.status()))),
+        Request::User(change) => {
+            let folder = Folder::existing(&data.join(FOLDER)).to_write();
+            on_the_store(data, Arc::new(folder), async |group| users::change(group, change).await)
+        }
+    }
 }
 
-fn changed(data: &Path, request: &Request) -> Answered {
-    let Request::User(change) = request else { return Ok(serde_json::Value::Null) };
-    let folder = Folder::new(&data.join(FOLDER)).map_err(lacking)?;
-    on_the_store(data, Arc::new(folder), async |group| users::change(group, change).await)
+fn under_glass(data: &Path, work: impl AsyncFnOnce(&Group<Replica>) -> Answered) -> Answered {
+    let place = Glass::new(Folder::existing(&data.join(FOLDER)));
+    on_the_store(data, Arc::new(place), work)
 }
 
 fn lacking(error: io::Error) -> Refusal {

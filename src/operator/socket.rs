@@ -3,6 +3,7 @@
 
 use super::office::Office;
 use super::wire::{Line, Out, REQUEST_BYTES_MAX, Refusal, Request};
+use crate::admin::counter::Counter;
 use bytes::Bytes;
 use futures_lite::future;
 use glommio::io::PollableFd;
@@ -124,6 +125,8 @@ fn take(stream: UnixStream, office: &Office, askers: &Rc<Cell<usize>>) {
     let (asker, office) = (Asker(askers.clone()), office.clone());
     glommio::spawn_local(async move {
         let _asker = asker;
+        let counted = &office.parts.counted;
+        counted.inc(if is_full { Counter::LimitOperators } else { Counter::OperatorQuestions });
         let answered = if is_full {
             Err(Refusal::unseen(format!("{ASKERS_MAX} are asking already; try again")))
         } else {

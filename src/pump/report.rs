@@ -156,6 +156,7 @@ fn shard_counters(metrics: &metrics::Core, counts: &Counts) {
     );
     metrics.set(Counter::PushEmpty, home.pushes_empty);
     metrics.set(Counter::Withheld, home.withheld);
+    metrics.set(Counter::TraceLost, counts.trace_lost);
     metrics.set(Counter::Detections, home.detections);
     metrics.set(Counter::RefusedUnregistered, home.refusals.unregistered);
     metrics.set(Counter::RefusedMalformed, home.refusals.malformed);

@@ -81,6 +81,11 @@ impl Folder {
     pub fn existing(path: &Path) -> Self {
         Self { path: path.to_owned(), is_read_only: true }
     }
+
+    /// The same, to be written.
+    pub fn to_write(self) -> Self {
+        Self { is_read_only: false, ..self }
+    }
 }
 
 impl Place for Folder {

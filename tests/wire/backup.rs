@@ -51,6 +51,7 @@ fn a_backup_during_a_load_is_one_moment_and_lacks_nothing_before_it() {
     let server = Server::start();
     let scratch = scratch("backup");
     let backup = scratch.path().join("backup");
+    fs::create_dir(&backup).expect("an empty directory is as good as none");
     let done: [AtomicUsize; WRITERS] = Default::default();
     let stop = AtomicBool::new(false);
     let before = std::thread::scope(|scope| {
@@ -145,6 +146,9 @@ fn a_stopped_node_is_backed_up_from_its_files_and_damage_is_seen() {
     restore(&backup, &data).says(1, "is not empty");
     // What an operator prepared may be there.
     fs::create_dir_all(restored.join("conf")).expect("a folder");
+    // And what a restore left that was killed.
+    fs::create_dir_all(restored.join("raft.new")).expect("a folder");
+    fs::write(restored.join("raft.new/log.redb"), "half").expect("written");
     restore(&backup, &restored).fine();
     tool(&restored, &["verify"]).says(0, "fine");
     let all: Vec<Value> = rows(&restored, "configs", &[]);

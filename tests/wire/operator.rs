@@ -127,10 +127,13 @@ fn the_socket_is_the_server_s_users_and_bears_strangers() {
     }
     let answer = asked(&data, &vec![b'x'; 80 * 1_024]);
     assert!(answer.is_empty() || answer.contains("more than 65536 bytes"), "{answer}");
-    // Nine who ask nothing take all places for a while; who comes then is told so.
-    let silent: Vec<_> =
-        (0..9).map(|_| UnixStream::connect(&path).expect("the backlog takes it")).collect();
-    until("a full house", || asked(&data, b"\"status\"\n").contains("are asking already"));
+    // Eight who ask nothing take all places for a while; who comes then is told so.
+    let connect = || UnixStream::connect(&path).expect("the backlog takes it");
+    let silent: Vec<_> = (0..8).map(|_| connect()).collect();
+    let answer = asked(&data, b"\"status\"\n");
+    assert!(answer.contains("are asking already"), "{answer}");
+    let refused = "nacre_limit_reached_total{limit=\"operators_at_a_time\"}";
+    until_metric(&server, refused, 1.0);
     drop(silent);
     until("room again", || asked(&data, b"\"status\"\n").contains("\"done\""));
     client(&server).health_check().expect("the core serves on");

@@ -88,11 +88,14 @@ struct Ring {
 #[derive(Debug)]
 pub struct Trace {
     rings: Box<[Ring]>,
+    /// Events that were overwritten since the start, of all rings.
+    pub lost: u64,
 }
 
 impl Default for Trace {
     fn default() -> Self {
-        Self { rings: std::iter::repeat_with(Ring::default).take(TRACE_RINGS).collect() }
+        let rings = std::iter::repeat_with(Ring::default).take(TRACE_RINGS).collect();
+        Self { rings, lost: 0 }
     }
 }
 
@@ -107,6 +110,7 @@ impl Trace {
             ring.events.push(event);
         } else {
             ring.events[(ring.written % TRACE_RING_EVENTS as u64) as usize] = event;
+            self.lost += 1;
         }
         ring.written += 1;
     }
@@ -177,7 +181,7 @@ mod tests {
         let left: Vec<u32> = trace.events(2).map(Event::number).collect();
         assert_eq!(left, (loud - TRACE_RING_EVENTS as u32..loud).collect::<Vec<_>>());
         assert_eq!(trace.overwritten(2), u64::from(loud) - TRACE_RING_EVENTS as u64);
-        assert_eq!(trace.overwritten(1), 0);
+        assert_eq!((trace.overwritten(1), trace.lost), (0, trace.overwritten(2)));
         for topic in 0..4 * TRACE_RINGS as u64 {
             for number in 0..TRACE_RING_EVENTS as u32 {
                 trace.note(topic, note(Happened::Sent, number));
