@@ -111,7 +111,7 @@ pub enum Effect {
     Propose { from: Core, waiter: Waiter, purpose: Purpose, command: Bytes },
     /// On the Raft core: have a question answered. Answered by one
     /// [`crate::message::Message::Looked`] that gives `from` back as `to`.
-    Look { from: Core, waiter: Waiter, question: Box<Question> },
+    Recall { from: Core, waiter: Waiter, question: Box<Question> },
     /// Answer of the unary call on this stream of a connection at home here.
     Reply { conn: ConnKey, stream: u32, body: Body, delay_ms: u32 },
     /// A message on the connection's bidirectional stream.

@@ -16,6 +16,7 @@ pub(crate) mod fixture;
 pub mod lanes;
 mod open;
 
+use crate::auth::standing::Standing;
 use crate::config::listen::Listeners;
 use crate::config::poll::Polls;
 use crate::config::table::Tables;
@@ -35,6 +36,7 @@ use crate::naming::open::Answer;
 use crate::push::fuzzy::{Configs, Services};
 use crate::push::patterns::Patterns;
 use crate::push::subscription::Subscriptions;
+use crate::push::trace::Trace;
 use crate::settings::Settings;
 use ahash::RandomState;
 use std::collections::VecDeque;
@@ -76,12 +78,15 @@ pub struct HomeState {
     pub(crate) listeners: Listeners,
     pub(crate) polls: Polls,
     pub(crate) config_patterns: Patterns<ConfigKey>,
+    pub(crate) standing: Standing,
     /// Walks through the tables, each for its slice in turn.
     pub(crate) scans: VecDeque<Scan>,
     pub(crate) wheel: Wheel,
     pub(crate) lanes: Lanes,
     pub(crate) ids: Ids,
     pub(crate) counters: Counters,
+    /// Who was told what, for an operator.
+    pub(crate) trace: Trace,
     /// The slot from which on connections have to be told that the server stops.
     pub(crate) reset_from: u32,
     due: Vec<(Timer, Tick)>,
@@ -104,11 +109,13 @@ impl HomeState {
             listeners: Listeners::new(hasher.clone()),
             polls: Polls::new(hasher.clone()),
             config_patterns: Patterns::new(hasher.clone()),
+            standing: Standing::new(hasher.clone()),
             scans: VecDeque::new(),
             wheel: Wheel::default(),
             lanes: Lanes::new(core, map, limits),
             ids: Ids::new(core),
             counters: Counters::default(),
+            trace: Trace::default(),
             reset_from: 0,
             due: Vec::new(),
             hasher,
@@ -138,6 +145,7 @@ impl HomeState {
             Message::Denied { conn, stream, kind, denial } => {
                 self.denied(Waiter { conn, stream }, kind, denial, turn);
             }
+            Message::Known { conn, user } => self.known(conn, user),
             Message::ServerCheck { conn, stream } => {
                 self.server_check(Waiter { conn, stream }, turn);
             }
@@ -188,7 +196,10 @@ impl HomeState {
             Tell::Proposed { waiter, purpose, outcome } => {
                 self.proposed(waiter, purpose, &outcome, turn);
             }
-            Tell::ConfigsChanged { changes } => self.configs_changed(&changes),
+            Tell::ConfigsChanged { changes } => {
+                self.rights_changed();
+                self.configs_changed(&changes);
+            }
         }
     }
 

@@ -150,6 +150,23 @@ pub const DATAGRAMS_UNACKNOWLEDGED_MAX: u8 = 4;
 /// 65,507 bytes, with room for what is around the list. Compressed lists may be longer.
 pub const DATAGRAM_LIST_BYTES_MAX: usize = 1_048_576;
 
+/// Rings of a core's trace of pushes. Services and configs share them by their hash, so that a loud
+/// one drowns one in so many others.
+pub const TRACE_RINGS: usize = 128;
+
+/// Events of one ring, the oldest overwritten: a push and what came of it are two. 40 bytes each,
+/// 640 KiB a core when all rings are full.
+pub const TRACE_RING_EVENTS: usize = 128;
+
+/// Rows of one answer to an operator's tool: some 0.1 ms of a core's time.
+pub const LOOK_ROWS_MAX: usize = 256;
+
+/// Records looked at for one answer to an operator's tool, whether they become a row or not.
+pub const LOOK_VISITS_MAX: usize = 2_048;
+
+/// Tellings shown of one subscriber, the latest.
+pub const TELLINGS_SHOWN_MAX: usize = 8;
+
 /// How lanes between `cores` cores are cut. Both lanes of a pair are sized from this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LaneLimits {

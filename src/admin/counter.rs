@@ -80,6 +80,7 @@ entries! {
         LimitStreams ["limit" = "streams"],
         LimitHeaderList ["limit" = "header_list"],
         LimitSendBytes ["limit" = "send_bytes"],
+        LimitOperators ["limit" = "operators_at_a_time"],
     }
     "nacre_refusals", "Requests refused, by class" {
         RefusedUnregistered ["class" = "unregistered_connection"],
@@ -98,6 +99,23 @@ entries! {
         PushFailed ["outcome" = "failed"],
         PushEmpty ["outcome" = "empty"],
     }
+    "nacre_passwords", "Passwords shown, by outcome" {
+        PasswordsRight ["outcome" = "right"],
+        PasswordsWrong ["outcome" = "wrong"],
+        PasswordsThrottled ["outcome" = "throttled"],
+        PasswordsBusy ["outcome" = "busy"],
+    }
+    "nacre_token_keys", "Other keys of tokens found in the settings while running, by outcome" {
+        TokenKeysTaken ["outcome" = "taken"],
+        TokenKeysRefused ["outcome" = "refused"],
+    }
+    "nacre_standing_withheld", "Pushes withheld, and watches ended, for want of a right" {
+        Withheld []
+    }
+    "nacre_trace_overwritten", "Events of who was told what that gave way to later ones" {
+        TraceLost []
+    }
+    "nacre_operator_questions", "Questions of operators at the socket" { OperatorQuestions [] }
     "nacre_config_queries", "Config queries" { ConfigQueries [] }
     "nacre_config_changes", "Changes of configs proposed, by request" {
         ConfigPublishes ["request" = "publish"],

@@ -19,6 +19,7 @@ mod table;
 use crate::admin::health::{Probe, Readiness, Shape};
 use crate::admin::metrics::Metrics;
 use crate::auth::Door;
+use crate::auth::first::FirstToken;
 use crate::http1::body::{self, BodyRefusal, Room};
 use crate::http1::form::{self, Form};
 use crate::http1::reply::{self, Reply};
@@ -124,6 +125,8 @@ pub struct Facts {
     pub switches: Switches,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpAddr>,
+    /// Opens the way to the first administrator from elsewhere.
+    pub first: FirstToken,
     pub readiness: Readiness,
     pub metrics: Arc<Metrics>,
     /// What the rules of configs obey.
@@ -139,6 +142,11 @@ impl Endpoint {
             _ => FORM_BYTES_MAX,
         }
     }
+}
+
+/// Every path of the API, with the right it asks for.
+pub fn rows() -> &'static [Route] {
+    table::ROWS
 }
 
 /// One core's HTTP API; cheap to clone.

@@ -132,6 +132,11 @@ impl Carrier {
             let (conn, stream, started) = (held.conn, held.stream, self.shard.started());
             let message = match unary::translate(conn, stream, started, gate, &held.bytes) {
                 (_, Unary::Message(message)) => message,
+                (_, Unary::Standing(claims, message)) => {
+                    let user = &claims.user;
+                    self.shard.handle(self.now, Message::Known { conn, user }, &mut self.effects);
+                    message
+                }
                 // Forgotten again while it waited for its turn: the client repeats a 503.
                 (kind, _) => Message::Denied { conn, stream, kind, denial: Denial::Busy },
             };

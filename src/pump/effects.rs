@@ -53,7 +53,7 @@ impl Carrier {
             Effect::Propose { from, waiter, purpose, command } => {
                 self.outgoing.proposals.push(Proposal { from, waiter, purpose, command });
             }
-            Effect::Look { from, waiter, question } => {
+            Effect::Recall { from, waiter, question } => {
                 self.outgoing.looks.push(Inquiry { from, waiter, question: *question });
             }
             Effect::Ask { to, ask } => self.outgoing.asks.push((to.0, ask)),

@@ -55,9 +55,7 @@ impl Outbox {
     }
 
     fn put_changes(&self, changes: Arc<[Change]>) {
-        if !changes.is_empty() {
-            self.put(Message::Settled { changes });
-        }
+        self.put(Message::Settled { changes });
     }
 }
 

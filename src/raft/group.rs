@@ -20,6 +20,7 @@ use super::log::Log;
 use super::machine::{Applied, Applier, Machine, load};
 use super::network::Peers;
 use super::runtime::{Spawned, spawn};
+use super::snapshot::{Copied, Parcel};
 use super::store::book::Identity;
 use super::store::{Disk, Store};
 use super::types::{LogId, Membership, Types, term_of};
@@ -207,6 +208,23 @@ impl<M: Machine> Group<M> {
         self.0.applied.checkpoint_now().await
     }
 
+    /// A copy of everything that was applied when this was called, or later: a checkpoint is
+    /// written unless there is one, then read piece by piece while others follow.
+    ///
+    /// # Errors
+    /// The disk's, which has to hold the checkpoint; too many copies are being read.
+    pub async fn copy(&self) -> Result<Copied, Fault> {
+        if self.0.applied.is_ahead() {
+            self.checkpoint().await?;
+        }
+        let snapshot = self.0.applied.open_snapshot().await?;
+        let nothing = || Fault::Refused("nothing was ever applied here".to_owned());
+        let last = snapshot.meta.last_log_id.ok_or_else(nothing)?;
+        let Parcel { totals, pieces } = snapshot.snapshot;
+        let totals = totals.unwrap_or_default();
+        Ok(Copied { term: term_of(&last), index: last.index(), totals, pieces })
+    }
+
     /// Stops in order: what was handed in before is answered, the state is written, the files are
     /// closed. What is handed in from now on is refused.
     pub async fn stop(&self) {
@@ -237,7 +255,7 @@ fn lacking(error: std::io::Error) -> Fault {
 }
 
 /// Ids nobody else has.
-fn fresh_identity() -> std::io::Result<Identity> {
+pub(super) fn fresh_identity() -> std::io::Result<Identity> {
     let mut bytes = [0; 24];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     let (node, cluster) = bytes.split_at(8);

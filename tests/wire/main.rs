@@ -6,6 +6,11 @@
 
 mod abuse;
 mod auth;
+mod auth_attacks;
+mod auth_keys;
+mod auth_matrix;
+mod auth_standing;
+mod backup;
 mod command;
 mod config;
 mod config_admin;
@@ -23,9 +28,11 @@ mod limits;
 mod liveness;
 mod naming;
 mod one_slow_reader;
+mod operator;
 mod push;
 mod restart;
 #[path = "../process/server.rs"]
 mod server;
 mod starting;
 mod support;
+mod tool;

@@ -86,6 +86,8 @@ pub struct Counters {
     pub push_ack_ms_max: u64,
     /// Changes that were merged into one not pushed yet.
     pub pushes_coalesced: u64,
+    /// Pushes and notifications withheld for want of a right, and fuzzy watches ended for it.
+    pub withheld: u64,
     /// Fuzzy watch messages handed out.
     pub fuzzy_pushes: u64,
     /// Clients asked whether they live.

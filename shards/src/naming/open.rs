@@ -6,8 +6,9 @@
 
 use crate::config::open as config;
 use crate::durable::question::{Known, Question};
-use crate::key::ServiceKey;
+use crate::key::{Core, ServiceKey};
 use crate::limits::{CLUSTERS_BYTES_MAX, SERVICE_TEXT_BYTES_MAX};
+use crate::look::{Look, Seen};
 use crate::message::Now;
 use crate::naming::accept::{DEFAULT_GROUP, PUBLIC};
 use crate::naming::check::{self, Params, is_blank};
@@ -39,6 +40,13 @@ pub struct Address {
     pub port: i64,
     /// Blank: the default cluster where one is meant, any where it narrows a search.
     pub cluster: String,
+}
+
+/// Where a caller wants to be told of changes, and who he is; nobody where nobody has to log in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Poller {
+    pub to: SocketAddr,
+    pub user: Option<Box<str>>,
 }
 
 /// What of a service is wanted.
@@ -87,7 +95,7 @@ pub enum Call {
         clusters: String,
         healthy_only: bool,
         shape: Shape,
-        poller: Option<SocketAddr>,
+        poller: Option<Poller>,
     },
     /// A page of names.
     Names {
@@ -116,9 +124,14 @@ pub enum Call {
     /// One about configs.
     Config(config::Call),
     /// What only the Raft core knows.
-    Look(Box<Question>),
+    Recall(Box<Question>),
     /// A command for the log, as [`crate::durable::command::Command::encode`] makes it.
     Propose(Bytes),
+    /// An operator's question to one core.
+    Look {
+        core: Core,
+        look: Box<Look>,
+    },
 }
 
 /// A service's own settings as given: JSON for the text, empty for none.
@@ -146,7 +159,7 @@ pub enum Order {
     Edit { service: ServiceKey, address: Place, edit: Edit },
     Detail { service: ServiceKey, address: Place, service_key: &'static str },
     Beat { service: ServiceKey, address: Place, register: Option<(Host, Beats)> },
-    List { service: ServiceKey, filter: Filter, shape: Shape, poller: Option<SocketAddr> },
+    List { service: ServiceKey, filter: Filter, shape: Shape, poller: Option<Poller> },
     Names { namespace: Box<str>, group: Box<str>, page_no: i64, page_size: i64 },
     Create { service: ServiceKey, settings: ServiceSettings, persistent: bool },
     Change { service: ServiceKey, settings: ServiceSettings },
@@ -212,6 +225,8 @@ pub enum Answer {
     Known(Box<Known>),
     /// What became of a proposed command.
     Proposed(Result<crate::durable::answer::Answer, crate::message::Unready>),
+    /// What a core saw when it was asked to look.
+    Seen(Box<Seen>),
     Refused(Refused),
 }
 
@@ -318,7 +333,7 @@ pub fn accept(call: Call, means: &mut Means<'_>) -> Result<Order, Refused> {
             check(&name.params(), rules)?;
             Ok(Order::Delete { service: name.key_of_named()? })
         }
-        Call::Propose(_) | Call::Config(_) | Call::Look(_) => {
+        Call::Propose(_) | Call::Config(_) | Call::Recall(_) | Call::Look { .. } => {
             unreachable!("they go to no owner of services")
         }
         Call::Service { name, detail } => {

@@ -11,7 +11,8 @@ use nacre_proto::json;
 use nacre_proto::naming::Instance;
 use nacre_proto::open_api::Beat;
 use nacre_shards::naming::host::Edit;
-use nacre_shards::naming::open::{self, Address, Answer, Call, Refused, Shape, cluster_or_default};
+use nacre_shards::naming::open::cluster_or_default;
+use nacre_shards::naming::open::{self, Address, Answer, Call, Poller, Refused, Shape};
 use std::net::SocketAddr;
 
 type Outcome = Result<Reply, Refused>;
@@ -90,7 +91,7 @@ pub(super) async fn list(api: &Api, input: &Input<'_>) -> Outcome {
 
 /// Where a 1.x client wants to be told of changes: the port it names at the address it asks from.
 /// Whatever `clientIP` says: otherwise anybody could be aimed at.
-fn poller(input: &Input<'_>) -> Result<Option<SocketAddr>, Refused> {
+fn poller(input: &Input<'_>) -> Result<Option<Poller>, Refused> {
     if input.version != Version::V1 {
         return Ok(None);
     }
@@ -100,7 +101,8 @@ fn poller(input: &Input<'_>) -> Result<Option<SocketAddr>, Refused> {
         Refused { plain: true, ..Refused::invalid(text) }
     })?;
     let wants = port > 0 && open::takes_datagrams(input.agent);
-    Ok(wants.then(|| SocketAddr::new(input.source, port)))
+    let user = input.who.as_ref().map(|claims| claims.user.as_str().into());
+    Ok(wants.then(|| Poller { to: SocketAddr::new(input.source, port), user }))
 }
 
 /// v3 client: the hosts alone, of the default cluster unless one is named.

@@ -127,7 +127,7 @@ fn shown((id, namespace, configs): &(Box<str>, Namespace, usize)) -> Value {
 }
 
 async fn all(api: &Api) -> Result<All, Refused> {
-    match api.ask(Call::Look(Box::new(Question::Namespaces))).await? {
+    match api.ask(Call::Recall(Box::new(Question::Namespaces))).await? {
         Answer::Known(known) => match *known {
             Known::Namespaces(all) => Ok(all),
             _ => Err(Refused::new(500, Code::ServerError, "the server answered another question")),

@@ -71,11 +71,16 @@ fn need(route: &Route, method: &Method) -> Need {
     if is_management(route) {
         return Need::Right(Scope::Admin, action_of(method));
     }
-    let Some((action, scope)) = route.access else { return Need::Login(Scope::Clients) };
-    let action = match (route.verb, action) {
-        (route::Verb::Any, _) if route.access.is_none() => action_of(method),
-        (_, route::Action::Read) => Action::Read,
-        (_, route::Action::Write) => Action::Write,
+    let Some((action, scope)) = route.access else {
+        // The reference asks for nothing. Whoever reads is somebody; whoever writes may write that.
+        return match action_of(method) {
+            Action::Read => Need::Login(Scope::Clients),
+            Action::Write => Need::Right(Scope::Admin, Action::Write),
+        };
+    };
+    let action = match action {
+        route::Action::Read => Action::Read,
+        route::Action::Write => Action::Write,
     };
     let scope = match scope {
         route::Scope::Open => Scope::Clients,

@@ -34,7 +34,9 @@ const instance = request => ({
 
 const operations = {
   async connect(request) {
-    naming = new NacosNamingClient({ logger, serverList: request.server, namespace: 'public' });
+    const { server, username, password } = request;
+    const who = username ? { username, password } : {};
+    naming = new NacosNamingClient({ logger, serverList: server, namespace: 'public', ...who });
     naming.on('error', error => console.error(error));
     await naming.ready();
   },

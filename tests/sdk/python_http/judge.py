@@ -61,7 +61,8 @@ class Judge:
     def op_connect(self, request):
         self.naming = nacos.NacosClient(
             request["server"], namespace="public", logDir=os.path.abspath("log"),
-            log_level=logging.ERROR,
+            log_level=logging.ERROR, username=request.get("username"),
+            password=request.get("password"),
         )
 
     def op_register(self, request):

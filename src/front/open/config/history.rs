@@ -81,7 +81,7 @@ fn id(input: &Input<'_>, name: &str) -> Result<u64, Fail> {
 
 /// Asks the Raft core.
 pub async fn ask(api: &Api, question: Question) -> Result<Known, Refused> {
-    match api.ask(Call::Look(Box::new(question))).await? {
+    match api.ask(Call::Recall(Box::new(question))).await? {
         Answer::Known(known) => match *known {
             Known::Unreadable(why) => Err(Refused::new(500, Code::DataAccessError, why)),
             known => Ok(known),

@@ -59,8 +59,7 @@ final class ConfigJudge implements Operations {
     }
 
     private static void connect(JsonNode request) throws Exception {
-        Properties settings = new Properties();
-        settings.setProperty(PropertyKeyConst.SERVER_ADDR, request.path("server").asText());
+        Properties settings = Judge.settings(request);
         if (request.hasNonNull("namespace")) {
             settings.setProperty(
                     PropertyKeyConst.NAMESPACE, request.get("namespace").asText());
