@@ -107,9 +107,10 @@ impl Shard {
         }
     }
 
-    /// Lets the shard read configs from these tables, which all cores share. Without it there are
-    /// none, ever.
+    /// Lets the shard read configs and what the log holds of services from these tables, which all
+    /// cores share. Without it there are none, ever.
     pub fn with_tables(mut self, tables: Arc<Tables>) -> Self {
+        self.owner.read_from(tables.clone());
         self.home.config_tables = tables;
         self
     }
@@ -126,13 +127,19 @@ impl Shard {
                 debug_assert_ne!(from, self.core, "own asks do not leave the shard");
                 effects.push(Effect::Tell { to: Home(from), tell });
             }
-            Message::Settled { changes } => {
+            Message::Settled { changes, slots } => {
                 self.publisher.settled(&changes);
+                self.publisher.services_settled(self.home.map, self.core, &slots);
+                self.owner.catch_up(now);
                 self.blocked_at = None;
             }
             Message::Proposed { to, waiter, purpose, outcome } => {
                 let tell = Tell::Proposed { waiter, purpose, outcome };
                 self.publisher.answered(to, tell);
+                self.blocked_at = None;
+            }
+            Message::Tell { tell: Tell::ServicesChanged, .. } => {
+                self.owner.catch_up(now);
                 self.blocked_at = None;
             }
             Message::Acknowledged { from, number } => {

@@ -20,6 +20,7 @@ mod limits;
 mod liveness;
 mod naming;
 mod one_slow_reader;
+mod persistent;
 mod push;
 mod restart;
 #[path = "../process/server.rs"]
