@@ -111,8 +111,9 @@ pub const CLEANED_PER_TICK_MAX: usize = 1_024;
 /// refused with 503.
 pub const BEATING_PER_CORE_MAX: usize = 4_194_304;
 
-/// Commands of one owner core that nobody waits for (flips of health, what cleaners remove) and that
-/// have no room yet. Beyond it flips are refused to whoever checks, and cleaners look again later.
+/// Commands of one owner core that nobody waits for (flips of health, what cleaners remove) and
+/// that have no room yet. Beyond it flips are refused to whoever checks, and cleaners look again
+/// later.
 pub const PROPOSALS_WAITING_MAX: usize = 256;
 
 /// Of these, sent in one turn: calls of clients go the same way.

@@ -11,9 +11,10 @@ use crate::config::table::Tables;
 use crate::effect::{Effect, Effects};
 use crate::home::counts::Counters;
 use crate::home::{HomeState, Phase, Turn};
-use crate::key::{ConnKey, Core, Home, Map};
+use crate::key::{ConnKey, Core, Home, Map, ServiceKey};
 use crate::limits::PUSHES_PER_TURN_MAX;
 use crate::message::{Ask, Message, Now, Tell};
+use crate::naming::owner::checks::{CheckChange, HealthFlip};
 use crate::naming::owner::{self, Census, OwnerState};
 use crate::settings::Settings;
 use ahash::RandomState;
@@ -233,6 +234,25 @@ impl Shard {
             home: home.counters,
             owner: self.owner.census(),
         }
+    }
+
+    /// Somebody checks the health of persistent instances this core owns: what there is counts as
+    /// changed.
+    pub fn watch_checks(&mut self) {
+        self.owner.watch_checks();
+    }
+
+    /// What changed of one service for whoever checks, until there is nothing more; once a turn
+    /// after input was handled.
+    pub fn take_checks(&mut self) -> Option<(ServiceKey, Vec<CheckChange>)> {
+        self.owner.take_checks()
+    }
+
+    /// Has flips of health logged, in the order they are given. False: none of them, too much waits
+    /// already.
+    pub fn propose_health(&mut self, flips: &[HealthFlip]) -> bool {
+        self.blocked_at = None;
+        self.owner.propose_health(flips)
     }
 
     /// How many (service, home core) pairs of interest the owner side keeps: for audits.

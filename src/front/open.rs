@@ -4,6 +4,7 @@
 //! Order: path and method, compatibility switch, rights, parameters, handler. Nothing here decides
 //! about services or instances.
 
+mod catalog;
 pub mod identity;
 mod input;
 mod instance;
@@ -79,6 +80,9 @@ pub enum Endpoint {
     ServiceDelete,
     ServiceDetail,
     ServiceList,
+    CatalogServices,
+    CatalogService,
+    CatalogInstances,
     SelectorTypes,
     Namespaces,
     Login,
@@ -239,6 +243,9 @@ impl Api {
             Endpoint::ServiceDelete => service::delete(self, input).await,
             Endpoint::ServiceDetail => service::detail(self, input).await,
             Endpoint::ServiceList => service::list(self, input).await,
+            Endpoint::CatalogServices => catalog::services(self, input).await,
+            Endpoint::CatalogService => catalog::service(self, input).await,
+            Endpoint::CatalogInstances => catalog::instances(self, input).await,
             Endpoint::SelectorTypes => Ok(service::selector_types(input)),
             Endpoint::Namespaces => namespace::list(input),
             Endpoint::Login => identity::login(self, input).await,

@@ -14,6 +14,7 @@ mod fuzzy_watch;
 mod graceful_stop;
 mod http;
 mod http_abuse;
+mod http_admin;
 mod http_client;
 mod http_naming;
 mod limits;
