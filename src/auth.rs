@@ -5,6 +5,8 @@
 
 pub mod credentials;
 pub mod door;
+pub mod first;
+pub mod keys;
 pub mod limits;
 pub mod password;
 pub mod policy;

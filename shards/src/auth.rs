@@ -7,6 +7,7 @@ pub mod call;
 pub mod denial;
 pub mod identities;
 pub mod resource;
+pub mod standing;
 
 pub use denial::Denial;
 pub use identities::{Identities, Shared, User};

@@ -12,6 +12,7 @@ pub mod history;
 pub mod identity;
 pub mod namespace;
 pub mod naming;
+pub mod question;
 mod record;
 pub mod services;
 pub mod state;

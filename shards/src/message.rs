@@ -7,10 +7,13 @@
 //! * a `Changed` is not an answer: an owner holds it back as a dirty bit until there is room.
 
 use crate::auth::Denial;
+use crate::config::open::Of;
 use crate::durable::answer::Answer as Decision;
+use crate::durable::question::Question;
 use crate::durable::state::Change;
 use crate::effect::Body;
 use crate::key::{ConnKey, Core, Home, ServiceKey};
+use crate::look::Look;
 use crate::naming::host::Publication;
 use crate::naming::open::{self, Call, Order};
 use crate::naming::view::{Filter, View};
@@ -55,6 +58,9 @@ pub enum Message<'a> {
     /// A unary call whose body was read and that its sender has no right to; in its type's order of
     /// refusals it stands behind rows 1 to 6.
     Denied { conn: ConnKey, stream: u32, kind: Kind, denial: Denial },
+    /// What comes next on this connection stands ([`crate::auth::call::stands`]), and its user,
+    /// who was let in, is this one.
+    Known { conn: ConnKey, user: &'a str },
     /// `ServerCheckRequest`: needs no setup.
     ServerCheck { conn: ConnKey, stream: u32 },
     /// An answer to a push on the stream: only the id and `result_code == 200` count.
@@ -72,10 +78,13 @@ pub enum Message<'a> {
     /// An answer or a change from another core.
     Tell { from: Core, tell: Tell },
     /// On the Raft core: commands were applied and readers see it. Comes before the answers of
-    /// those commands. `slots`: where services changed.
+    /// those commands. `slots`: where services changed. Without either: of users, roles or
+    /// permissions.
     Settled { changes: Arc<[Change]>, slots: Arc<[u32]> },
     /// On the Raft core: what became of an [`crate::effect::Effect::Propose`], once for each.
     Proposed { to: Core, waiter: Waiter, purpose: Purpose, outcome: Result<Decision, Unready> },
+    /// On the Raft core: the answer of an [`crate::effect::Effect::Recall`], once for each.
+    Looked { to: Core, waiter: Waiter, answer: open::Answer },
 }
 
 /// What a proposal is for: which response it is answered with.
@@ -174,8 +183,14 @@ pub enum Ask {
     Named { service: ServiceKey, listed: bool, published: bool },
     /// A call of the open API, to whom it concerns.
     Open { waiter: Waiter, order: Box<Order> },
+    /// To the Raft core: what its state knows.
+    Recall { waiter: Waiter, question: Box<Question> },
+    /// To the home side of any core: who listens there.
+    Listeners { waiter: Waiter, of: Box<Of> },
     /// To the Raft core: a command to be logged and applied. Its answer comes when that is done.
     Propose { waiter: Waiter, purpose: Purpose, command: Bytes },
+    /// To any core: an operator's question, answered `Opened`.
+    Look { waiter: Waiter, look: Box<Look> },
 }
 
 /// Which response a query answers.

@@ -73,12 +73,14 @@ entries! {
         LimitConfigPatterns ["limit" = "config_fuzzy_patterns"],
         LimitConfigMatches ["limit" = "config_fuzzy_matches"],
         LimitAsks ["limit" = "asks_under_way"],
+        LimitPolls ["limit" = "long_polls"],
         LimitDelayed ["limit" = "delayed_answers"],
         LimitMessage ["limit" = "message_bytes"],
         LimitRequestBytes ["limit" = "request_bytes"],
         LimitStreams ["limit" = "streams"],
         LimitHeaderList ["limit" = "header_list"],
         LimitSendBytes ["limit" = "send_bytes"],
+        LimitOperators ["limit" = "operators_at_a_time"],
     }
     "nacre_refusals", "Requests refused, by class" {
         RefusedUnregistered ["class" = "unregistered_connection"],
@@ -97,6 +99,23 @@ entries! {
         PushFailed ["outcome" = "failed"],
         PushEmpty ["outcome" = "empty"],
     }
+    "nacre_passwords", "Passwords shown, by outcome" {
+        PasswordsRight ["outcome" = "right"],
+        PasswordsWrong ["outcome" = "wrong"],
+        PasswordsThrottled ["outcome" = "throttled"],
+        PasswordsBusy ["outcome" = "busy"],
+    }
+    "nacre_token_keys", "Other keys of tokens found in the settings while running, by outcome" {
+        TokenKeysTaken ["outcome" = "taken"],
+        TokenKeysRefused ["outcome" = "refused"],
+    }
+    "nacre_standing_withheld", "Pushes withheld, and watches ended, for want of a right" {
+        Withheld []
+    }
+    "nacre_trace_overwritten", "Events of who was told what that gave way to later ones" {
+        TraceLost []
+    }
+    "nacre_operator_questions", "Questions of operators at the socket" { OperatorQuestions [] }
     "nacre_config_queries", "Config queries" { ConfigQueries [] }
     "nacre_config_changes", "Changes of configs proposed, by request" {
         ConfigPublishes ["request" = "publish"],
@@ -107,6 +126,7 @@ entries! {
         ConfigUnready ["class" = "store"],
     }
     "nacre_config_listens", "Batch listens" { ConfigListens [] }
+    "nacre_config_polls", "Long polls" { ConfigPolls [] }
     "nacre_config_notifications", "Notifications of changed configs, by outcome" {
         ConfigNotified ["outcome" = "sent"],
         ConfigAcknowledged ["outcome" = "acknowledged"],
@@ -215,6 +235,7 @@ entries! {
     "nacre_http_calls", "HTTP/1 requests that wait for a core" { HttpCalls [] }
     "nacre_configs", "Configs" { Configs [] }
     "nacre_config_listeners", "Configs listened to, each client counted" { Listeners [] }
+    "nacre_config_long_polls", "Long polls held" { LongPolls [] }
     "nacre_config_fuzzy_watches", "Patterns of fuzzy watches of configs" { ConfigFuzzyWatches [] }
     "nacre_config_notifications_pending", "Notifications due" { NotificationsPending [] }
     "nacre_store_queue_items", "Commands waiting for the log" { StoreQueueItems [] }

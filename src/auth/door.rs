@@ -36,14 +36,47 @@ struct Inner {
 
 struct State {
     clock: Clock,
-    /// Of the replicated key.
-    signer: Option<(SigningKey, Signer)>,
-    /// The epoch of the table it was read from.
-    signer_epoch: u64,
+    signs: Signs,
+    /// Version of the setting's key and epoch of the table that says so; `None` before the first
+    /// look.
+    signs_since: Option<(u64, u64)>,
     tokens: Tokens,
     remembered: Remembered,
     desk: Desk,
     waiting: HashMap<u64, Waiting, ahash::RandomState>,
+    counts: Counts,
+}
+
+/// What came of passwords that were shown, on this core. Never reset.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Right, those remembered included.
+    pub right: u64,
+    /// Wrong, or of nobody.
+    pub wrong: u64,
+    /// Not compared: too many were wrong before.
+    pub throttled: u64,
+    /// Not compared: too many were waiting.
+    pub busy: u64,
+}
+
+/// What signs tokens.
+enum Signs {
+    Nothing,
+    /// The setting's key.
+    Named(Arc<Signer>),
+    /// The replicated one.
+    Shared(SigningKey, Box<Signer>),
+}
+
+impl Signs {
+    fn signer(&self) -> Option<&Signer> {
+        match self {
+            Signs::Nothing => None,
+            Signs::Named(signer) => Some(signer),
+            Signs::Shared(_, signer) => Some(signer),
+        }
+    }
 }
 
 /// Who waits for the password thread.
@@ -95,12 +128,13 @@ impl Door {
     ) -> Self {
         let state = State {
             clock: Clock::new(epoch),
-            signer: None,
-            signer_epoch: 0,
+            signs: Signs::Nothing,
+            signs_since: None,
             tokens: Tokens::default(),
             remembered: Remembered::new(),
             desk: Desk::new(counter, bell),
             waiting: HashMap::default(),
+            counts: Counts::default(),
         };
         Self(Rc::new(Inner { policy, tables, state: RefCell::new(state) }))
     }
@@ -115,7 +149,8 @@ impl Door {
     }
 
     /// Judges one gRPC request. Free of cost while clients are not guarded; a known token costs
-    /// some 0.3 µs. Contexts of a listen without right are left out of the request.
+    /// some 0.3 µs. Contexts of a listen without right are left out of the request. Whose it is,
+    /// where that matters.
     ///
     /// # Errors
     /// Why not; `None` when a password has to be compared first.
@@ -124,9 +159,9 @@ impl Door {
         headers: impl Iterator<Item = (&'h str, &'h str)>,
         request: &mut Request<'_>,
         now: Now,
-    ) -> Result<(), Option<Denial>> {
+    ) -> Result<Option<Rc<Claims>>, Option<Denial>> {
         if !self.0.policy.clients || matches!(request, Request::HealthCheck) {
-            return Ok(());
+            return Ok(None);
         }
         let mut credentials = Credentials::default();
         headers.for_each(|(name, value)| credentials.add(name, value));
@@ -142,11 +177,14 @@ impl Door {
             let may =
                 |resource: &Resource<'_>| all.decide(&claims.user, Action::Read, resource).is_ok();
             let some_left = auth::call::retain(request, may);
-            return if some_left { Ok(()) } else { Err(Some(Denial::Forbidden)) };
+            return if some_left { Ok(Some(claims)) } else { Err(Some(Denial::Forbidden)) };
         }
         match auth::call::needs(request) {
-            None => Ok(()),
-            Some((action, resource)) => all.decide(&claims.user, action, &resource).map_err(Some),
+            None => Ok(Some(claims)),
+            Some((action, resource)) => match all.decide(&claims.user, action, &resource) {
+                Ok(()) => Ok(Some(claims)),
+                Err(denial) => Err(Some(denial)),
+            },
         }
     }
 
@@ -164,6 +202,7 @@ impl Door {
         let all = self.identities().now();
         let hash = all.user(user).map(|user| &*user.hash);
         if hash.is_some_and(|hash| state.remembered.has(user, password, hash, now.tick_ms)) {
+            state.counts.right += 1;
             let claims = Claims { user: user.to_owned(), expires_s: u64::MAX };
             return Ok(Who::User(Rc::new(claims)));
         }
@@ -176,29 +215,35 @@ impl Door {
         if let Some(claims) = state.tokens.get(token) {
             return if claims.expires_s < now_s { Err(Denial::Expired) } else { Ok(claims) };
         }
-        let signer = self.0.policy.signer.as_ref();
-        let signer = signer.or(state.signer.as_ref().map(|(_, signer)| signer));
-        let signer = signer.ok_or(Denial::Invalid)?;
+        let signer = state.signs.signer().ok_or(Denial::Invalid)?;
         let claims = Rc::new(signer.verify(token, now_s)?);
         state.tokens.add(token, claims.clone());
         Ok(claims)
     }
 
-    /// The replicated key is looked up when the table changed; another one voids all tokens.
+    /// Keys are looked up when one of them may have changed; another one voids all tokens.
     fn refresh_signer(&self, state: &mut State) {
-        if self.0.policy.signer.is_some() {
-            return;
-        }
+        let keys = &self.0.policy.keys;
         let all = self.identities().now();
-        if state.signer_epoch == all.epoch() {
+        let since = Some((keys.version(), all.epoch()));
+        if state.signs_since == since {
             return;
         }
-        state.signer_epoch = all.epoch();
-        let known = state.signer.as_ref().map(|(key, _)| key);
-        if known != all.signing_key() {
+        let before = std::mem::replace(&mut state.signs_since, since);
+        let another_setting = before.is_none_or(|(version, _)| version != keys.version());
+        let shared = || {
+            let key = all.signing_key()?;
+            Some(Signs::Shared(key.clone(), Signer::new(&key.0)?.into()))
+        };
+        let same = match &state.signs {
+            Signs::Nothing => false,
+            Signs::Named(_) => !another_setting,
+            Signs::Shared(key, _) => !keys.is_named() && Some(key) == all.signing_key(),
+        };
+        if !same {
             state.tokens.clear();
-            let key = all.signing_key();
-            state.signer = key.and_then(|key| Some((key.clone(), Signer::new(&key.0)?)));
+            let named = keys.named().map(Signs::Named);
+            state.signs = named.or_else(shared).unwrap_or(Signs::Nothing);
         }
     }
 
@@ -210,8 +255,9 @@ impl Door {
         let now = self.now();
         let hash = self.identities().now().user(user).map(|user| user.hash.clone());
         if let Some(hash) = &hash {
-            let remembered = &self.0.state.borrow().remembered;
-            if remembered.has(user, password, hash, now.tick_ms) {
+            let mut state = self.0.state.borrow_mut();
+            if state.remembered.has(user, password, hash, now.tick_ms) {
+                state.counts.right += 1;
                 return Ok(());
             }
         }
@@ -222,17 +268,19 @@ impl Door {
             from,
             now_ms: now.tick_ms,
         };
-        match self.at_the_desk(work).await {
-            Some(Done::Right) => {
-                let hash = hash.unwrap_or_default();
-                let mut state = self.0.state.borrow_mut();
-                state.remembered.add(user, password, hash, now.tick_ms);
-                Ok(())
-            }
-            Some(Done::Throttled) => Err(Denial::Throttled),
-            Some(Done::Wrong | Done::Hashed(_)) => Err(Denial::Unknown),
-            None => Err(Denial::Busy),
+        let done = self.at_the_desk(work).await;
+        let mut state = self.0.state.borrow_mut();
+        let (count, outcome) = match done {
+            Some(Done::Right) => (&mut state.counts.right, Ok(())),
+            Some(Done::Throttled) => (&mut state.counts.throttled, Err(Denial::Throttled)),
+            Some(Done::Wrong | Done::Hashed(_)) => (&mut state.counts.wrong, Err(Denial::Unknown)),
+            None => (&mut state.counts.busy, Err(Denial::Busy)),
+        };
+        *count += 1;
+        if outcome.is_ok() {
+            state.remembered.add(user, password, hash.unwrap_or_default(), now.tick_ms);
         }
+        outcome
     }
 
     /// The hash of a new password.
@@ -264,8 +312,10 @@ impl Door {
         let claims = self.prove(credentials, from).await?;
         let user = claims.user.clone();
         let is_administrator = self.is_administrator(&user);
-        let token = self.issue(&user, ttl_s)?;
-        Ok(Login { token, ttl_s, is_administrator, user })
+        let now_s = self.now().unix_ms / 1_000;
+        let expires_s = self.0.policy.expires_s(now_s);
+        let token = self.issue(&user, expires_s)?;
+        Ok(Login { token, ttl_s: expires_s - now_s, is_administrator, user })
     }
 
     /// [`Door::identify`] for who can wait.
@@ -315,19 +365,21 @@ impl Door {
         self.0.tables.is_ready()
     }
 
-    /// Whether tokens can be signed: a key is there.
-    pub fn has_key(&self) -> bool {
-        self.0.policy.signer.is_some() || self.identities().now().signing_key().is_some()
+    /// What came of passwords, for the metrics.
+    pub fn counts(&self) -> Counts {
+        self.0.state.borrow().counts
     }
 
-    fn issue(&self, user: &str, ttl_s: u64) -> Result<String, Denial> {
-        let expires_s = self.now().unix_ms / 1_000 + ttl_s;
+    /// Whether tokens can be signed: a key is there.
+    pub fn has_key(&self) -> bool {
+        self.0.policy.keys.is_named() || self.identities().now().signing_key().is_some()
+    }
+
+    fn issue(&self, user: &str, expires_s: u64) -> Result<String, Denial> {
         let mut state = self.0.state.borrow_mut();
         self.refresh_signer(&mut state);
-        let signer = self.0.policy.signer.as_ref();
-        let signer = signer.or(state.signer.as_ref().map(|(_, signer)| signer));
         // Without a key the log was not replayed yet.
-        Ok(signer.ok_or(Denial::Busy)?.issue(user, expires_s))
+        Ok(state.signs.signer().ok_or(Denial::Busy)?.issue(user, expires_s))
     }
 
     async fn at_the_desk(&self, work: Work) -> Option<Done> {

@@ -10,7 +10,8 @@ use crate::mesh::Bell;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::Duration;
 
 /// What to do.
 #[derive(Debug)]
@@ -69,10 +70,17 @@ pub fn pair() -> (Counter, Inbox) {
     (Counter(sender), Inbox(receiver))
 }
 
-/// What the thread does all day; `boot` makes it.
-pub fn run(inbox: Inbox) {
+/// What the thread does all day; `boot` makes it. After each job, and without one as often as
+/// `every` says, it does what else has to be done apart from the cores.
+pub fn run(inbox: Inbox, every: Duration, mut beside: impl FnMut()) {
     let mut throttle = Throttle::default();
-    while let Ok(Job { ticket, work, results }) = inbox.0.recv() {
+    loop {
+        beside();
+        let Job { ticket, work, results } = match inbox.0.recv_timeout(every) {
+            Ok(job) => job,
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
         let done = carry_out(work, &mut throttle);
         // A core that is gone needs no answer. There is room for as many as can be under way.
         if results.sender.try_send((ticket, done)).is_ok() {
@@ -181,7 +189,7 @@ mod tests {
         assert!(desk.is_quiet());
         let Desk { counter, results, arrived, taken, next } = desk;
         drop(counter);
-        run(inbox);
+        run(inbox, Duration::from_secs(1), || {});
         let mut desk = Desk { counter: pair().0, results, arrived, taken, next };
         let expected = [Done::Right, Done::Wrong, Done::Wrong, Done::Hashed(None)];
         for (ticket, expected) in tickets.into_iter().zip(expected) {

@@ -142,6 +142,9 @@ keys! {
         ["nacos.core.auth.default.token.expire.seconds", "NACOS_AUTH_TOKEN_EXPIRE_SECONDS"],
         Shape::Whole { min: 1, max: 31_536_000, unit: "seconds" }, "18000",
         "How long a token counts.";
+    TOKEN_CACHE = "nacos.core.auth.plugin.nacos.token.cache.enable",
+        ["nacos.core.auth.default.token.cache.enable"], Shape::Flag, "false",
+        "Whether logins of a user give the same token until a tenth of its life is left.";
     PARAM_CHECK = "nacos.core.param.check.enabled", [], Shape::Flag, "true",
         "Whether names, addresses and metadata of requests are checked.";
     MESSAGE_BYTES = "nacos.remote.server.grpc.sdk.max-inbound-message-size",

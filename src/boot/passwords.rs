@@ -1,6 +1,8 @@
-//! The thread that compares passwords: made once, before the cores, and gone after them.
+//! The thread that compares passwords, and looks after the files of keys beside: made once, before
+//! the cores, and gone after them.
 
 use crate::auth::worker::{self, Counter};
+use crate::boot::token_key::{KeyFiles, LOOK_EVERY};
 use std::io;
 use std::thread;
 
@@ -8,9 +10,10 @@ use std::thread;
 ///
 /// # Errors
 /// No thread is to be had.
-pub fn start() -> io::Result<Counter> {
+pub fn start(mut files: KeyFiles) -> io::Result<Counter> {
     let (counter, inbox) = worker::pair();
     // Pinned nowhere: it is to take what the cores leave.
-    thread::Builder::new().name("passwords".to_owned()).spawn(|| worker::run(inbox))?;
+    let life = move || worker::run(inbox, LOOK_EVERY, || files.look());
+    thread::Builder::new().name("passwords".to_owned()).spawn(life)?;
     Ok(counter)
 }

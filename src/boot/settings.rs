@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 mod auth;
 mod refuse;
 
-pub use auth::AuthSettings;
+pub use auth::{AuthSettings, key_of_file};
 
 /// From the HTTP port to the gRPC port; clients compute it themselves (`http-api.md` 1.1).
 pub const GRPC_PORT_OFFSET: u16 = 1_000;

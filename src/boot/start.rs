@@ -147,7 +147,7 @@ fn taken(address: SocketAddr, error: &io::Error) -> Failure {
     Failure::new(exit::ADDRESS, format!("{address} cannot be listened on: {error}; {hint}"))
 }
 
-fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+pub(super) fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > FILE_BYTES_MAX {

@@ -1,21 +1,25 @@
 //! A unary payload becomes a message for the shard, or an answer at once: the rows of
 //! `grpc-protocol.md` 4 that need no connection.
 
+use crate::auth::token::Claims;
 use crate::auth::{Credentials, Door};
 use nacre_proto::code::Code;
 use nacre_proto::payload::PayloadView;
 use nacre_proto::request::{Kind, Request};
-use nacre_shards::auth::Denial;
+use nacre_shards::auth::{self, Denial};
 use nacre_shards::effect::Body;
 use nacre_shards::key::ConnKey;
 use nacre_shards::message::{Message, Now};
 use nacre_shards::naming::answer;
+use std::rc::Rc;
 
 /// What becomes of one unary payload.
 #[derive(Debug)]
 pub enum Unary<'a> {
     /// The shard answers it.
     Message(Message<'a>),
+    /// The same; before it, the shard is told whose the call is: what it asks for stands.
+    Standing(Rc<Claims>, Message<'a>),
     /// Known to be refused without looking at the connection.
     Answer(Body),
     /// Its name and password have to be compared first; then it is translated again.
@@ -39,7 +43,7 @@ impl Gate<'_> {
         self,
         view: &PayloadView<'_>,
         request: &mut Request<'_>,
-    ) -> Result<(), Option<Denial>> {
+    ) -> Result<Option<Rc<Claims>>, Option<Denial>> {
         match self {
             Gate::Door(door, now) => door.judge(view.headers(), request, now),
             Gate::Denied(denial) => Err(Some(denial)),
@@ -87,9 +91,10 @@ fn request<'a>(
     view: &PayloadView<'a>,
 ) -> Unary<'a> {
     let mut request = Request::parse(kind, view.body).map_err(|error| error.to_string());
+    let mut who = None;
     if let Ok(Some(request)) = &mut request {
         match gate.judge(view, request) {
-            Ok(()) => {}
+            Ok(claims) => who = claims.filter(|_| auth::call::stands(request)),
             Err(Some(denial)) => {
                 return Unary::Message(Message::Denied { conn, stream, kind, denial });
             }
@@ -97,7 +102,11 @@ fn request<'a>(
         }
     }
     let (app, tag) = (view.header("app"), view.header("Vipserver-Tag"));
-    Unary::Message(Message::Call { conn, stream, app, tag, request })
+    let call = Message::Call { conn, stream, app, tag, request };
+    match who {
+        Some(who) => Unary::Standing(who, call),
+        None => Unary::Message(call),
+    }
 }
 
 fn must_compare<'a>(view: &PayloadView<'_>) -> Unary<'a> {

@@ -9,7 +9,7 @@ use super::held::HeldCalls;
 use super::incoming::{Arrival, Incoming, Noted};
 use super::link::{Link, Links, conn_key};
 use super::node::Node;
-use super::replica::Proposal;
+use super::replica::{Inquiry, Proposal};
 use crate::admin::counter::Counter;
 use crate::admin::metrics;
 use crate::auth::Door;
@@ -32,6 +32,8 @@ pub struct Outgoing {
     pub tells: Vec<(Core, Tell)>,
     /// For the Raft group; only on its core.
     pub proposals: Vec<Proposal>,
+    /// For its state, likewise.
+    pub looks: Vec<Inquiry>,
 }
 
 /// What the pump shares with the core's HTTP tasks.
@@ -130,6 +132,11 @@ impl Carrier {
             let (conn, stream, started) = (held.conn, held.stream, self.shard.started());
             let message = match unary::translate(conn, stream, started, gate, &held.bytes) {
                 (_, Unary::Message(message)) => message,
+                (_, Unary::Standing(claims, message)) => {
+                    let user = &claims.user;
+                    self.shard.handle(self.now, Message::Known { conn, user }, &mut self.effects);
+                    message
+                }
                 // Forgotten again while it waited for its turn: the client repeats a 503.
                 (kind, _) => Message::Denied { conn, stream, kind, denial: Denial::Busy },
             };

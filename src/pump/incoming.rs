@@ -98,6 +98,10 @@ impl Incoming<'_> {
                 }
             }
             unary::Unary::Message(message) => self.tell(message),
+            unary::Unary::Standing(claims, message) => {
+                self.tell(Message::Known { conn: self.conn, user: &claims.user });
+                self.tell(message);
+            }
             unary::Unary::Answer(body) => {
                 self.effects.push(Effect::Reply { conn: self.conn, stream, body, delay_ms: 0 });
             }

@@ -58,6 +58,9 @@ impl Report {
         // Once for the node: gauges of cores are added up.
         if carrier.home.0.0 == 0 {
             metrics.gauge(Gauge::OpenDoor, u64::from(!carrier.door.policy().clients));
+            let (taken, refused) = carrier.door.policy().keys.counts();
+            metrics.set(Counter::TokenKeysTaken, taken);
+            metrics.set(Counter::TokenKeysRefused, refused);
         }
         config_counters(metrics, &counts);
         if let Some(durable) = durable {
@@ -152,6 +155,8 @@ fn shard_counters(metrics: &metrics::Core, counts: &Counts) {
         home.push_ack_ms_max * 1_000,
     );
     metrics.set(Counter::PushEmpty, home.pushes_empty);
+    metrics.set(Counter::Withheld, home.withheld);
+    metrics.set(Counter::TraceLost, counts.trace_lost);
     metrics.set(Counter::Detections, home.detections);
     metrics.set(Counter::RefusedUnregistered, home.refusals.unregistered);
     metrics.set(Counter::RefusedMalformed, home.refusals.malformed);
@@ -184,6 +189,11 @@ fn shard_counters(metrics: &metrics::Core, counts: &Counts) {
 }
 
 fn open_counters(metrics: &metrics::Core, carrier: &Carrier, owner: &Census) {
+    let passwords = carrier.door.counts();
+    metrics.set(Counter::PasswordsRight, passwords.right);
+    metrics.set(Counter::PasswordsWrong, passwords.wrong);
+    metrics.set(Counter::PasswordsThrottled, passwords.throttled);
+    metrics.set(Counter::PasswordsBusy, passwords.busy);
     metrics.gauge(Gauge::HttpCalls, carrier.desk.under_way() as u64);
     metrics.gauge(Gauge::Beating, owner.beating as u64);
     metrics.gauge(Gauge::Pollers, owner.pollers as u64);
@@ -208,6 +218,9 @@ fn config_counters(metrics: &metrics::Core, counts: &Counts) {
     metrics.set(Counter::ConfigAcknowledged, configs.acknowledged);
     metrics.set(Counter::ConfigNotifyFailed, configs.failed);
     metrics.set(Counter::ConfigGivenUp, configs.given_up);
+    metrics.set(Counter::ConfigPolls, configs.polls);
+    metrics.set(Counter::LimitPolls, configs.polls_refused);
+    metrics.gauge(Gauge::LongPolls, counts.polls as u64);
     metrics.set(Counter::LimitListeners, configs.listeners_refused);
     metrics.set(Counter::LimitConfigPatterns, configs.patterns_refused);
     metrics.set(Counter::LimitConfigMatches, configs.matches_over);

@@ -81,6 +81,11 @@ impl Folder {
     pub fn existing(path: &Path) -> Self {
         Self { path: path.to_owned(), is_read_only: true }
     }
+
+    /// The same, to be written.
+    pub fn to_write(self) -> Self {
+        Self { is_read_only: false, ..self }
+    }
 }
 
 impl Place for Folder {
@@ -112,6 +117,44 @@ impl Place for Folder {
 
     fn shown(&self, name: &str) -> String {
         self.path.join(name).display().to_string()
+    }
+}
+
+/// A place under glass: what is written stays in memory and is forgotten.
+#[derive(Debug)]
+pub struct Glass(Folder);
+
+impl Glass {
+    /// Over files that are there and are only read.
+    pub fn new(folder: Folder) -> Self {
+        Self(folder)
+    }
+}
+
+impl Place for Glass {
+    fn exists(&self, name: &str) -> io::Result<bool> {
+        self.0.exists(name)
+    }
+
+    fn open(&self, name: &str) -> io::Result<Box<dyn StorageBackend>> {
+        Ok(Box::new(Overlay::new(self.0.open(name)?)?))
+    }
+
+    /// A checkpoint a short life never wrote.
+    fn create(&self, _: &str) -> io::Result<Box<dyn StorageBackend>> {
+        Ok(Box::new(redb::backends::InMemoryBackend::new()))
+    }
+
+    fn publish(&self, _: &str, _: &str) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn free_bytes(&self) -> io::Result<u64> {
+        Ok(u64::MAX)
+    }
+
+    fn shown(&self, name: &str) -> String {
+        self.0.shown(name)
     }
 }
 

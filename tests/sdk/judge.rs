@@ -105,6 +105,20 @@ impl Judge {
         judge
     }
 
+    /// The same as a user, who has to log in.
+    pub fn connect_as(sdk: &str, server: &Server, username: &str, password: &str) -> Self {
+        let mut judge = Self::start(sdk);
+        judge.join(server, username, password);
+        judge
+    }
+
+    /// Lets the same process connect to another server; its earlier client is left alone.
+    pub fn join(&mut self, server: &Server, username: &str, password: &str) {
+        let server = server.address();
+        let who = json!({"server": server, "username": username, "password": password});
+        self.must("connect", who);
+    }
+
     fn start(sdk: &str) -> Self {
         let home = Directory::new(sdk);
         let run = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/sdk").join(sdk).join("run");
@@ -160,6 +174,11 @@ impl Judge {
 
     pub fn register(&mut self, service: &str, instance: &Instance) {
         self.must("register", addressed(service, instance));
+    }
+
+    /// The same; why not, if the SDK says that it was refused.
+    pub fn try_register(&mut self, service: &str, instance: &Instance) -> Result<(), String> {
+        self.call("register", addressed(service, instance)).map(drop)
     }
 
     pub fn deregister(&mut self, service: &str, instance: &Instance) {

@@ -6,6 +6,7 @@
 
 mod judge;
 mod properties;
+mod properties_auth;
 mod properties_config;
 mod properties_http;
 mod properties_persistent;
@@ -79,14 +80,28 @@ judged! {
     properties_http:
     java_1_4_8 is "java-1.4.8":
         registers_and_is_found is_told_of_add_change_and_removal stays_while_it_beats
-        leaves_when_it_falls_silent redoes_after_restart is_told_by_datagram;
+        leaves_when_it_falls_silent redoes_after_restart is_told_by_datagram config_lives;
     npm_2_6_3 is "npm-2.6.3":
         registers_and_is_found is_told_of_add_change_and_removal stays_while_it_beats
-        leaves_when_it_falls_silent redoes_after_restart is_told_by_datagram;
+        leaves_when_it_falls_silent redoes_after_restart is_told_by_datagram config_lives;
     python_http_1_0_0 is "python_http-1.0.0":
         registers_and_is_found is_told_of_add_change_and_removal stays_while_it_beats
-        leaves_when_it_falls_silent redoes_after_restart;
+        leaves_when_it_falls_silent redoes_after_restart config_lives;
     python_http_0_1_17 is "python_http-0.1.17":
         registers_and_is_found is_told_of_add_change_and_removal stays_while_it_beats
-        leaves_when_it_falls_silent redoes_after_restart;
+        leaves_when_it_falls_silent redoes_after_restart config_lives;
+}
+
+// Both generations where everybody has to log in.
+judged! {
+    properties_auth:
+    java_3_1_1_auth is "java-3.1.1": logs_in_is_refused_and_recovers;
+    java_2_5_1_auth is "java-2.5.1": logs_in_is_refused_and_recovers;
+    go_2_3_2_auth is "go-2.3.2": logs_in_is_refused_and_recovers;
+    python_3_2_0_auth is "python-3.2.0": logs_in_is_refused_and_recovers;
+    rust_0_8_3_auth is "rust-0.8.3": logs_in_is_refused_and_recovers;
+    java_1_4_8_auth is "java-1.4.8": logs_in_is_refused_and_recovers;
+    npm_2_6_3_auth is "npm-2.6.3": logs_in_is_refused_and_recovers;
+    python_http_1_0_0_auth is "python_http-1.0.0": logs_in_is_refused_and_recovers;
+    python_http_0_1_17_auth is "python_http-0.1.17": logs_in_is_refused_and_recovers;
 }

@@ -222,9 +222,9 @@ fn the_context_path_is_the_operators() {
 fn what_is_not_built_says_so() {
     let server = shared_server();
     for (method, path) in [
-        ("GET", "/nacos/v1/cs/configs?dataId=a&group=b"),
+        ("POST", "/nacos/v3/admin/cs/config/clone"),
         ("GET", "/nacos/v3/admin/core/cluster/node/list"),
-        ("POST", "/nacos/v1/console/namespaces?namespaceName=a"),
+        ("GET", "/nacos/v1/ns/operator/distro/client"),
     ] {
         let answer = ask(&server, method, path);
         assert_eq!(answer.status, 501, "{path}");

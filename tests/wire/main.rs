@@ -6,8 +6,15 @@
 
 mod abuse;
 mod auth;
+mod auth_attacks;
+mod auth_keys;
+mod auth_matrix;
+mod auth_standing;
+mod backup;
 mod command;
 mod config;
+mod config_admin;
+mod config_http;
 mod conformance;
 mod datagrams;
 mod fuzzy_watch;
@@ -21,6 +28,7 @@ mod limits;
 mod liveness;
 mod naming;
 mod one_slow_reader;
+mod operator;
 mod persistent;
 mod push;
 mod restart;
@@ -28,3 +36,4 @@ mod restart;
 mod server;
 mod starting;
 mod support;
+mod tool;

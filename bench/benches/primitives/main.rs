@@ -1,5 +1,6 @@
 //! `cargo bench -p nacre-bench`, or with words of names: `cargo bench -p nacre-bench -- hpack`.
 
+mod door;
 mod frame;
 mod histogram;
 mod hpack;
@@ -18,6 +19,7 @@ static ALLOCATOR: Counting = Counting;
 
 fn main() {
     let mut gauge = Gauge::from_arguments();
+    door::measure(&mut gauge);
     frame::measure(&mut gauge);
     hpack::measure(&mut gauge);
     payload::measure(&mut gauge);

@@ -19,6 +19,10 @@ use std::time::Duration;
 /// Changes before the measured ones.
 const WARMUP_CHANGES: u64 = 3;
 
+/// Acknowledgements sent before the next look at what has arrived: a thousand at once would make
+/// every later push look ten milliseconds late.
+const ACKS_PER_LOOK: usize = 8;
+
 /// Bystanders' services have so many instances and subscribers.
 const PER_SERVICE: usize = 10;
 
@@ -112,6 +116,7 @@ impl<'a> Hall<'a> {
         let audience = Audience::new(plan.bystanders as u32, plan.subscribers);
         let mut hall = Self { plan, crowd, audience, beside: Series::default() };
         drive.open(plan.bystanders + plan.subscribers + 1, &mut hall)?;
+        drive.look_after(ACKS_PER_LOOK);
         Ok(hall)
     }
 

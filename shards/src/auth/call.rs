@@ -63,6 +63,17 @@ pub fn needs<'a>(request: &'a Request<'_>) -> Option<(Action, Resource<'a>)> {
     }
 }
 
+/// Whether what a request asks for lives on after its answer: changes are told to its connection.
+pub const fn stands(request: &Request<'_>) -> bool {
+    matches!(
+        request,
+        Request::SubscribeService(_)
+            | Request::NamingFuzzyWatch(_)
+            | Request::ConfigBatchListen(_)
+            | Request::ConfigFuzzyWatch(_)
+    )
+}
+
 /// Leaves out the contexts of a batch listen that `may` refuses. False when there were some and
 /// none is left. Other requests are not touched.
 pub fn retain(request: &mut Request<'_>, mut may: impl FnMut(&Resource<'_>) -> bool) -> bool {
@@ -85,7 +96,7 @@ fn config_resource<'a>(
 }
 
 /// All that `namespace>>group>>name` can match: a part with a star is every part.
-fn watched(pattern: &str, kind: Kind) -> Resource<'_> {
+pub(super) fn watched(pattern: &str, kind: Kind) -> Resource<'_> {
     let mut parts = pattern.splitn(3, PATTERN_BORDER);
     let mut part = || parts.next().unwrap_or_default();
     let (namespace, group, name) = (part(), exact(part()), exact(part()));

@@ -24,6 +24,8 @@ pub enum Stage {
     InFlight,
     /// The time of a repetition.
     Delayed,
+    /// The right its user had ([`crate::auth::standing`]).
+    Withheld,
 }
 
 /// One connection listens to one config.
@@ -65,6 +67,8 @@ const _: () = assert!(Slab::<Listener>::ENTRY_BYTES <= 64, "one per client and c
 #[derive(Debug)]
 pub struct Listened {
     pub key: ConfigKey,
+    /// Its hash, for the trace.
+    pub topic: u64,
     pub listeners: Vec<u32>,
     /// Is in the list of those handed out.
     pub fanning: bool,
@@ -148,8 +152,10 @@ impl Listeners {
         let config = match self.by_key.get(&key) {
             Some(config) => *config,
             None => {
+                let topic = self.by_key.hasher().hash_one(&key);
                 let listened = Listened {
                     key: key.clone(),
+                    topic,
                     listeners: Vec::new(),
                     fanning: false,
                     again: false,
@@ -160,10 +166,15 @@ impl Listeners {
                 config
             }
         };
-        if let Some(index) = self.pairs.get(&(slot, config)) {
-            let listener = &mut self.records[*index];
+        if let Some(index) = self.pairs.get(&(slot, config)).copied() {
+            let listener = &mut self.records[index];
             listener.md5 = has.md5;
             listener.blank_tenant = has.blank_tenant;
+            if listener.stage == Stage::Withheld {
+                // It was let in anew.
+                listener.stage = Stage::Idle;
+                self.look_at(index);
+            }
             return false;
         }
         let listeners = &mut self.configs[config].listeners;

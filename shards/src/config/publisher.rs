@@ -25,6 +25,8 @@ pub struct Publisher {
     answers: VecDeque<(Core, Tell)>,
     /// By core: services it owns changed, and it was not told since. Coalesces to one bit.
     services: Vec<bool>,
+    /// Of users and their rights when cores were told last.
+    epoch: u64,
 }
 
 impl Publisher {
@@ -33,12 +35,14 @@ impl Publisher {
             changes: vec![VecDeque::new(); cores],
             answers: VecDeque::new(),
             services: vec![false; cores],
+            epoch: 0,
         }
     }
 
-    /// Configs changed; the tables show it already.
-    pub fn settled(&mut self, changes: &Arc<[Change]>) {
-        if changes.is_empty() {
+    /// Configs changed, or users and their rights if `epoch` is another; the tables show it
+    /// already.
+    pub fn settled(&mut self, changes: &Arc<[Change]>, epoch: u64) {
+        if std::mem::replace(&mut self.epoch, epoch) == epoch && changes.is_empty() {
             return;
         }
         for waiting in &mut self.changes {
@@ -137,9 +141,11 @@ mod tests {
     fn changes_go_before_answers_and_wait_for_room() {
         let mut publisher = Publisher::new(2);
         assert!(!publisher.pending());
-        publisher.settled(&Arc::from([]));
+        publisher.settled(&Arc::from([]), 0);
         assert!(!publisher.pending(), "nothing changed, nobody is told");
-        publisher.settled(&Arc::from([change("a", true, None)]));
+        publisher.settled(&Arc::from([]), 1);
+        assert_eq!(drained(&mut publisher, &mut [1, 1]), (vec![(0, 0), (1, 0)], false), "rights");
+        publisher.settled(&Arc::from([change("a", true, None)]), 1);
         publisher.answered(Core(1), Tell::Confirmed);
         assert_eq!(drained(&mut publisher, &mut [5, 0]), (vec![(0, 1), (1, 0)], true));
         assert!(publisher.pending());
@@ -156,7 +162,7 @@ mod tests {
             Arc::from([change("a", !last, Some(presence)), change("b", false, None)])
         };
         for at in 0..=BATCHES_MAX {
-            publisher.settled(&batch(at == BATCHES_MAX));
+            publisher.settled(&batch(at == BATCHES_MAX), 0);
         }
         assert_eq!(publisher.changes[0].len(), 1);
         let merged = &publisher.changes[0][0];

@@ -4,6 +4,7 @@
 //! What appears meanwhile is added to what was found, and all of that is looked up once more when
 //! the walk has ended. Then the call is answered and the pattern watched, in one turn.
 
+use crate::auth::Kind;
 use crate::config::accept::FuzzyOp;
 use crate::config::answer;
 use crate::config::table::Tables;
@@ -11,7 +12,7 @@ use crate::conns::connection::Links;
 use crate::effect::Body;
 use crate::health::wheel::Timer;
 use crate::home::{HomeState, Turn};
-use crate::key::{ConfigKey, ConfigName, SLOTS};
+use crate::key::{ConfigKey, ConfigName, ConnKey, SLOTS};
 use crate::limits::SCAN_SLOTS_PER_TURN;
 use crate::message::{NameChange, Waiter, Watch};
 use crate::naming::accept::Refusal;
@@ -26,6 +27,7 @@ use std::collections::BTreeSet;
 
 impl Watches for Configs {
     type Name = ConfigKey;
+    const KIND: Kind = Kind::Config;
 
     fn pace(settings: &Settings) -> Pace {
         Pace {
@@ -51,6 +53,9 @@ impl Watches for Configs {
     fn timer(slot: u32) -> Timer {
         Timer::ConfigFuzzy(slot)
     }
+
+    /// Nobody else knows of it.
+    fn ended(_: &mut HomeState, _: ConnKey, _: Box<str>, _: &mut Turn<'_>) {}
 
     fn sync(request_id: u64, sync: &FuzzySync<'_, ConfigKey>) -> Body {
         answer::fuzzy_sync(request_id, sync)

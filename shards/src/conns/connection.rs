@@ -54,6 +54,8 @@ pub struct Connection {
     pub generation: u32,
     /// Its interned setup; [`END`] before setup.
     pub profile: u32,
+    /// Whose its standing requests are, interned; [`END`] where nobody has to log in.
+    pub user: u32,
     /// First of its subscriptions, [`END`] for none.
     pub subscriptions: u32,
     pub subscription_count: u32,
@@ -102,6 +104,7 @@ impl Connection {
             congested_since: 0,
             generation: key.generation,
             profile: END,
+            user: END,
             subscriptions: END,
             subscription_count: 0,
             timer: NO_TICK,

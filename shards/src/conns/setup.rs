@@ -105,11 +105,13 @@ impl HomeState {
         let Some(connection) = self.table.get_mut(conn) else { return };
         connection.stage = Stage::Closing;
         let profile = std::mem::replace(&mut connection.profile, END);
+        let user = std::mem::replace(&mut connection.user, END);
         let links = connection.links.take();
         if profile != END {
             self.counters.modules[place(self.profiles.get(profile).module)] -= 1;
             self.profiles.give_back(profile);
         }
+        self.standing.forget(user);
         self.unfollow_all(conn, turn);
         if let Some(links) = links {
             self.withdraw_all(conn, *links, turn);

@@ -58,6 +58,10 @@ pub struct ConfigCounters {
     pub unready: u64,
     /// 503, [`crate::limits::LISTENERS_PER_CONNECTION_MAX`] or `..PER_CORE_MAX`.
     pub listeners_refused: u64,
+    /// Long polls, answered at once or held.
+    pub polls: u64,
+    /// 503, [`crate::limits::POLLS_PER_CORE_MAX`] or `POLL_KEYS_PER_CORE_MAX`.
+    pub polls_refused: u64,
     /// 50310, too many patterns; 50311, a pattern matches too much.
     pub patterns_refused: u64,
     pub matches_over: u64,
@@ -82,6 +86,8 @@ pub struct Counters {
     pub push_ack_ms_max: u64,
     /// Changes that were merged into one not pushed yet.
     pub pushes_coalesced: u64,
+    /// Pushes and notifications withheld for want of a right, and fuzzy watches ended for it.
+    pub withheld: u64,
     /// Fuzzy watch messages handed out.
     pub fuzzy_pushes: u64,
     /// Clients asked whether they live.

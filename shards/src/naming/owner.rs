@@ -7,6 +7,7 @@
 //!   is lost.
 //! * Nothing here is done per subscriber, and nothing is encoded before somebody looks.
 
+use crate::config::table::Tables;
 use crate::effect::Effect;
 use crate::health::beat::Beating;
 use crate::health::wheel::{Tick, Timer, Wheel};
@@ -103,6 +104,8 @@ pub struct OwnerState {
     pollers: Pollers,
     wheel: Wheel,
     due: Vec<(Timer, Tick)>,
+    /// Who may be told what; without it everybody may.
+    pub(crate) tables: Option<Arc<Tables>>,
     /// How long the process did not run in all, ms: no client's silence.
     pub(crate) stalled_ms: u64,
     /// The node stops: nobody can beat any more, so nobody is judged by it.
@@ -148,6 +151,7 @@ impl OwnerState {
             directory: Directory::new(cores, hasher.clone(), &rules),
             beating: Beating::new(hasher.clone()),
             pollers: Pollers::new(hasher.clone()),
+            tables: None,
             hasher,
             changes: Changes { dirty: vec![VecDeque::new(); cores], polled: VecDeque::new() },
             names: vec![VecDeque::new(); cores],
@@ -210,7 +214,9 @@ impl OwnerState {
                 let answer = self.open(now, *order);
                 Tell::Opened { waiter, answer }
             }
-            Ask::Propose { .. } => unreachable!("the shard gives proposals to the outside"),
+            Ask::Propose { .. } | Ask::Listeners { .. } | Ask::Recall { .. } | Ask::Look { .. } => {
+                unreachable!("the shard itself sees to these")
+            }
         }
     }
 
@@ -456,6 +462,21 @@ impl OwnerState {
     #[cfg(any(test, feature = "sim"))]
     pub fn interests(&self) -> usize {
         self.services.iter().map(|service| service.interest.iter().count()).sum()
+    }
+
+    /// One beyond the highest slot of a service.
+    pub fn service_slots(&self) -> u32 {
+        self.services.slots()
+    }
+
+    /// The service in a slot.
+    pub fn service_at(&self, slot: u32) -> Option<&Service> {
+        self.services.at(slot)
+    }
+
+    /// The service of this name.
+    pub fn service(&self, key: &ServiceKey) -> Option<&Service> {
+        self.services.at(self.services.find(key)?.slot())
     }
 
     /// For the metrics.

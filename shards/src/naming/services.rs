@@ -19,6 +19,13 @@ pub struct ServiceId {
     generation: u32,
 }
 
+impl ServiceId {
+    /// Its slot.
+    pub fn slot(self) -> u32 {
+        self.slot
+    }
+}
+
 /// What somebody set for a service by hand (`naming.md` 11); the log holds it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServiceSettings {
@@ -261,6 +268,16 @@ impl Services {
             Some(ServiceId { slot: slot as u32, generation: place.generation })
         };
         self.slots.iter().enumerate().filter_map(there).collect()
+    }
+
+    /// One beyond the highest slot.
+    pub fn slots(&self) -> u32 {
+        self.slots.len() as u32
+    }
+
+    /// Whatever service is in this slot.
+    pub fn at(&self, slot: u32) -> Option<&Service> {
+        self.slots.get(slot as usize)?.service.as_deref()
     }
 
     pub fn find(&self, key: &ServiceKey) -> Option<ServiceId> {

@@ -104,6 +104,11 @@ impl<N> Delivery<N> {
 }
 
 impl<N: Name> Fuzzy<N> {
+    /// What it watches.
+    pub fn patterns(&self) -> impl Iterator<Item = &str> {
+        self.watches.iter().map(|watching| &*watching.pattern)
+    }
+
     pub(super) fn position(&self, pattern: &str) -> Option<usize> {
         self.watches.iter().position(|watching| *watching.pattern == *pattern)
     }

@@ -5,6 +5,7 @@
 //! configs); here is who watches, and what each of them has not acknowledged yet (`delivery`). The
 //! two modules differ in names, texts and pace, which is what [`Watches`] says of each.
 
+use crate::auth::Kind;
 use crate::conns::connection::Links;
 use crate::effect::{Body, CloseReason, Effect};
 use crate::health::wheel::{NO_TICK, Tick, Timer};
@@ -14,7 +15,7 @@ use crate::key::{ConnKey, ServiceKey};
 use crate::limits::{
     FUZZY_BATCH_NAMES, FUZZY_DELIVERIES_PER_CONNECTION_MAX, FUZZY_WATCHES_PER_CONNECTION_MAX,
 };
-use crate::message::{NameChange, Watch};
+use crate::message::{Ask, NameChange, Waiter, Watch};
 use crate::naming::accept::Refusal;
 use crate::naming::answer::{self, FuzzySync};
 use crate::naming::fuzzy::{Name, Pattern};
@@ -26,6 +27,8 @@ use crate::settings::Settings;
 /// A module with fuzzy watches.
 pub(crate) trait Watches {
     type Name: Name;
+    /// Of what its names are, as rights say it.
+    const KIND: Kind;
 
     fn pace(settings: &Settings) -> Pace;
     /// What a connection has of it.
@@ -33,6 +36,8 @@ pub(crate) trait Watches {
     /// What the home core has of it.
     fn patterns(home: &mut HomeState) -> &mut Patterns<Self::Name>;
     fn timer(slot: u32) -> Timer;
+    /// A watch was ended from this side.
+    fn ended(home: &mut HomeState, conn: ConnKey, pattern: Box<str>, turn: &mut Turn<'_>);
     fn sync(request_id: u64, sync: &FuzzySync<'_, Self::Name>) -> Body;
     fn change(request_id: u64, name: &Self::Name, change: NameChange) -> Body;
 }
@@ -45,6 +50,7 @@ pub(crate) struct Configs;
 
 impl Watches for Services {
     type Name = ServiceKey;
+    const KIND: Kind = Kind::Naming;
 
     fn pace(settings: &Settings) -> Pace {
         Pace {
@@ -70,6 +76,13 @@ impl Watches for Services {
 
     fn timer(slot: u32) -> Timer {
         Timer::Fuzzy(slot)
+    }
+
+    fn ended(home: &mut HomeState, conn: ConnKey, pattern: Box<str>, turn: &mut Turn<'_>) {
+        let Some(parsed) = Pattern::parse(&pattern) else { return };
+        let directory = home.map.directory(parsed.namespace());
+        let waiter = Waiter { conn, stream: 0 };
+        home.lanes.send_surely(directory, Ask::Unwatch { waiter, pattern }, turn);
     }
 
     fn sync(request_id: u64, sync: &FuzzySync<'_, ServiceKey>) -> Body {
@@ -207,6 +220,7 @@ impl HomeState {
     fn deliver<M: Watches>(&mut self, slot: u32, left: &mut usize, turn: &mut Turn<'_>) {
         let now_ms = turn.lived_ms;
         let Some(conn) = self.key_at(slot) else { return };
+        self.end_forbidden::<M>(conn, turn);
         let connection = self.table.at_mut(slot).expect("looked at above");
         if connection.congested {
             return;

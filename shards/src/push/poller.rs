@@ -8,6 +8,7 @@
 
 use crate::health::wheel::{NO_TICK, Tick, Timer, Wheel};
 use crate::limits::{DATAGRAMS_UNACKNOWLEDGED_MAX, POLLERS_PER_CORE_MAX};
+use crate::naming::open::Poller;
 use crate::naming::services::ServiceId;
 use crate::naming::view::Filter;
 use crate::slab::Slab;
@@ -30,6 +31,8 @@ struct Record {
     service: ServiceId,
     to: SocketAddr,
     filter: Filter,
+    /// Who polls; nobody where nobody has to log in.
+    user: Option<Box<str>>,
     /// Lived milliseconds of its last poll.
     seen_ms: u64,
     /// Of its last datagram.
@@ -55,6 +58,16 @@ pub struct Pollers {
     pub sent: u64,
     pub acknowledged: u64,
     pub given_up: u64,
+}
+
+/// Who is to be told, and what.
+#[derive(Debug)]
+pub struct Ready<'a> {
+    pub at: u32,
+    pub service: ServiceId,
+    pub to: SocketAddr,
+    pub filter: &'a Filter,
+    pub user: Option<&'a str>,
 }
 
 /// What a poll did.
@@ -98,7 +111,7 @@ impl Pollers {
     pub fn follow(
         &mut self,
         service: ServiceId,
-        to: SocketAddr,
+        Poller { to, user }: Poller,
         filter: &Filter,
         now_ms: u64,
         wheel: &mut Wheel,
@@ -108,6 +121,7 @@ impl Pollers {
         if let Some(at) = known {
             let record = &mut self.records[at];
             record.seen_ms = now_ms;
+            record.user = user;
             if record.filter.clusters != filter.clusters {
                 record.filter.clusters.clone_from(&filter.clusters);
                 self.want(at, now_ms, wheel);
@@ -121,6 +135,7 @@ impl Pollers {
             service,
             to,
             filter: Filter { clusters: filter.clusters.clone(), healthy_only: false },
+            user,
             seen_ms: now_ms,
             sent_ms: 0,
             number: 0,
@@ -138,7 +153,8 @@ impl Pollers {
     /// There is a newer state for a poller.
     pub fn want(&mut self, at: u32, now_ms: u64, wheel: &mut Wheel) {
         let record = &mut self.records[at];
-        if record.number != 0 && now_ms < record.sent_ms + COALESCE_MS {
+        let last = record.unacknowledged >= DATAGRAMS_UNACKNOWLEDGED_MAX;
+        if record.number != 0 && (last || now_ms < record.sent_ms + COALESCE_MS) {
             record.held = true;
             return self.arm(at, wheel);
         }
@@ -147,14 +163,15 @@ impl Pollers {
         }
     }
 
-    /// The next one to be told: its number, service, address and filter.
-    pub fn next_ready(&mut self) -> Option<(u32, ServiceId, SocketAddr, &Filter)> {
+    /// The next one to be told.
+    pub fn next_ready(&mut self) -> Option<Ready<'_>> {
         loop {
             let at = self.ready.pop_front()?;
             let is_ready = |record: &mut Record| std::mem::replace(&mut record.ready, false);
             if self.records.get_mut(at).is_some_and(is_ready) {
                 let record = &self.records[at];
-                return Some((at, record.service, record.to, &record.filter));
+                let Record { service, to, ref filter, ref user, .. } = *record;
+                return Some(Ready { at, service, to, filter, user: user.as_deref() });
             }
         }
     }

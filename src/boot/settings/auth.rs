@@ -2,9 +2,14 @@
 
 use super::{Reader, Settings};
 use crate::auth::Policy;
+use crate::auth::keys::Keys;
 use crate::auth::token::{self, Signer};
 use crate::boot::keys::{self, Key};
+use crate::boot::source::{Layers, Origin};
+use crate::boot::start::read_bounded;
 use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
 
 /// Switches and key of authentication.
 #[derive(Debug, Clone, Default)]
@@ -14,15 +19,20 @@ pub struct AuthSettings {
     pub console: bool,
     /// Seconds.
     pub token_ttl_s: u64,
+    /// Logins of one user give the same token for a while.
+    pub token_cache: bool,
     pub signer: Option<Signer>,
+    /// The key is in the properties file, or would be: nothing that wins over the file has it.
+    pub key_in_file: bool,
 }
 
 impl PartialEq for AuthSettings {
     /// Keys are not compared: they are not shown either.
     fn eq(&self, other: &Self) -> bool {
         let of = |settings: &Self| {
-            let Self { clients, admin, console, token_ttl_s, signer } = settings;
-            (*clients, *admin, *console, *token_ttl_s, signer.is_some())
+            let Self { clients, admin, console, token_ttl_s, token_cache, .. } = settings;
+            let keys = (settings.signer.is_some(), settings.key_in_file);
+            (*clients, *admin, *console, *token_ttl_s, *token_cache, keys)
         };
         of(self) == of(other)
     }
@@ -31,10 +41,11 @@ impl PartialEq for AuthSettings {
 impl Eq for AuthSettings {}
 
 impl AuthSettings {
-    /// As the cores get it.
-    pub fn policy(&self) -> Policy {
-        let Self { clients, admin, console, token_ttl_s, ref signer } = *self;
-        Policy { clients, admin, console, token_ttl_s, signer: signer.clone() }
+    /// As the cores get it. `kept` is the replicated key as this node kept it.
+    pub fn policy(&self, kept: Option<Vec<u8>>) -> Policy {
+        let Self { clients, admin, console, token_ttl_s, token_cache, .. } = *self;
+        let keys = Arc::new(Keys::new(self.signer.clone(), kept));
+        Policy { clients, admin, console, token_ttl_s, token_cache, keys }
     }
 }
 
@@ -57,13 +68,41 @@ pub(super) fn read(reader: &mut Reader<'_>, settings: &Settings) -> AuthSettings
         admin: switch(reader, &keys::AUTH_ADMIN).unwrap_or(clients),
         console: switch(reader, &keys::AUTH_CONSOLE).unwrap_or(clients),
         token_ttl_s: reader.whole(&keys::TOKEN_TTL),
+        token_cache: reader.flag(&keys::TOKEN_CACHE),
         signer: signer(reader),
+        key_in_file: is_of_file(reader),
     }
 }
 
 /// Empty is not set.
 fn switch(reader: &mut Reader<'_>, key: &Key) -> Option<bool> {
     reader.given(key).and_then(|(value, _)| keys::flag(&value))
+}
+
+/// Whether another value in the file would count.
+fn is_of_file(reader: &mut Reader<'_>) -> bool {
+    let origin = reader.given(&keys::TOKEN_KEY).map(|(_, origin)| origin);
+    !matches!(origin, Some(Origin::Environment { .. } | Origin::Flag { .. }))
+}
+
+/// Reads the key alone, from a properties file that was changed while the node ran.
+///
+/// # Errors
+/// Why it cannot sign, or the file cannot be read.
+pub fn key_of_file(
+    path: &Path,
+    environment: Vec<(String, String)>,
+) -> Result<Option<Signer>, String> {
+    let bytes = read_bounded(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let mut layers = Layers::default();
+    layers.add_file(path, &bytes).map_err(|bad| format!("{}: {bad}", path.display()))?;
+    layers.add_environment(&environment);
+    let mut reader = Reader { layers: &layers, refusals: Vec::new() };
+    let signer = signer(&mut reader);
+    match reader.refusals.first() {
+        Some(refusal) => Err(refusal.to_string()),
+        None => Ok(signer),
+    }
 }
 
 fn signer(reader: &mut Reader<'_>) -> Option<Signer> {

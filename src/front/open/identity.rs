@@ -52,9 +52,11 @@ pub(super) async fn login(api: &Api, input: &Input<'_>) -> Outcome {
     Ok(reply)
 }
 
-/// Makes the first administrator, once; only from this machine itself.
+/// Makes the first administrator, once; from this machine itself, or with the token of the first
+/// start.
 pub(super) async fn first_administrator(api: &Api, input: &Input<'_>) -> Outcome {
-    if !input.is_local() {
+    let has_token = input.get("token").is_some_and(|token| api.facts.first.opens(token));
+    if !input.is_local() && !has_token {
         return Err(of_denial(Denial::Forbidden));
     }
     if api.door.identities().now().has_administrator() {
@@ -317,7 +319,7 @@ pub async fn offer_key(api: Api) {
             return;
         }
         if api.door.is_ready() {
-            let key: [u8; crate::auth::limits::GENERATED_KEY_BYTES] = rand::random();
+            let key = api.door.policy().keys.to_offer();
             // A refusal says that the disk or the leader is not there yet.
             let _ = propose(&api, Change::OfferKey { key: &key }).await;
         }

@@ -13,7 +13,7 @@ use nacre_proto::open_api::{self, Beat};
 use nacre_shards::durable::naming::Mode;
 use nacre_shards::naming::host::Edit;
 use nacre_shards::naming::open::{
-    self, Address, Answer, Call, Place, Refused, Shape, cluster_or_default,
+    self, Address, Answer, Call, Place, Poller, Refused, Shape, cluster_or_default,
 };
 use std::net::SocketAddr;
 
@@ -97,7 +97,7 @@ pub(super) async fn list(api: &Api, input: &Input<'_>) -> Outcome {
 
 /// Where a 1.x client wants to be told of changes: the port it names at the address it asks from.
 /// Whatever `clientIP` says: otherwise anybody could be aimed at.
-fn poller(input: &Input<'_>) -> Result<Option<SocketAddr>, Refused> {
+fn poller(input: &Input<'_>) -> Result<Option<Poller>, Refused> {
     if input.version != Version::V1 {
         return Ok(None);
     }
@@ -107,7 +107,8 @@ fn poller(input: &Input<'_>) -> Result<Option<SocketAddr>, Refused> {
         Refused { plain: true, ..Refused::invalid(text) }
     })?;
     let wants = port > 0 && open::takes_datagrams(input.agent);
-    Ok(wants.then(|| SocketAddr::new(input.source, port)))
+    let user = input.who.as_ref().map(|claims| claims.user.as_str().into());
+    Ok(wants.then(|| Poller { to: SocketAddr::new(input.source, port), user }))
 }
 
 /// v3 client: the hosts alone, of the default cluster unless one is named.

@@ -1,5 +1,6 @@
 //! The one place where a request of this wire is let in or not (`auth.md` 2.1, 3).
 
+use super::config::Op;
 use super::input::Input;
 use super::route::{self, Route, Version};
 use super::{Api, Endpoint};
@@ -61,6 +62,8 @@ fn need(route: &Route, method: &Method) -> Need {
         | Endpoint::NamingMetrics
         | Endpoint::Login
         | Endpoint::FirstAdministrator => return Need::Nothing,
+        // Each config of a poll by itself; the handler looks.
+        Endpoint::Config(Op::Poll) => return Need::Login(Scope::Clients),
         // Of one's own password; the handler looks whose it is.
         Endpoint::Users if method == Method::PUT => return Need::Login(Scope::Admin),
         _ => {}
@@ -68,11 +71,16 @@ fn need(route: &Route, method: &Method) -> Need {
     if is_management(route) {
         return Need::Right(Scope::Admin, action_of(method));
     }
-    let Some((action, scope)) = route.access else { return Need::Login(Scope::Clients) };
-    let action = match (route.verb, action) {
-        (route::Verb::Any, _) if route.access.is_none() => action_of(method),
-        (_, route::Action::Read) => Action::Read,
-        (_, route::Action::Write) => Action::Write,
+    let Some((action, scope)) = route.access else {
+        // The reference asks for nothing. Whoever reads is somebody; whoever writes may write that.
+        return match action_of(method) {
+            Action::Read => Need::Login(Scope::Clients),
+            Action::Write => Need::Right(Scope::Admin, Action::Write),
+        };
+    };
+    let action = match action {
+        route::Action::Read => Action::Read,
+        route::Action::Write => Action::Write,
     };
     let scope = match scope {
         route::Scope::Open => Scope::Clients,

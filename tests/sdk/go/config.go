@@ -24,7 +24,7 @@ func (j *judge) carryOutConfig(r *request) (any, error) {
 	about := vo.ConfigParam{DataId: r.DataID, Group: r.Group}
 	switch r.Op {
 	case "connect_config":
-		settings, err := settings(r.Server, r.Namespace)
+		settings, err := settings(r, r.Namespace)
 		if err != nil {
 			return nil, err
 		}

@@ -37,6 +37,8 @@ type request struct {
 	ID         int64      `json:"id"`
 	Op         string     `json:"op"`
 	Server     string     `json:"server"`
+	Username   string     `json:"username"`
+	Password   string     `json:"password"`
 	Service    string     `json:"service"`
 	Group      string     `json:"group"`
 	Instances  []instance `json:"instances"`
@@ -108,7 +110,7 @@ func (j *judge) say(message any) {
 func (j *judge) carryOut(r *request) (any, error) {
 	switch r.Op {
 	case "connect":
-		return nil, j.connect(r.Server)
+		return nil, j.connect(r)
 	case "register":
 		return done(j.naming.RegisterInstance(registration(r, r.instance)))
 	case "batch_register":
@@ -148,8 +150,8 @@ func (j *judge) carryOut(r *request) (any, error) {
 	return j.carryOutConfig(r)
 }
 
-func (j *judge) connect(server string) error {
-	settings, err := settings(server, "")
+func (j *judge) connect(r *request) error {
+	settings, err := settings(r, "")
 	if err != nil {
 		return err
 	}
@@ -157,8 +159,8 @@ func (j *judge) connect(server string) error {
 	return err
 }
 
-func settings(server, namespace string) (vo.NacosClientParam, error) {
-	ip, portText, err := net.SplitHostPort(server)
+func settings(r *request, namespace string) (vo.NacosClientParam, error) {
+	ip, portText, err := net.SplitHostPort(r.Server)
 	if err != nil {
 		return vo.NacosClientParam{}, err
 	}
@@ -168,6 +170,7 @@ func settings(server, namespace string) (vo.NacosClientParam, error) {
 			constant.WithCacheDir("cache"), constant.WithLogDir("log"),
 			constant.WithLogLevel("error"), constant.WithNotLoadCacheAtStart(true),
 			constant.WithUpdateCacheWhenEmpty(true), constant.WithDisableUseSnapShot(true),
+			constant.WithUsername(r.Username), constant.WithPassword(r.Password),
 			constant.WithNamespaceId(namespace)),
 		ServerConfigs: []constant.ServerConfig{*constant.NewServerConfig(ip, port)},
 	}, err

@@ -190,6 +190,8 @@ def settings(request):
         ClientConfigBuilder()
         .server_address(request["server"])
         .namespace_id(request.get("namespace") or "")
+        .username(request.get("username"))
+        .password(request.get("password"))
         .cache_dir(os.path.abspath("cache"))
         .log_dir(os.path.abspath("log"))
         .log_level(logging.ERROR)

@@ -7,14 +7,13 @@ use crate::limits::LIST_BYTES_MAX;
 use crate::message::Now;
 use crate::naming::directory::Page;
 use crate::naming::host::{Beats, Grouped, Host, Publication};
-use crate::naming::open::{Answer, Order, Place, Refused, Shape};
+use crate::naming::open::{Answer, Order, Place, Poller, Refused, Shape};
 use crate::naming::services::ServiceId;
 use crate::naming::view::Filter;
 use crate::push::poller::Followed;
 use bytes::Bytes;
 use nacre_proto::code::Code;
 use nacre_proto::json;
-use std::net::SocketAddr;
 
 type Outcome = Result<Answer, Refused>;
 
@@ -186,10 +185,10 @@ impl OwnerState {
         key: &ServiceKey,
         filter: &Filter,
         shape: Shape,
-        poller: Option<SocketAddr>,
+        poller: Option<Poller>,
     ) -> Outcome {
-        if let Some(to) = poller {
-            self.follow(now, key, filter, to);
+        if let Some(poller) = poller {
+            self.follow(now, key, filter, poller);
         }
         let view = match self.services.find(key) {
             Some(id) => {
@@ -231,10 +230,10 @@ impl OwnerState {
 
     /// A poll with a port for datagrams. A service nobody publishes is followed too: its first
     /// publisher is news.
-    fn follow(&mut self, now: Now, key: &ServiceKey, filter: &Filter, to: SocketAddr) {
+    fn follow(&mut self, now: Now, key: &ServiceKey, filter: &Filter, poller: Poller) {
         let lived_ms = self.lived(now);
         let (id, service) = self.services.obtain(key, now.unix_ms);
-        match self.pollers.follow(id, to, filter, lived_ms, &mut self.wheel) {
+        match self.pollers.follow(id, poller, filter, lived_ms, &mut self.wheel) {
             Followed::New(at) => service.pollers.get_or_insert_default().0.push(at),
             Followed::Known => {}
             Followed::Full => self.services.remove_idle(id),

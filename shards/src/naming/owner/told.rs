@@ -1,12 +1,16 @@
 //! The clients of this owner that have no connection: judged by their beats, told by datagram.
 
 use super::{OwnerState, showing};
+use crate::auth::Action;
+use crate::auth::standing::of_service;
+use crate::config::table::Tables;
 use crate::effect::Effect;
 use crate::health::beat::{Silent, Verdict};
 use crate::health::wheel::Timer;
 use crate::limits::{DATAGRAM_LIST_BYTES_MAX, DATAGRAMS_PER_TURN_MAX};
 use crate::message::Now;
-use crate::naming::services::ServiceId;
+use crate::naming::services::{Service, ServiceId};
+use crate::push::poller::Ready;
 use bytes::Bytes;
 use std::net::SocketAddr;
 
@@ -123,10 +127,15 @@ impl OwnerState {
                 self.pollers.want(*at, lived_ms, &mut self.wheel);
             }
         }
+        let tables = self.tables.as_deref();
         // Those of one service follow each other, most with the same filter.
         let mut last: Option<(ServiceId, Box<str>, u64, Bytes)> = None;
         for _ in 0..DATAGRAMS_PER_TURN_MAX {
-            let Some((at, id, to, filter)) = self.pollers.next_ready() else { return false };
+            let Some(ready) = self.pollers.next_ready() else { return false };
+            let Ready { at, service: id, to, filter, user } = ready;
+            if self.services.get(id).is_none_or(|service| !may_hear(tables, user, service)) {
+                continue;
+            }
             let clusters = filter.clusters.as_deref().unwrap_or("");
             let same = last.as_ref().filter(|last| last.0 == id && *last.1 == *clusters);
             let (number, list) = match same {
@@ -153,4 +162,11 @@ impl OwnerState {
         }
         false
     }
+}
+
+/// Whether a poller may be told of a service; looked up for each datagram, since what he may can
+/// change between two polls.
+fn may_hear(tables: Option<&Tables>, user: Option<&str>, service: &Service) -> bool {
+    let (Some(tables), Some(user)) = (tables, user) else { return true };
+    tables.identities().now().decide(user, Action::Read, &of_service(&service.key)).is_ok()
 }

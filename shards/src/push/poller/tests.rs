@@ -25,14 +25,14 @@ impl Bench {
 
     fn poll_for(&mut self, to: &str, clusters: &str) -> Followed {
         let filter = Filter { clusters: Some(clusters.into()), healthy_only: false };
-        let to = to.parse().unwrap();
-        self.pollers.follow(self.service, to, &filter, self.now_ms, &mut self.wheel)
+        let poller = Poller { to: to.parse().unwrap(), user: None };
+        self.pollers.follow(self.service, poller, &filter, self.now_ms, &mut self.wheel)
     }
 
     /// Sends what is ready; the numbers.
     fn send(&mut self) -> Vec<u64> {
         let mut numbers = Vec::new();
-        while let Some((at, ..)) = self.pollers.next_ready() {
+        while let Some(Ready { at, .. }) = self.pollers.next_ready() {
             let number = self.pollers.number(0);
             self.pollers.sent(at, number, self.now_ms, &mut self.wheel);
             numbers.push(number);
@@ -103,6 +103,25 @@ fn a_newer_state_waits_for_the_ack_half_a_second_at_most() {
     bench.want(at);
     let sent = bench.pass(600);
     assert!(sent.len() == 1 && (500..=520).contains(&sent[0]), "{sent:?}");
+}
+
+/// However changes fall between the datagrams: else they could be aimed.
+#[test]
+fn slow_changes_do_not_outlive_patience() {
+    for every_ms in [50, 499, 500, 501, 600, 2_000, 9_999] {
+        let mut bench = Bench::new();
+        let Followed::New(at) = bench.poll(A) else { panic!("new") };
+        let mut sent = bench.send().len();
+        while bench.ended.is_empty() {
+            sent += bench.pass(every_ms).len();
+            if bench.ended.is_empty() {
+                bench.want(at);
+                sent += bench.send().len();
+            }
+        }
+        assert_eq!(sent, usize::from(DATAGRAMS_UNACKNOWLEDGED_MAX), "every {every_ms} ms");
+        assert_eq!(bench.pollers.given_up, u64::from(every_ms < 9_000), "every {every_ms} ms");
+    }
 }
 
 #[test]

@@ -71,7 +71,7 @@ public final class Judge {
         String group = request.path("group").asText("DEFAULT_GROUP");
         switch (request.path("op").asText()) {
             case "connect":
-                connect(request.path("server").asText());
+                connect(request);
                 return JSON.nullNode();
             case "register":
                 naming.registerInstance(service, group, instance(request));
@@ -119,12 +119,22 @@ public final class Judge {
         method.invoke(naming, service, group, instances);
     }
 
-    private void connect(String server) throws Exception {
-        Properties settings = new Properties();
-        settings.setProperty(PropertyKeyConst.SERVER_ADDR, server);
+    private void connect(JsonNode request) throws Exception {
+        Properties settings = settings(request);
         settings.setProperty(PropertyKeyConst.NAMING_LOAD_CACHE_AT_START, "false");
         settings.setProperty(PropertyKeyConst.NAMING_PUSH_EMPTY_PROTECTION, "false");
         naming = NacosFactory.createNamingService(settings);
+    }
+
+    /** Where the server is, and who asks, if anybody has to say so. */
+    static Properties settings(JsonNode request) {
+        Properties settings = new Properties();
+        settings.setProperty(PropertyKeyConst.SERVER_ADDR, request.path("server").asText());
+        if (request.hasNonNull("username")) {
+            settings.setProperty(PropertyKeyConst.USERNAME, request.get("username").asText());
+            settings.setProperty(PropertyKeyConst.PASSWORD, request.get("password").asText());
+        }
+        return settings;
     }
 
     private void subscribe(String service, String group) throws Exception {

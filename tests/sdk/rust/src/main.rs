@@ -32,6 +32,8 @@ struct Request {
     id: u64,
     op: String,
     server: String,
+    username: Option<String>,
+    password: Option<String>,
     service: String,
     group: Option<String>,
     instances: Vec<Address>,
@@ -99,7 +101,7 @@ fn say(message: &Value) {
 impl Judge {
     async fn carry_out(&mut self, request: Request) -> Outcome {
         if request.op == "connect" {
-            return self.connect(&request.server).await;
+            return self.connect(&request).await;
         }
         if request.op == "close" {
             self.naming = None;
@@ -152,14 +154,21 @@ impl Judge {
         }
     }
 
-    async fn connect(&mut self, server: &str) -> Outcome {
+    async fn connect(&mut self, request: &Request) -> Outcome {
         let settings = ClientProps::new()
-            .server_addr(server)
+            .server_addr(&request.server)
             .env_first(false)
             .cache_dir("cache")
             .load_cache_at_start(false)
             .naming_push_empty_protection(false);
-        let naming = NamingServiceBuilder::new(settings).build().await;
+        let builder = match (&request.username, &request.password) {
+            (Some(username), Some(password)) => {
+                let settings = settings.auth_username(username).auth_password(password);
+                NamingServiceBuilder::new(settings).enable_auth_plugin_http()
+            }
+            _ => NamingServiceBuilder::new(settings),
+        };
+        let naming = builder.build().await;
         self.naming = Some(naming.map_err(|error| error.to_string())?);
         Ok(Value::Null)
     }

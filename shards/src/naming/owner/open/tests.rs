@@ -123,7 +123,7 @@ impl Bench {
     }
 
     fn list(&mut self, poller: Option<&str>) -> Value {
-        let poller = poller.map(|to| to.parse().unwrap());
+        let poller = poller.map(|to| Poller { to: to.parse().unwrap(), user: None });
         let (filter, shape) = (Filter::all(), Shape::Info);
         match self.open(Order::List { service: key(), filter, shape, poller }) {
             Answer::Json(json) => serde_json::from_slice(&json).unwrap(),
