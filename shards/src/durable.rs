@@ -11,8 +11,10 @@ mod configs;
 pub mod history;
 pub mod identity;
 pub mod namespace;
+pub mod naming;
 pub mod question;
 mod record;
+pub mod services;
 pub mod state;
 
 use bytes::Bytes;

@@ -127,9 +127,19 @@ pub const CLEANED_PER_TICK_MAX: usize = 1_024;
 /// refused with 503.
 pub const BEATING_PER_CORE_MAX: usize = 4_194_304;
 
-/// Services one core holds that somebody created by hand and nobody publishes: their settings are
-/// the client's text. One more is refused with 503. The cleaner takes them after a minute.
-pub const CREATED_PER_CORE_MAX: usize = 65_536;
+/// Commands of one owner core that nobody waits for (flips of health, what cleaners remove) and
+/// that have no room yet. Beyond it flips are refused to whoever checks, and cleaners look again
+/// later.
+pub const PROPOSALS_WAITING_MAX: usize = 256;
+
+/// Of these, sent in one turn: calls of clients go the same way.
+pub const PROPOSALS_PER_DRAIN_MAX: usize = 16;
+
+/// Flips of health in one command, about 64 KiB.
+pub const FLIPS_PER_COMMAND_MAX: usize = 1_024;
+
+/// Overrides that one command forgets; the rest goes with the next scan.
+pub const FORGOTTEN_PER_COMMAND_MAX: usize = 1_024;
 
 /// Bytes of one service's own metadata and selector; a map of 1,024 characters fits many times.
 /// Longer: refused with 400.

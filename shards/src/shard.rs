@@ -11,11 +11,12 @@ use crate::config::table::Tables;
 use crate::effect::{Effect, Effects};
 use crate::home::counts::Counters;
 use crate::home::{HomeState, Phase, Turn};
-use crate::key::{ConnKey, Core, Home, Map};
+use crate::key::{ConnKey, Core, Home, Map, ServiceKey};
 use crate::limits::PUSHES_PER_TURN_MAX;
 use crate::look::{Clock, Look, Seen};
 use crate::message::{Ask, Message, Now, Tell, Waiter};
 use crate::naming::open::Answer;
+use crate::naming::owner::checks::{CheckChange, HealthFlip};
 use crate::naming::owner::{self, Census, OwnerState};
 use crate::settings::Settings;
 use ahash::RandomState;
@@ -113,9 +114,10 @@ impl Shard {
         }
     }
 
-    /// Lets the shard read configs from these tables, which all cores share. Without it there are
-    /// none, ever.
+    /// Lets the shard read configs and what the log holds of services from these tables, which all
+    /// cores share. Without it there are none, ever.
     pub fn with_tables(mut self, tables: Arc<Tables>) -> Self {
+        self.owner.read_from(tables.clone());
         self.owner.tables = Some(tables.clone());
         self.home.config_tables = tables;
         self
@@ -145,14 +147,20 @@ impl Shard {
                 debug_assert_ne!(from, self.core, "own asks do not leave the shard");
                 effects.push(Effect::Tell { to: Home(from), tell });
             }
-            Message::Settled { changes } => {
+            Message::Settled { changes, slots } => {
                 let epoch = self.home.config_tables.identities().now().epoch();
                 self.publisher.settled(&changes, epoch);
+                self.publisher.services_settled(self.home.map, self.core, &slots);
+                self.owner.catch_up(now);
                 self.blocked_at = None;
             }
             Message::Proposed { to, waiter, purpose, outcome } => {
                 let tell = Tell::Proposed { waiter, purpose, outcome };
                 self.publisher.answered(to, tell);
+                self.blocked_at = None;
+            }
+            Message::Tell { tell: Tell::ServicesChanged, .. } => {
+                self.owner.catch_up(now);
                 self.blocked_at = None;
             }
             Message::Looked { to, waiter, answer } => {
@@ -234,6 +242,25 @@ impl Shard {
     /// What the metrics show.
     pub fn counts(&self) -> Counts {
         counts_of(&self.home, &self.owner)
+    }
+
+    /// Somebody checks the health of persistent instances this core owns: what there is counts as
+    /// changed.
+    pub fn watch_checks(&mut self) {
+        self.owner.watch_checks();
+    }
+
+    /// What changed of one service for whoever checks, until there is nothing more; once a turn
+    /// after input was handled.
+    pub fn take_checks(&mut self) -> Option<(ServiceKey, Vec<CheckChange>)> {
+        self.owner.take_checks()
+    }
+
+    /// Has flips of health logged, in the order they are given. False: none of them, too much waits
+    /// already.
+    pub fn propose_health(&mut self, flips: &[HealthFlip]) -> bool {
+        self.blocked_at = None;
+        self.owner.propose_health(flips)
     }
 
     /// How many (service, home core) pairs of interest the owner side keeps: for audits.

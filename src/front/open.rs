@@ -4,6 +4,7 @@
 //! Order: path and method, compatibility switch, rights, parameters, handler. Nothing here decides
 //! about services or instances.
 
+mod catalog;
 mod config;
 pub mod identity;
 mod input;
@@ -30,6 +31,8 @@ use input::Input;
 use nacre_proto::code::Code;
 use nacre_shards::config::rules::Rules;
 use nacre_shards::config::table::Tables;
+use nacre_shards::durable::answer::Answer as Decision;
+use nacre_shards::durable::naming::Mode;
 use nacre_shards::limits::REFUSED_DELAY_MS;
 use nacre_shards::naming::open::{Answer, Call, Refused};
 use route::{Found, Label, Route, Routes};
@@ -75,15 +78,28 @@ pub enum Endpoint {
     InstanceDetail,
     InstanceList,
     InstanceBeat,
+    /// v3: some of it, the rest as forms have it.
+    InstancePartial,
+    /// Keys of metadata added to many instances, or taken away.
+    MetadataAdd,
+    MetadataRemove,
+    InstanceHealth,
+    HealthCheckers,
+    ClusterUpdate,
     /// v3 client: register, or a light beat.
     InstanceClient,
     /// v3 client: the hosts alone.
     HostList,
+    /// v3 administrator: the disabled ones too.
+    AllHosts,
     ServiceCreate,
     ServiceUpdate,
     ServiceDelete,
     ServiceDetail,
     ServiceList,
+    CatalogServices,
+    CatalogService,
+    CatalogInstances,
     SelectorTypes,
     Namespace(namespace::Op),
     Config(config::Op),
@@ -271,14 +287,24 @@ impl Api {
             Endpoint::InstanceDetail => instance::detail(self, input).await,
             Endpoint::InstanceList => instance::list(self, input).await,
             Endpoint::InstanceBeat => instance::beat(self, input).await,
+            Endpoint::InstancePartial => instance::partial(self, input).await,
+            Endpoint::MetadataAdd => instance::change_many(self, input, Mode::Merge).await,
+            Endpoint::MetadataRemove => instance::change_many(self, input, Mode::Without).await,
+            Endpoint::InstanceHealth => instance::health(self, input).await,
+            Endpoint::HealthCheckers => Ok(service::checkers(input)),
+            Endpoint::ClusterUpdate => service::cluster(self, input).await,
             Endpoint::InstanceClient => instance::client(self, input).await,
             Endpoint::HostList => instance::hosts(self, input).await,
+            Endpoint::AllHosts => instance::all_hosts(self, input).await,
             Endpoint::ServiceCreate => service::create(self, input).await,
             Endpoint::ServiceUpdate => service::update(self, input).await,
             Endpoint::ServiceDelete => service::delete(self, input).await,
             Endpoint::ServiceDetail => service::detail(self, input).await,
             Endpoint::ServiceList => service::list(self, input).await,
-            Endpoint::SelectorTypes => Ok(shape::rest_result(br#"["none","label"]"#)),
+            Endpoint::CatalogServices => catalog::services(self, input).await,
+            Endpoint::CatalogService => catalog::service(self, input).await,
+            Endpoint::CatalogInstances => catalog::instances(self, input).await,
+            Endpoint::SelectorTypes => Ok(service::selector_types(input)),
             Endpoint::Namespace(op) => namespace::answer(self, op, input).await,
             Endpoint::Config(op) => config::answer(self, op, input).await,
             Endpoint::Login => identity::login(self, input).await,
@@ -300,6 +326,19 @@ impl Api {
         match self.desk.ask(call).await {
             Answer::Refused(refused) => Err(refused),
             answer => Ok(answer),
+        }
+    }
+
+    /// A call that the log may have to decide.
+    async fn decide(&self, call: Call) -> Result<(), Refused> {
+        match self.ask(call).await? {
+            Answer::Done | Answer::Proposed(Ok(Decision::Done { .. })) => Ok(()),
+            Answer::Proposed(Ok(Decision::Refused(refused))) => {
+                let status = if refused.code == Code::OverThreshold { 503 } else { 400 };
+                Err(Refused::new(status, refused.code, refused.text))
+            }
+            Answer::Proposed(Err(unready)) => Err(Refused::busy(unready.sentence())),
+            other => Err(unexpected(&other)),
         }
     }
 

@@ -54,8 +54,9 @@ impl Outbox {
         self.bell.ring_if_asleep();
     }
 
-    fn put_changes(&self, changes: Arc<[Change]>) {
-        self.put(Message::Settled { changes });
+    /// `slots`: where services changed.
+    fn put_changes(&self, changes: Arc<[Change]>, slots: Arc<[u32]>) {
+        self.put(Message::Settled { changes, slots });
     }
 }
 
@@ -80,7 +81,8 @@ impl Machine for Replica {
     }
 
     fn settle(&mut self) {
-        self.outbox.put_changes(self.state.settle());
+        let changes = self.state.settle();
+        self.outbox.put_changes(changes, self.state.touched_slots());
     }
 
     fn clear(&mut self) {
@@ -92,7 +94,8 @@ impl Machine for Replica {
     }
 
     fn loaded(&mut self) {
-        self.outbox.put_changes(self.state.loaded());
+        let changes = self.state.loaded();
+        self.outbox.put_changes(changes, self.state.touched_slots());
     }
 }
 

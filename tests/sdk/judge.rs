@@ -185,6 +185,24 @@ impl Judge {
         self.must("deregister", addressed(service, instance));
     }
 
+    /// The log keeps it, no connection.
+    pub fn register_persistent(
+        &mut self,
+        service: &str,
+        instance: &Instance,
+    ) -> Result<Value, String> {
+        self.call("register", persistent(service, instance))
+    }
+
+    pub fn deregister_persistent(&mut self, service: &str, instance: &Instance) {
+        self.must("deregister", persistent(service, instance));
+    }
+
+    /// A registration that may be refused.
+    pub fn try_register(&mut self, service: &str, instance: &Instance) -> Result<Value, String> {
+        self.call("register", addressed(service, instance))
+    }
+
     pub fn register_batch(&mut self, service: &str, instances: &Instances) {
         let instances: Vec<Value> = instances.iter().map(Instance::json).collect();
         let mut request = about(service);
@@ -332,5 +350,11 @@ fn addressed(service: &str, instance: &Instance) -> Value {
     let mut request = instance.json();
     request["service"] = service.into();
     request["group"] = "JUDGED".into();
+    request
+}
+
+fn persistent(service: &str, instance: &Instance) -> Value {
+    let mut request = addressed(service, instance);
+    request["persistent"] = true.into();
     request
 }

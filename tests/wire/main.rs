@@ -22,6 +22,7 @@ mod fuzzy_watch;
 mod graceful_stop;
 mod http;
 mod http_abuse;
+mod http_admin;
 mod http_client;
 mod http_naming;
 mod limits;
@@ -29,6 +30,7 @@ mod liveness;
 mod naming;
 mod one_slow_reader;
 mod operator;
+mod persistent;
 mod push;
 mod restart;
 #[path = "../process/server.rs"]

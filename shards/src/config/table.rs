@@ -8,6 +8,7 @@
 use crate::auth;
 use crate::config::entry::Entry;
 use crate::key::{ConfigName, SLOTS, slot_of_hash};
+use crate::naming::shared::Shared;
 use arc_swap::{ArcSwap, Guard};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -51,6 +52,7 @@ pub struct Tables {
     ready: AtomicBool,
     configs: AtomicUsize,
     identities: auth::Shared,
+    services: Shared,
 }
 
 impl Default for Tables {
@@ -61,6 +63,7 @@ impl Default for Tables {
             ready: AtomicBool::new(false),
             configs: AtomicUsize::new(0),
             identities: auth::Shared::default(),
+            services: Shared::default(),
         }
     }
 }
@@ -92,6 +95,11 @@ impl Tables {
     /// Users, roles and permissions, from the same log.
     pub fn identities(&self) -> &auth::Shared {
         &self.identities
+    }
+
+    /// Services and persistent instances, from the same log.
+    pub fn services(&self) -> &Shared {
+        &self.services
     }
 
     /// The checkpoint was loaded and the log behind it replayed: what is in the tables counts from

@@ -17,6 +17,7 @@ use crate::message::{Ask, Now, QueryPurpose, Tell, Waiter};
 use crate::naming::answer;
 use crate::naming::directory::{Directory, Page};
 use crate::naming::host::Publication;
+use crate::naming::owner::logged::Log;
 use crate::naming::publishers::Put;
 use crate::naming::rules::Rules;
 use crate::naming::services::{Service, ServiceId, Services, Showing};
@@ -27,7 +28,11 @@ use nacre_proto::code::Code;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+pub mod checks;
+mod edit;
+mod logged;
 mod open;
+mod settings;
 mod told;
 
 /// Messages that may be sent now, by core index. [`OwnerState::drain`] counts them down.
@@ -55,6 +60,8 @@ pub struct Census {
     pub publications: usize,
     /// Instances in them.
     pub instances: usize,
+    /// Persistent instances.
+    pub persistent: usize,
     /// Names in this core's directory.
     pub names: usize,
     /// Fuzzy patterns in this core's directory.
@@ -91,8 +98,8 @@ pub struct OwnerState {
     scan_left: usize,
     publications: usize,
     instances: usize,
-    /// Services made by hand.
-    created: usize,
+    /// What the log holds of them, and what is to be proposed to it.
+    log: Log,
     beating: Beating,
     pollers: Pollers,
     wheel: Wheel,
@@ -153,7 +160,7 @@ impl OwnerState {
             scan_left: 0,
             publications: 0,
             instances: 0,
-            created: 0,
+            log: Log::new(core, map),
             wheel: Wheel::default(),
             due: Vec::new(),
             stalled_ms: 0,
@@ -166,6 +173,7 @@ impl OwnerState {
 
     /// Carries out one ask of a home (or owner) core; the result is its one answer, for `from`.
     pub fn handle(&mut self, now: Now, from: Core, ask: Ask) -> Tell {
+        self.catch_up(now);
         match ask {
             Ask::Publish { waiter, service, publication } => {
                 self.publish(now, waiter, &service, publication)
@@ -226,7 +234,7 @@ impl OwnerState {
         match self.put(now, key, waiter.conn, publication) {
             Ok(_) => done(waiter, answer),
             Err(text) if waiter.stream != 0 => {
-                Tell::Answer { waiter, body: answer::error(Code::InvalidParam.number(), &text) }
+                Tell::Answer { waiter, body: answer::thrown(Code::InvalidParam.number(), &text) }
             }
             Err(_) => Tell::Confirmed,
         }
@@ -243,13 +251,17 @@ impl OwnerState {
     ) -> Result<ServiceId, String> {
         debug_assert_eq!(self.map.owner(key).0, self.core, "another core's service");
         let (id, service) = self.services.obtain(key, now.unix_ms);
-        if service.persistent {
+        if !service.takes_clients(now.tick_ms) {
+            let what = match *publication {
+                Publication::One(_) => "register",
+                Publication::Batch(_) => "batch register",
+            };
             return Err(format!(
-                "Current service {} is persistent service, can't register ephemeral instance.",
+                "Current service {} is persistent service, can't {what} ephemeral instance.",
                 key.grouped()
             ));
         }
-        let first = service.publishers.is_empty();
+        let first = !service.is_published();
         let instances = publication.hosts().len();
         match service.publishers.put(publisher, publication, &self.hasher) {
             Put::Same => return Ok(id),
@@ -279,7 +291,7 @@ impl OwnerState {
         self.publications -= 1;
         self.instances -= instances;
         self.changes.change(now, id, service);
-        if service.publishers.is_empty() {
+        if !service.is_published() {
             Self::queue_name(&mut self.names, self.map, id, service);
             Self::queue_cleaning(&mut self.empties, id, service);
         }
@@ -353,6 +365,7 @@ impl OwnerState {
             blocked |= room.tells[core] == 0 && !self.changes.dirty[core].is_empty();
             blocked |= room.asks[core] == 0 && !self.names[core].is_empty();
         }
+        blocked |= self.drain_proposals(room, out);
         blocked |= self.drain_pollers(now, out);
         blocked | self.directory.drain(&mut room.tells, out)
     }
@@ -397,7 +410,7 @@ impl OwnerState {
             let ask = Ask::Named {
                 service: service.key.clone(),
                 listed: service.listed,
-                published: !service.publishers.is_empty(),
+                published: service.is_published(),
             };
             out.push(Effect::Ask { to: Owner(Core(core as u16)), ask });
             self.services.remove_idle(id);
@@ -410,6 +423,7 @@ impl OwnerState {
         waits(&self.changes.dirty)
             || waits(&self.names)
             || self.directory.pending()
+            || self.log.proposals_wait()
             || self.pollers_pending()
     }
 
@@ -419,7 +433,9 @@ impl OwnerState {
     /// A service without publishers, 60 s after its last change, leaves the lists (`naming.md` 12);
     /// subscribers do not keep it listed, but they keep its record.
     pub fn tick(&mut self, now: Now) {
+        self.catch_up(now);
         self.directory.tick(now);
+        self.care(now);
         if self.scan_left == 0 && now.tick_ms >= self.next_scan_ms {
             self.next_scan_ms = now.tick_ms + self.rules.empty_scan_ms;
             self.scan_left = self.empties.len();
@@ -428,7 +444,7 @@ impl OwnerState {
             self.scan_left -= 1;
             let Some(id) = self.empties.pop_front() else { break };
             let Some(service) = self.services.get(id) else { continue };
-            if !service.publishers.is_empty() {
+            if service.is_published() || !service.listed {
                 service.clean_queued = false;
             } else if now.tick_ms < service.changed_ms + self.rules.empty_expired_ms {
                 self.empties.push_back(id);
@@ -436,9 +452,7 @@ impl OwnerState {
                 service.clean_queued = false;
                 service.listed = false;
                 service.persistent = false;
-                if service.settings.take().is_some() {
-                    self.created -= 1;
-                }
+                self.log.expire(now, id, service);
                 Self::queue_name(&mut self.names, self.map, id, service);
             }
         }
@@ -471,6 +485,7 @@ impl OwnerState {
             services: self.services.len(),
             publications: self.publications,
             instances: self.instances,
+            persistent: self.log.instances,
             names: self.directory.names(),
             patterns: self.directory.patterns(),
             beating: self.beating.len(),

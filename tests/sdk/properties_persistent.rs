@@ -1,0 +1,39 @@
+//! Persistent instances as SDKs use them: Java by gRPC, Go by HTTP (`naming.md` 3.3, 17).
+
+use crate::judge::{Instance, Instances, Judge, set};
+use crate::server::Server;
+
+/// Seen by another, there without their client and after a crash, gone when deregistered.
+pub fn outlive_client_and_crash(sdk: &str) {
+    let mut server = Server::start();
+    let mut provider = Judge::connect(sdk, &server);
+    let mut consumer = Judge::connect(sdk, &server);
+    let (first, second) = (Instance::new(1, "first"), Instance::new(2, "second"));
+    consumer.subscribe("orders");
+    provider.register_persistent("orders", &first).expect("the first of its service");
+    consumer.told("orders", &set(&[&first]));
+    drop(provider);
+    consumer.register_persistent("orders", &second).expect("the second");
+    consumer.told("orders", &set(&[&first, &second]));
+    server.kill();
+    server.start_again();
+    let mut witness = Judge::connect(sdk, &server);
+    witness.query_until("orders", &set(&[&first, &second]));
+    let emptied = consumer.told_already("orders").iter().any(Instances::is_empty);
+    assert!(!emptied, "nobody is told an empty list because the server went away");
+    witness.deregister_persistent("orders", &first);
+    consumer.told("orders", &set(&[&second]));
+}
+
+/// Whoever comes second with the other kind is refused, in the reference's words.
+pub fn a_service_is_of_one_kind(sdk: &str) {
+    let server = Server::start();
+    let mut judge = Judge::connect(sdk, &server);
+    let instance = Instance::new(1, "one");
+    judge.register_persistent("orders", &instance).expect("the first of its service");
+    let refused = judge.try_register("orders", &instance).expect_err("of the other kind");
+    assert!(refused.contains("is persistent service"), "{refused}");
+    judge.register("payments", &instance);
+    let refused = judge.register_persistent("payments", &instance).expect_err("of the other kind");
+    assert!(refused.contains("is ephemeral service"), "{refused}");
+}
