@@ -31,6 +31,11 @@ pub struct Ends {
     pub patience: Patience,
 }
 
+/// Does long work on a thread beside the core, one at a time.
+pub async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    glommio::executor().spawn_blocking(work).await
+}
+
 /// Lets other tasks of the core run for so long.
 pub async fn pause(duration: std::time::Duration) {
     glommio::timer::sleep(duration).await;

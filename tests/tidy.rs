@@ -38,6 +38,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("prometheus_client::", &["src/admin"]),
     ("nacre_shards::", &["src", "bench"]),
     ("tokio::", &["loadgen"]),
+    ("zip::", &["src/front"]),
 ];
 
 /// Where `unsafe` may stand; each block says why it holds (clippy checks the comment).

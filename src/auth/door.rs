@@ -431,7 +431,8 @@ impl Door {
         self.0.state.borrow().desk.is_quiet()
     }
 
-    fn now(&self) -> Now {
+    /// The time, by the core's clock.
+    pub fn now(&self) -> Now {
         self.0.state.borrow_mut().clock.tick().now
     }
 }

@@ -156,10 +156,7 @@ pub fn config_lives(sdk: &str) {
 
     until_held(&server);
     writer.remove("lived");
-    if !sdk.starts_with("npm") {
-        // npm keeps what it had to itself.
-        listener.told_content("lived", None);
-    }
+    listener.told_content("lived", None);
     assert_eq!(writer.get("lived"), None);
     assert_eq!(ask("ConfigQueryRequest", &body)["errorCode"], 300);
 }

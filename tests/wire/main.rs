@@ -14,6 +14,7 @@ mod backup;
 mod command;
 mod config;
 mod config_admin;
+mod config_files;
 mod config_http;
 mod conformance;
 mod datagrams;

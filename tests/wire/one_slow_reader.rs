@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 const SUBSCRIBERS: usize = 1_000;
 /// Changes of each of three rounds: to warm up, with all reading, with one that does not.
 const CHANGES: u16 = 40;
-/// What the one that does not read may cost beyond a round without it.
-const GROWTH_BYTES_MAX: u64 = 1 << 20;
+/// What the one that does not read may cost beyond a round without it: what is kept for it is less
+/// than 1 MiB, and equal rounds differ by 1.6 MiB of what the allocator keeps.
+const GROWTH_BYTES_MAX: u64 = 3 << 20;
 /// Debug build, two cores shared with everything else: this only ends a test that hangs.
 const ALL_TOLD: Duration = Duration::from_secs(60);
 

@@ -67,7 +67,7 @@ pub fn wants(text: &str, rules: &Rules) -> Result<Vec<Want>, Refused> {
 pub fn hold_ms(said: i64, switches: Switches) -> u32 {
     let Switches { early_ms, hold_ms_min, fixed_ms } = switches;
     let hold = fixed_ms.unwrap_or_else(|| said.saturating_sub(early_ms)).max(hold_ms_min);
-    u32::try_from(hold).unwrap_or(0).min(POLL_MS_MAX)
+    hold.clamp(0, i64::from(POLL_MS_MAX)) as u32
 }
 
 /// A held poll.

@@ -1,6 +1,6 @@
 //! What operators switch by publishing a config (`config.md` 15): `com.alibaba.nacos.meta.switch`
 //! in the default group and namespace. It is a config like any other, by either wire; here is what
-//! it does. (The other such name, `…metadata.clientIpWhitelist`, is read by the reference and asked
+//! it does. (The other such name, `metadata.clientIpWhitelist`, is read by the reference and asked
 //! by nobody there, so it does nothing here.)
 
 use crate::config::table::Tables;
@@ -14,8 +14,8 @@ pub const SWITCHES: ConfigName<'static> = ConfigName {
     namespace: PUBLIC,
 };
 
-/// Lines that are looked at: there are half a dozen switches.
-const LINES_MAX: usize = 64;
+/// Bytes of what is looked at, there being half a dozen switches: every poll reads it.
+const BYTES_MAX: usize = 4_096;
 
 /// What the switches say about long polls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,13 +39,14 @@ impl Switches {
     pub fn of(tables: &Tables) -> Self {
         let slot = tables.slot(SWITCHES.slot());
         let formal = slot.get(SWITCHES).and_then(|entry| entry.formal.as_ref());
+        let formal = formal.filter(|formal| formal.answer.len() <= BYTES_MAX);
         formal.map(|formal| Self::parse(&formal.content())).unwrap_or_default()
     }
 
     /// `name=value` lines; what is malformed is passed over.
     fn parse(text: &str) -> Self {
         let (mut switches, mut is_fixed, mut interval_ms) = (Self::default(), false, 10_000);
-        for line in text.lines().take(LINES_MAX) {
+        for line in text.lines() {
             let Some((name, value)) = line.split_once('=') else { continue };
             let value = value.trim();
             let number = value.parse::<i32>().map(i64::from);

@@ -1,6 +1,7 @@
 //! Configs: `/v1/cs`, `/v2/cs`, `/v3/client/cs`, `/v3/admin/cs`, `/v3/console/cs` (`http-api.md` 2,
 //! 5 to 8). One resource in the words of five APIs.
 
+mod archive;
 mod capacity;
 mod gray;
 mod history;
@@ -9,6 +10,7 @@ mod poll;
 mod read;
 mod search;
 mod shown;
+mod transfer;
 mod write;
 
 pub(super) use search::Searches;
@@ -19,14 +21,12 @@ use super::shape;
 use super::{Api, Outcome, Refused};
 use crate::http1::StatusCode;
 use crate::http1::reply::{self, Reply};
+use archive::Form;
 use nacre_proto::code::Code;
 use nacre_proto::config::{ConfigPublishRequest, ConfigRemoveRequest};
 use nacre_shards::config::open::{self, By};
 use nacre_shards::durable::answer as durable;
 use nacre_shards::naming::open::Answer;
-
-/// What is not built yet.
-pub(super) const ZIP: &str = "import, export and clone of configurations";
 
 /// What a row does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +51,9 @@ pub enum Op {
     StopBeta,
     /// A page, blurred unless it is asked to be accurate.
     List,
+    Export,
+    Import,
+    Clone,
     Poll,
     ConfigListeners,
     ClientListeners,
@@ -72,7 +75,7 @@ pub enum Op {
 impl Op {
     /// Whether a request carries contents.
     pub fn has_content(self) -> bool {
-        matches!(self, Op::Post | Op::Publish)
+        matches!(self, Op::Post | Op::Publish | Op::Import)
     }
 }
 
@@ -115,6 +118,9 @@ async fn answered(api: &Api, op: Op, input: &Input<'_>) -> Answered {
         Op::Beta => gray::beta(api, input),
         Op::StopBeta => gray::stop_beta(api, input).await,
         Op::List => search::list(api, input, input.get("search") == Some("accurate")).await,
+        Op::Export => transfer::export(api, input, Form::New).await,
+        Op::Import => transfer::import(api, input).await,
+        Op::Clone => transfer::clone(api, input).await,
         Op::Poll => poll::poll(api, input).await,
         Op::ConfigListeners => listeners::of_config(api, input).await,
         Op::ClientListeners => listeners::of_client(api, input).await,
@@ -149,7 +155,9 @@ async fn get(api: &Api, input: &Input<'_>) -> Answered {
         return gray::beta(api, input);
     }
     if is("export", "true") || is("exportV2", "true") {
-        return Err(super::lacking(ZIP).into());
+        labelled(api, input)?;
+        let form = if is("export", "true") { Form::Old } else { Form::New };
+        return transfer::export(api, input, form).await;
     }
     read::content(api, input)
 }
@@ -157,8 +165,13 @@ async fn get(api: &Api, input: &Input<'_>) -> Answered {
 /// Likewise.
 async fn post(api: &Api, input: &Input<'_>) -> Answered {
     let is = |name: &str| input.get(name) == Some("true");
-    if is("import") || is("clone") {
-        return Err(super::lacking(ZIP).into());
+    if is("import") {
+        labelled(api, input)?;
+        return transfer::import(api, input).await;
+    }
+    if is("clone") {
+        labelled(api, input)?;
+        return transfer::clone(api, input).await;
     }
     write::publish(api, input).await
 }

@@ -20,10 +20,8 @@ use std::rc::Rc;
 pub struct Input<'a> {
     pub form: Form<'a>,
     /// Files of a multipart body.
-    #[expect(dead_code, reason = "imports of configurations read them")]
     pub files: Vec<Part>,
     /// The body as it came, form or not.
-    #[expect(dead_code, reason = "calls with a JSON body read it")]
     pub body: &'a [u8],
     pub version: Version,
     /// As it came.

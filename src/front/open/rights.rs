@@ -103,8 +103,14 @@ fn resource<'a>(route: &'a Route, input: &'a Input<'_>) -> Resource<'a> {
     if is_naming(route.path) {
         return naming(route, input);
     }
-    let namespace = match route.path {
-        "/v3/admin/cs/config/clone" => input.get("targetNamespaceId"),
+    let namespace = match route.endpoint {
+        Endpoint::Config(Op::Clone) => {
+            input.get("targetNamespaceId").or_else(|| input.either("namespaceId", "tenant"))
+        }
+        // Each of its configs is judged once more, by the name it gets.
+        Endpoint::Config(Op::Import | Op::Post) if is_import(route, input) => {
+            input.get("namespace").or_else(|| input.either("namespaceId", "tenant"))
+        }
         _ => input.either("namespaceId", "tenant"),
     };
     let group = input.either("groupName", "group");
@@ -114,6 +120,11 @@ fn resource<'a>(route: &'a Route, input: &'a Input<'_>) -> Resource<'a> {
         kind: Kind::Config,
         name: input.get("dataId").unwrap_or_default(),
     }
+}
+
+/// v1 has imports among its other posts.
+fn is_import(route: &Route, input: &Input<'_>) -> bool {
+    route.endpoint == Endpoint::Config(Op::Import) || input.get("import") == Some("true")
 }
 
 fn is_naming(path: &str) -> bool {

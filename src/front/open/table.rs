@@ -34,7 +34,6 @@ const TEXT: Shape = Shape::Text;
 const ENVELOPE: Shape = Shape::Envelope;
 const STRICT: Shape = Shape::StrictEnvelope;
 
-const ZIP: Endpoint = Lacking(super::config::ZIP);
 const CLUSTER: Endpoint = Lacking("clusters");
 const OPS: Endpoint = Lacking("this part of the operators' API");
 const NAMING: Endpoint = Lacking("this part of the naming API");
@@ -198,9 +197,9 @@ pub const ROWS: &[Route] = &[
     row(Delete, "/v3/admin/cs/config/batch", Unlabelled, WRITE_ADMIN, Config(Op::RemoveIds)),
     row(Get, "/v3/admin/cs/config/beta", Unlabelled, READ_ADMIN, Config(Op::Beta)),
     row(Delete, "/v3/admin/cs/config/beta", Unlabelled, WRITE_ADMIN, Config(Op::StopBeta)),
-    row(Post, "/v3/admin/cs/config/clone", Unlabelled, WRITE_CONSOLE, ZIP),
-    row(Get, "/v3/admin/cs/config/export", Unlabelled, READ_ADMIN, ZIP),
-    row(Post, "/v3/admin/cs/config/import", Unlabelled, WRITE_ADMIN, ZIP),
+    row(Post, "/v3/admin/cs/config/clone", Unlabelled, WRITE_CONSOLE, Config(Op::Clone)),
+    row(Get, "/v3/admin/cs/config/export", Unlabelled, READ_ADMIN, Config(Op::Export)),
+    row(Post, "/v3/admin/cs/config/import", Unlabelled, WRITE_ADMIN, Config(Op::Import)),
     row(Get, "/v3/admin/cs/config/list", Unlabelled, READ_ADMIN, Config(Op::List)),
     row(Get, "/v3/admin/cs/config/listener", Unlabelled, WRITE_ADMIN, Config(Op::ConfigListeners)),
     row(Get, "/v3/admin/cs/capacity", Unlabelled, READ_ADMIN, Config(Op::Capacity)),
@@ -228,9 +227,9 @@ pub const ROWS: &[Route] = &[
     ),
     row(Get, "/v3/console/cs/config/beta", Unlabelled, READ, Config(Op::Beta)),
     row(Delete, "/v3/console/cs/config/beta", Unlabelled, WRITE, Config(Op::StopBeta)),
-    row(Post, "/v3/console/cs/config/clone", Unlabelled, WRITE_CONSOLE, ZIP),
-    row(Get, "/v3/console/cs/config/export2", Unlabelled, READ_CONSOLE, ZIP),
-    row(Post, "/v3/console/cs/config/import", Unlabelled, WRITE_CONSOLE, ZIP),
+    row(Post, "/v3/console/cs/config/clone", Unlabelled, WRITE_CONSOLE, Config(Op::Clone)),
+    row(Get, "/v3/console/cs/config/export2", Unlabelled, READ_CONSOLE, Config(Op::Export)),
+    row(Post, "/v3/console/cs/config/import", Unlabelled, WRITE_CONSOLE, Config(Op::Import)),
     row(Get, "/v3/console/cs/config/list", Unlabelled, READ_CONSOLE, Config(Op::List)),
     row(Get, "/v3/console/cs/config/searchDetail", Unlabelled, READ_CONSOLE, Config(Op::List)),
     row(

@@ -7,6 +7,7 @@ use crate::front::open::input::Input;
 use crate::front::open::route::Version;
 use crate::front::open::{Api, Refused, Reply, shape, unexpected};
 use crate::http1::{StatusCode, reply};
+use nacre_shards::auth::{Action, Kind, Resource};
 use nacre_shards::config::accept;
 use nacre_shards::config::open::{Call as ConfigCall, Of};
 use nacre_shards::key::{ConfigKey, Core};
@@ -30,6 +31,10 @@ pub async fn of_client(api: &Api, input: &Input<'_>) -> Answered {
     let wanted = namespace(input);
     // A namespace has no character that a group key escapes.
     found.retain(|key, _| all || key.rsplit('+').next() == Some(wanted));
+    if let Some(who) = &input.who {
+        // The row is about one namespace, `all` is not.
+        found.retain(|key, _| may_read(api, &who.user, key));
+    }
     if input.version != Version::V3 && wanted == PUBLIC && !all {
         // Up to v2 the default namespace is blank, and so is its part of the key.
         let plain = |(key, md5): (String, Value)| match key.rsplit_once('+') {
@@ -39,6 +44,16 @@ pub async fn of_client(api: &Api, input: &Input<'_>) -> Answered {
         found = found.into_iter().map(plain).collect();
     }
     Ok(status(input, "ip", found))
+}
+
+fn may_read(api: &Api, user: &str, group_key: &str) -> bool {
+    let mut parts = group_key.split('+');
+    let (Some(name), Some(group), Some(namespace)) = (parts.next(), parts.next(), parts.next())
+    else {
+        return false;
+    };
+    let resource = Resource::Of { namespace, group, kind: Kind::Config, name };
+    api.door.decide(user, Action::Read, &resource).is_ok()
 }
 
 async fn gather(api: &Api, of: Of) -> Result<Map<String, Value>, Fail> {

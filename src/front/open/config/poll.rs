@@ -1,9 +1,10 @@
 //! Long polls: `POST /v1/cs/configs/listener` (`http-api.md` 2.3).
 
 use super::{Answered, Fail, uncached};
+use crate::admin::health::State;
 use crate::front::open::input::Input;
 use crate::front::open::{Api, POLL_SECONDS_BEYOND, REFUSED_DELAY, Refused, Reply, identity};
-use crate::http1::header::{HeaderName, HeaderValue};
+use crate::http1::header::{self, HeaderName, HeaderValue};
 use crate::http1::{StatusCode, form, pause, reply};
 use nacre_proto::probe;
 use nacre_shards::auth::{Action, Denial, Kind, Resource};
@@ -53,9 +54,14 @@ pub async fn poll(api: &Api, input: &Input<'_>) -> Answered {
         Answer::Refused(refused) => return Err(refused.into()),
         other => return Err(super::super::unexpected(&other).into()),
     };
-    Ok(match said {
+    let reply = match said {
         Some(_) => told(&changed),
         None => told_in_headers(&changed, input),
+    };
+    Ok(match api.facts.readiness.get() {
+        // Whoever polls again at once does so elsewhere.
+        State::Stopping => reply::and(reply, header::CONNECTION, "close"),
+        _ => reply,
     })
 }
 

@@ -39,16 +39,21 @@ const IDS_MAX: usize = 1_000;
 #[derive(Debug, Clone, Default)]
 pub struct Searches(Rc<Cell<usize>>);
 
-/// One of them.
-struct Searching(Searches);
+/// One of them; long work with what was found counts as well.
+pub struct Searching(Searches);
 
 impl Searches {
-    fn enter(&self) -> Option<Searching> {
+    /// Counts one more.
+    ///
+    /// # Errors
+    /// 503: there are [`SEARCHES_MAX`].
+    pub fn enter(&self) -> Result<Searching, Refused> {
         let under_way = self.0.get();
-        (under_way < SEARCHES_MAX).then(|| {
-            self.0.set(under_way + 1);
-            Searching(self.clone())
-        })
+        if under_way >= SEARCHES_MAX {
+            return Err(Refused::busy("Too many searches at once, please try again later."));
+        }
+        self.0.set(under_way + 1);
+        Ok(Searching(self.clone()))
     }
 }
 
@@ -66,10 +71,7 @@ pub async fn walk(
     matches: impl Fn(&Entry) -> bool,
 ) -> Result<Vec<Arc<Entry>>, Refused> {
     serving(&api.tables)?;
-    let searching = api.searches.enter();
-    let Some(_searching) = searching else {
-        return Err(Refused::busy("Too many searches at once, please try again later."));
-    };
+    let _searching = api.searches.enter()?;
     let mut walk = Walk::default();
     while !walk.step(&api.tables, with_contents, STEP_WEIGHT, &matches) {
         pause(STEP_PAUSE).await;
@@ -160,6 +162,15 @@ fn filter(input: &Input<'_>, exact: bool) -> Filter {
         content: Pattern::part(content),
         ids: Vec::new(),
     }
+}
+
+/// What an export is about: like a list, and only these rows if some are named.
+pub fn export_filter(input: &Input<'_>) -> Result<Filter, Refused> {
+    let mut filter = Filter { content: Pattern::default(), ..filter(input, false) };
+    if let Some(text) = input.get("ids") {
+        filter.ids = ids(text)?;
+    }
+    Ok(filter)
 }
 
 /// The namespace a request is about.

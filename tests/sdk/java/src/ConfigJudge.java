@@ -2,7 +2,6 @@ import com.alibaba.nacos.api.NacosFactory;
 import com.alibaba.nacos.api.PropertyKeyConst;
 import com.alibaba.nacos.api.config.ConfigService;
 import com.alibaba.nacos.api.config.listener.AbstractListener;
-import com.alibaba.nacos.api.utils.NetUtils;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.BooleanNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
@@ -43,9 +42,15 @@ final class ConfigJudge implements Operations {
         }
     }
 
-    /** 3.x spells the method differently. */
+    /** 3.x spells the method differently, 1.x has none. */
     private static String localAddress() throws Exception {
-        for (Method method : NetUtils.class.getMethods()) {
+        Class<?> utils;
+        try {
+            utils = Class.forName("com.alibaba.nacos.api.utils.NetUtils");
+        } catch (ClassNotFoundException absent) {
+            throw new UnsupportedOperationException();
+        }
+        for (Method method : utils.getMethods()) {
             if (method.getName().equalsIgnoreCase("localIp")) {
                 return (String) method.invoke(null);
             }
