@@ -32,7 +32,7 @@ pub enum Look {
     Clients { from: u32, wanted: Wanted },
     /// How many subscribers at home here each of these services has.
     Subscribers { services: Vec<ServiceKey> },
-    /// How many listeners at home here each of these configs has.
+    /// How many listeners and held polls at home here each of these configs has.
     Listeners { configs: Vec<ConfigKey> },
     /// Who was told what of a topic, subscribers from this place on.
     Told { topic: Topic, from: u32 },
@@ -116,6 +116,8 @@ pub struct ToldOf {
     /// Of the latest state known here; 0 for none, and for a config.
     pub revision: u64,
     pub subscribers: Vec<Told>,
+    /// Of a config: long polls held for it, which leave no events.
+    pub polls: usize,
     pub next: Option<u32>,
     /// Tellings of clients that have left, with the milliseconds of their ids; with the first
     /// answer only.
@@ -236,10 +238,11 @@ impl HomeState {
 
     pub(crate) fn count_listeners(&self, configs: &[ConfigKey]) -> Seen {
         let count = |key| {
-            let config = self.listeners.config(key)?;
-            Some(self.listeners.configs[config].listeners.len() as u32)
+            let config = self.listeners.config(key);
+            let listeners = config.map(|config| self.listeners.configs[config].listeners.len());
+            (listeners.unwrap_or(0) + self.polls.count_of(key)) as u32
         };
-        Seen::Numbers(configs.iter().map(|key| count(key).unwrap_or(0)).collect())
+        Seen::Numbers(configs.iter().map(count).collect())
     }
 
     /// Who was told what, from one place of the list on.
@@ -274,6 +277,9 @@ impl HomeState {
         }
         told.next = (end < everybody.len()).then_some(end as u32);
         if from == 0 {
+            if let Topic::Config(key) = topic {
+                told.polls = self.polls.count_of(key);
+            }
             told.gone = tellings.gone(|slot, id_ms| {
                 self.table.at(slot).is_some_and(|connection| connection.id_ms == id_ms)
             });

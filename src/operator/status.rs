@@ -9,7 +9,7 @@ use crate::raft;
 use crate::raft::limits::{QUEUE_BYTES_MAX, QUEUE_ITEMS_MAX};
 use nacre_shards::limits::{
     BEATING_PER_CORE_MAX, LANE_ASKS_PER_CORE, LISTENERS_PER_CORE_MAX, POLLERS_PER_CORE_MAX,
-    SUBSCRIPTIONS_PER_CORE_MAX,
+    POLLS_PER_CORE_MAX, SUBSCRIPTIONS_PER_CORE_MAX,
 };
 use nacre_shards::look::{Look, Seen};
 use nacre_shards::shard::Counts;
@@ -63,6 +63,7 @@ pub async fn of(office: &Office) -> Value {
         "pollers": sum(|counts| counts.owner.pollers),
         "configs": parts.durable.tables.configs(),
         "listeners": sum(|counts| counts.listeners),
+        "long_polls": sum(|counts| counts.polls),
         "pushes_waiting": sum(|counts| counts.pushes_waiting + counts.notifications_waiting),
         "cores": (0..).zip(&cores).map(|(core, counts)| of_core(core, counts.as_ref()))
             .collect::<Vec<_>>(),
@@ -141,6 +142,7 @@ fn limits(
         ("subscriptions of a core", fullest(|c| c.subscriptions), SUBSCRIPTIONS_PER_CORE_MAX),
         ("listeners of a core", fullest(|c| c.listeners), LISTENERS_PER_CORE_MAX),
         ("beating instances of a core", fullest(|c| c.owner.beating), BEATING_PER_CORE_MAX),
+        ("long polls of a core", fullest(|c| c.polls), POLLS_PER_CORE_MAX),
         ("pollers of a core", fullest(|c| c.owner.pollers), POLLERS_PER_CORE_MAX),
         ("asks under way of a core", fullest(|c| c.asks_under_way), LANE_ASKS_PER_CORE),
     ] {
@@ -189,7 +191,12 @@ pub fn text(status: &Value) -> String {
         vec!["services".to_owned(), services_line(status)],
         vec![
             "configs".to_owned(),
-            format!("{}, {} listeners", field("configs"), field("listeners")),
+            format!(
+                "{}, {} listeners, {} long polls",
+                field("configs"),
+                field("listeners"),
+                field("long_polls")
+            ),
         ],
         vec!["pushes waiting".to_owned(), field("pushes_waiting")],
     ];

@@ -26,7 +26,7 @@ pub async fn trace(office: &Office, about: &Traced, out: &mut impl Out) -> Answe
             (Topic::Config(ConfigKey::new(name)), config_head(office, name)?)
         }
     };
-    let mut overwritten = 0;
+    let (mut overwritten, mut polls) = (0, 0);
     let mut silent = Vec::new();
     let mut count = 0;
     for core in office.cores() {
@@ -39,6 +39,7 @@ pub async fn trace(office: &Office, about: &Traced, out: &mut impl Out) -> Answe
             };
             if place == 0 {
                 overwritten += told.overwritten;
+                polls += told.polls;
             }
             count += told.subscribers.len();
             from = told.next;
@@ -46,6 +47,7 @@ pub async fn trace(office: &Office, about: &Traced, out: &mut impl Out) -> Answe
         }
     }
     head["subscribers"] = count.into();
+    head["long_polls"] = polls.into();
     head["events_overwritten"] = overwritten.into();
     head["silent_cores"] = json!(silent);
     Ok(head)
@@ -171,6 +173,9 @@ pub fn text(parts: &[Value], head: &Value) -> String {
         format!("md5 {}, of {modified}", field("md5"))
     };
     let _ = writeln!(text, "{now}; {} told", field("subscribers"));
+    if head["long_polls"].as_u64() > Some(0) {
+        let _ = writeln!(text, "{} long polls wait for it as well", head["long_polls"]);
+    }
     for one in all(parts, "subscribers") {
         write_one(&mut text, one, head);
     }

@@ -226,6 +226,12 @@ impl Polls {
         }
     }
 
+    /// How many polls wait for a config.
+    pub(crate) fn count_of(&self, key: &ConfigKey) -> usize {
+        let config = self.by_key.get(key);
+        config.map_or(0, |config| self.configs[*config].waits.len())
+    }
+
     /// Addresses of polls that wait for a config, with what they have.
     pub(crate) fn waiting_for(&self, key: &ConfigKey, mut found: impl FnMut(&str, String)) {
         let Some(config) = self.by_key.get(key) else { return };
