@@ -198,11 +198,6 @@ impl Judge {
         self.must("deregister", persistent(service, instance));
     }
 
-    /// A registration that may be refused.
-    pub fn try_register(&mut self, service: &str, instance: &Instance) -> Result<Value, String> {
-        self.call("register", addressed(service, instance))
-    }
-
     pub fn register_batch(&mut self, service: &str, instances: &Instances) {
         let instances: Vec<Value> = instances.iter().map(Instance::json).collect();
         let mut request = about(service);
