@@ -222,7 +222,7 @@ fn the_context_path_is_the_operators() {
 fn what_is_not_built_says_so() {
     let server = shared_server();
     for (method, path) in [
-        ("POST", "/nacos/v3/admin/cs/config/clone"),
+        ("GET", "/nacos/v1/ns/service/names"),
         ("GET", "/nacos/v3/admin/core/cluster/node/list"),
         ("GET", "/nacos/v1/ns/operator/distro/client"),
     ] {

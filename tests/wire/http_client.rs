@@ -19,6 +19,11 @@ impl Answer {
         std::str::from_utf8(&self.body).expect("answers are text")
     }
 
+    /// For whoever looks on: archives are no text.
+    pub fn shown(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.body)
+    }
+
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
