@@ -6,6 +6,7 @@
 pub mod credentials;
 pub mod directory;
 pub mod door;
+pub mod first;
 pub mod keys;
 pub mod limits;
 pub mod password;

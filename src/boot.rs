@@ -17,6 +17,7 @@ pub mod offline;
 pub mod passwords;
 pub mod placeholder;
 pub mod probe;
+pub mod prompt;
 pub mod properties;
 pub mod run;
 pub mod settings;

@@ -5,12 +5,15 @@
 //! deadline; nothing a peer sends panics. It knows no path and no Nacos word: a handler does.
 
 pub mod body;
+pub mod date;
 pub mod form;
 pub mod limits;
 pub mod reply;
 pub mod server;
 pub mod stream;
 mod watch;
+
+pub use watch::Patience;
 
 pub use hyper::body::Incoming;
 pub use hyper::{Method, StatusCode, header};
@@ -19,11 +22,13 @@ pub use hyper::{Method, StatusCode, header};
 pub type Request = hyper::Request<hyper::body::Incoming>;
 
 /// The two ends of the connection a request came on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Ends {
     pub peer: std::net::SocketAddr,
     /// The address of ours it reached.
     pub local: std::net::SocketAddr,
+    /// How long the answer may take.
+    pub patience: Patience,
 }
 
 /// Lets other tasks of the core run for so long.

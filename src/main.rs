@@ -26,7 +26,7 @@ fn serve() -> Result<ExitCode, Failure> {
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
-    if let Some(instead) = command.instead {
+    if let Some(instead) = &command.instead {
         return offline::run(instead, &command, environment);
     }
     let settings = start::settings(&command, environment)?;

@@ -12,6 +12,7 @@ mod incoming;
 pub mod limits;
 mod link;
 pub mod node;
+mod past;
 pub mod replica;
 pub mod report;
 pub mod sleep;

@@ -11,6 +11,7 @@ pub mod log;
 pub mod machine;
 pub mod network;
 pub mod place;
+pub mod plant;
 pub mod runtime;
 pub mod snapshot;
 pub mod store;

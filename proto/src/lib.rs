@@ -4,7 +4,7 @@
 //! * [`request`]: a type name and a JSON body become one [`request::Request`], or a refusal.
 //! * [`naming`], [`config`], [`link`]: the JSON shapes of one Nacos module each (`link` is the
 //!   connection itself).
-//! * [`open_api`]: JSON inside HTTP parameters.
+//! * [`open_api`]: JSON inside HTTP parameters; [`probe`]: what long polls ask and are told.
 //! * [`text`]: what requests hold, read with the leniency Jackson grants and clients rely on.
 //! * [`json`]: text, numbers and doubles written as the reference writes them.
 //! * [`code`]: every wire error code, once.
@@ -23,6 +23,7 @@ pub mod link;
 pub mod naming;
 pub mod open_api;
 pub mod payload;
+pub mod probe;
 pub mod request;
 mod scan;
 pub mod text;

@@ -11,6 +11,7 @@ mod configs;
 pub mod history;
 pub mod identity;
 pub mod namespace;
+pub mod question;
 mod record;
 pub mod state;
 

@@ -1,6 +1,7 @@
 //! Everything a shard may ask of the outside. Carried out in order by `src/pump`, or by the
 //! simulation.
 
+use crate::durable::question::Question;
 use crate::key::{ConnKey, Core, Home, Owner};
 use crate::message::{Ask, Purpose, Tell, Waiter};
 use crate::naming::open::Answer;
@@ -108,6 +109,9 @@ pub enum Effect {
     /// On the Raft core: have a command logged and applied. Answered by one
     /// [`crate::message::Message::Proposed`] that gives `from` back as `to`.
     Propose { from: Core, waiter: Waiter, purpose: Purpose, command: Bytes },
+    /// On the Raft core: have a question answered. Answered by one
+    /// [`crate::message::Message::Looked`] that gives `from` back as `to`.
+    Recall { from: Core, waiter: Waiter, question: Box<Question> },
     /// Answer of the unary call on this stream of a connection at home here.
     Reply { conn: ConnKey, stream: u32, body: Body, delay_ms: u32 },
     /// A message on the connection's bidirectional stream.

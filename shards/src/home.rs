@@ -18,6 +18,7 @@ mod open;
 
 use crate::auth::standing::Standing;
 use crate::config::listen::Listeners;
+use crate::config::poll::Polls;
 use crate::config::table::Tables;
 use crate::config::watch::Scan;
 use crate::conns::profile::Profile;
@@ -35,6 +36,7 @@ use crate::naming::open::Answer;
 use crate::push::fuzzy::{Configs, Services};
 use crate::push::patterns::Patterns;
 use crate::push::subscription::Subscriptions;
+use crate::push::trace::Trace;
 use crate::settings::Settings;
 use ahash::RandomState;
 use std::collections::VecDeque;
@@ -74,6 +76,7 @@ pub struct HomeState {
     /// Read by every core, written by the Raft core.
     pub(crate) config_tables: Arc<Tables>,
     pub(crate) listeners: Listeners,
+    pub(crate) polls: Polls,
     pub(crate) config_patterns: Patterns<ConfigKey>,
     pub(crate) standing: Standing,
     /// Walks through the tables, each for its slice in turn.
@@ -82,6 +85,8 @@ pub struct HomeState {
     pub(crate) lanes: Lanes,
     pub(crate) ids: Ids,
     pub(crate) counters: Counters,
+    /// Who was told what, for an operator.
+    pub(crate) trace: Trace,
     /// The slot from which on connections have to be told that the server stops.
     pub(crate) reset_from: u32,
     due: Vec<(Timer, Tick)>,
@@ -102,6 +107,7 @@ impl HomeState {
             patterns: Patterns::new(hasher.clone()),
             config_tables: Arc::default(),
             listeners: Listeners::new(hasher.clone()),
+            polls: Polls::new(hasher.clone()),
             config_patterns: Patterns::new(hasher.clone()),
             standing: Standing::new(hasher.clone()),
             scans: VecDeque::new(),
@@ -109,6 +115,7 @@ impl HomeState {
             lanes: Lanes::new(core, map, limits),
             ids: Ids::new(core),
             counters: Counters::default(),
+            trace: Trace::default(),
             reset_from: 0,
             due: Vec::new(),
             hasher,
@@ -123,7 +130,10 @@ impl HomeState {
                     self.phase = Phase::Serving;
                 }
             }
-            Message::Stopping => self.stop(),
+            Message::Stopping => {
+                self.stop();
+                self.end_polls(turn);
+            }
             Message::Connected { conn, peer, id_ms } => self.connected(conn, peer, id_ms, turn),
             Message::Disconnected { conn } => self.disconnected(conn, turn),
             Message::Setup { conn, client_ip, setup } => {
@@ -148,7 +158,8 @@ impl HomeState {
             Message::Ask { .. }
             | Message::Acknowledged { .. }
             | Message::Settled { .. }
-            | Message::Proposed { .. } => {
+            | Message::Proposed { .. }
+            | Message::Looked { .. } => {
                 unreachable!("the shard gives these to its other sides")
             }
         }
@@ -203,6 +214,7 @@ impl HomeState {
             let share = if self.naming_has_work() { pushes.div_ceil(2) } else { pushes };
             let notified = self.notify_some(share, turn);
             self.push_some(pushes - notified, turn);
+            self.answer_polls(turn);
         }
     }
 
@@ -217,6 +229,7 @@ impl HomeState {
                 Timer::Service(index) => self.service_due(index, tick),
                 Timer::Fuzzy(slot) => self.fuzzy_due::<Services>(slot, tick),
                 Timer::Listener(index) => self.listener_due(index, tick, turn),
+                Timer::Poll(index) => self.poll_due(index, tick, turn),
                 Timer::ConfigFuzzy(slot) => self.fuzzy_due::<Configs>(slot, tick),
                 Timer::Beating(_) | Timer::Poller(_) => {
                     debug_assert!(false, "the owner side has its own wheel");
@@ -232,7 +245,8 @@ impl HomeState {
             Phase::Stopping => self.reset_from < self.table.slots(),
             _ => {
                 let configs = self.listeners.has_work() || self.config_patterns.has_work();
-                configs || !self.scans.is_empty() || self.naming_has_work()
+                let polls = self.polls.has_work();
+                configs || polls || !self.scans.is_empty() || self.naming_has_work()
             }
         }
     }

@@ -112,9 +112,15 @@ pub struct ConfigName<'a> {
 }
 
 impl ConfigName<'_> {
+    /// What the tables of configs are ordered by, within a slot too: comparing two numbers touches
+    /// no text. Names of equal hash are told apart.
+    pub fn hash(&self) -> u64 {
+        hash_of_pieces([self.data_id, "+", self.group, "+", self.namespace])
+    }
+
     /// The slot of the tables of configs.
     pub fn slot(&self) -> u32 {
-        slot_of_pieces([self.data_id, "+", self.group, "+", self.namespace])
+        slot_of_hash(self.hash())
     }
 
     /// Whether each part can be part of a key.
@@ -181,15 +187,20 @@ pub const SLOTS: u32 = 4096;
 
 /// A service's slot: FNV-1a over its text, folded. The same on every node of every version.
 pub fn slot_of(text: &str) -> u32 {
-    slot_of_pieces([text])
+    slot_of_hash(hash_of_pieces([text]))
 }
 
-/// [`slot_of`] the pieces joined.
-fn slot_of_pieces<const N: usize>(pieces: [&str; N]) -> u32 {
+/// FNV-1a of the pieces joined.
+fn hash_of_pieces<const N: usize>(pieces: [&str; N]) -> u64 {
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
     for byte in pieces.into_iter().flat_map(str::as_bytes) {
         hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
     }
+    hash
+}
+
+/// The slot of what has this [`ConfigName::hash`].
+pub fn slot_of_hash(hash: u64) -> u32 {
     ((hash ^ (hash >> 32)) % u64::from(SLOTS)) as u32
 }
 

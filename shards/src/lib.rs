@@ -11,6 +11,7 @@ pub mod home;
 pub mod intern;
 pub mod key;
 pub mod limits;
+pub mod look;
 pub mod message;
 pub mod naming;
 pub mod push;

@@ -44,6 +44,22 @@ pub const LISTENERS_PER_CONNECTION_MAX: usize = 50_000;
 /// Listeners of one core: their number is part of push ids. Refused likewise.
 pub const LISTENERS_PER_CORE_MAX: usize = (1 << (PUSH_INDEX_BITS - 1)) - 2;
 
+/// Long polls held on one core. Each holds one of its 16,384 HTTP connections; the rest is for
+/// those who publish and ask. One more is answered 503, a second late, and counted.
+pub const POLLS_PER_CORE_MAX: usize = 15_872;
+
+/// Configs all held polls of one core wait for, some 100 bytes each: 60 for each poll. Refused
+/// likewise.
+pub const POLL_KEYS_PER_CORE_MAX: usize = 1 << 20;
+
+/// Milliseconds one poll is held at most, whatever it asks for: a client that is not there any more
+/// is found out at the next answer.
+pub const POLL_MS_MAX: u32 = 600_000;
+
+/// Polls answered in one turn. Each wakes a task of some 20 µs, all before the next turn: 15,000
+/// are told within a second, and nobody else waits for more than a few milliseconds.
+pub const POLLS_PER_TURN_MAX: usize = 256;
+
 /// Slots of the tables of configs one turn walks through for a fuzzy watch: some 6,000 names at
 /// 100,000 configs, about 0.3 ms.
 pub const SCAN_SLOTS_PER_TURN: u32 = 256;
@@ -133,6 +149,23 @@ pub const DATAGRAMS_UNACKNOWLEDGED_MAX: u8 = 4;
 /// Bytes of a service's list beyond which it is not sent by datagram: the largest UDP payload,
 /// 65,507 bytes, with room for what is around the list. Compressed lists may be longer.
 pub const DATAGRAM_LIST_BYTES_MAX: usize = 1_048_576;
+
+/// Rings of a core's trace of pushes. Services and configs share them by their hash, so that a loud
+/// one drowns one in so many others.
+pub const TRACE_RINGS: usize = 128;
+
+/// Events of one ring, the oldest overwritten: a push and what came of it are two. 40 bytes each,
+/// 640 KiB a core when all rings are full.
+pub const TRACE_RING_EVENTS: usize = 128;
+
+/// Rows of one answer to an operator's tool: some 0.1 ms of a core's time.
+pub const LOOK_ROWS_MAX: usize = 256;
+
+/// Records looked at for one answer to an operator's tool, whether they become a row or not.
+pub const LOOK_VISITS_MAX: usize = 2_048;
+
+/// Tellings shown of one subscriber, the latest.
+pub const TELLINGS_SHOWN_MAX: usize = 8;
 
 /// How lanes between `cores` cores are cut. Both lanes of a pair are sized from this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

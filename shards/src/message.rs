@@ -7,10 +7,13 @@
 //! * a `Changed` is not an answer: an owner holds it back as a dirty bit until there is room.
 
 use crate::auth::Denial;
+use crate::config::open::Of;
 use crate::durable::answer::Answer as Decision;
+use crate::durable::question::Question;
 use crate::durable::state::Change;
 use crate::effect::Body;
 use crate::key::{ConnKey, Core, Home, ServiceKey};
+use crate::look::Look;
 use crate::naming::host::Publication;
 use crate::naming::open::{self, Call, Order};
 use crate::naming::view::{Filter, View};
@@ -79,6 +82,8 @@ pub enum Message<'a> {
     Settled { changes: Arc<[Change]> },
     /// On the Raft core: what became of an [`crate::effect::Effect::Propose`], once for each.
     Proposed { to: Core, waiter: Waiter, purpose: Purpose, outcome: Result<Decision, Unready> },
+    /// On the Raft core: the answer of an [`crate::effect::Effect::Recall`], once for each.
+    Looked { to: Core, waiter: Waiter, answer: open::Answer },
 }
 
 /// What a proposal is for: which response it is answered with.
@@ -171,8 +176,14 @@ pub enum Ask {
     Named { service: ServiceKey, listed: bool, published: bool },
     /// A call of the open API, to whom it concerns.
     Open { waiter: Waiter, order: Box<Order> },
+    /// To the Raft core: what its state knows.
+    Recall { waiter: Waiter, question: Box<Question> },
+    /// To the home side of any core: who listens there.
+    Listeners { waiter: Waiter, of: Box<Of> },
     /// To the Raft core: a command to be logged and applied. Its answer comes when that is done.
     Propose { waiter: Waiter, purpose: Purpose, command: Bytes },
+    /// To any core: an operator's question, answered `Opened`.
+    Look { waiter: Waiter, look: Box<Look> },
 }
 
 /// Which response a query answers.

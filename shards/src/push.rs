@@ -8,3 +8,4 @@ pub mod id;
 pub mod patterns;
 pub mod poller;
 pub mod subscription;
+pub mod trace;

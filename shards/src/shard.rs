@@ -13,7 +13,9 @@ use crate::home::counts::Counters;
 use crate::home::{HomeState, Phase, Turn};
 use crate::key::{ConnKey, Core, Home, Map};
 use crate::limits::PUSHES_PER_TURN_MAX;
-use crate::message::{Ask, Message, Now, Tell};
+use crate::look::{Clock, Look, Seen};
+use crate::message::{Ask, Message, Now, Tell, Waiter};
+use crate::naming::open::Answer;
 use crate::naming::owner::{self, Census, OwnerState};
 use crate::settings::Settings;
 use ahash::RandomState;
@@ -55,6 +57,8 @@ pub struct Counts {
     /// Contexts connections listen with, and the configs they are about.
     pub listeners: usize,
     pub listened: usize,
+    /// Long polls held.
+    pub polls: usize,
     /// Fuzzy patterns of configs they watch.
     pub config_patterns: usize,
     /// Notifications that are due and wait for their turn: single ones, and configs being handed
@@ -121,6 +125,18 @@ impl Shard {
             Message::Ask { from, ask: Ask::Propose { waiter, purpose, command } } => {
                 effects.push(Effect::Propose { from, waiter, purpose, command });
             }
+            Message::Ask { from, ask: Ask::Look { waiter, look } } => {
+                let tell = self.look(now, waiter, &look);
+                effects.push(Effect::Tell { to: Home(from), tell });
+            }
+            Message::Ask { from, ask: Ask::Recall { waiter, question } } => {
+                effects.push(Effect::Recall { from, waiter, question });
+            }
+            Message::Ask { from, ask: Ask::Listeners { waiter, of } } => {
+                let answer = self.home.listeners_of(&of);
+                effects
+                    .push(Effect::Tell { to: Home(from), tell: Tell::Opened { waiter, answer } });
+            }
             Message::Ask { from, ask } => {
                 let tell = self.owner.handle(now, from, ask);
                 self.blocked_at = None;
@@ -135,6 +151,10 @@ impl Shard {
             Message::Proposed { to, waiter, purpose, outcome } => {
                 let tell = Tell::Proposed { waiter, purpose, outcome };
                 self.publisher.answered(to, tell);
+                self.blocked_at = None;
+            }
+            Message::Looked { to, waiter, answer } => {
+                self.publisher.answered(to, Tell::Opened { waiter, answer });
                 self.blocked_at = None;
             }
             Message::Acknowledged { from, number } => {
@@ -211,23 +231,7 @@ impl Shard {
 
     /// What the metrics show.
     pub fn counts(&self) -> Counts {
-        let home = &self.home;
-        Counts {
-            connections: home.table.len(),
-            profiles: home.profiles.len(),
-            subscriptions: home.subscriptions.records.len(),
-            followed: home.subscriptions.services.len(),
-            patterns: home.patterns.len(),
-            listeners: home.listeners.records.len(),
-            listened: home.listeners.configs.len(),
-            config_patterns: home.config_patterns.len(),
-            notifications_waiting: home.listeners.ready.len() + home.listeners.fanning.len(),
-            pushes_waiting: home.subscriptions.ready.len() + home.subscriptions.fanning.len(),
-            asks_under_way: home.lanes.under_way(),
-            asks_waiting: home.lanes.waiting(),
-            home: home.counters,
-            owner: self.owner.census(),
-        }
+        counts_of(&self.home, &self.owner)
     }
 
     /// How many (service, home core) pairs of interest the owner side keeps: for audits.
@@ -282,11 +286,73 @@ impl Shard {
                 turn.effects.push(Effect::Propose { from, waiter, purpose, command });
                 continue;
             }
+            if let Ask::Look { waiter, look } = ask {
+                let tell = look_at(&self.home, &self.owner, (now, lived_ms), waiter, &look);
+                self.home.told(self.core, tell, &mut turn);
+                continue;
+            }
+            if let Ask::Recall { waiter, question } = ask {
+                let from = self.core;
+                turn.effects.push(Effect::Recall { from, waiter, question });
+                continue;
+            }
+            if let Ask::Listeners { waiter, of } = ask {
+                let answer = self.home.listeners_of(&of);
+                self.home.told(self.core, Tell::Opened { waiter, answer }, &mut turn);
+                continue;
+            }
             let tell = self.owner.handle(now, self.core, ask);
             self.blocked_at = None;
             self.home.told(self.core, tell, &mut turn);
         }
     }
+
+    /// An operator's question, from another core.
+    fn look(&self, now: Now, waiter: Waiter, look: &Look) -> Tell {
+        let lived_ms = now.tick_ms.saturating_sub(self.stalled_ms);
+        look_at(&self.home, &self.owner, (now, lived_ms), waiter, look)
+    }
+}
+
+/// What the metrics show.
+fn counts_of(home: &HomeState, owner: &OwnerState) -> Counts {
+    Counts {
+        connections: home.table.len(),
+        profiles: home.profiles.len(),
+        subscriptions: home.subscriptions.records.len(),
+        followed: home.subscriptions.services.len(),
+        patterns: home.patterns.len(),
+        listeners: home.listeners.records.len(),
+        listened: home.listeners.configs.len(),
+        polls: home.polls.len(),
+        config_patterns: home.config_patterns.len(),
+        notifications_waiting: home.listeners.ready.len() + home.listeners.fanning.len(),
+        pushes_waiting: home.subscriptions.ready.len() + home.subscriptions.fanning.len(),
+        asks_under_way: home.lanes.under_way(),
+        asks_waiting: home.lanes.waiting(),
+        home: home.counters,
+        owner: owner.census(),
+    }
+}
+
+/// Answers an operator's question, from whichever side knows.
+fn look_at(
+    home: &HomeState,
+    owner: &OwnerState,
+    (now, lived_ms): (Now, u64),
+    waiter: Waiter,
+    look: &Look,
+) -> Tell {
+    let seen = match look {
+        Look::Counts => Seen::Counts(Box::new(counts_of(home, owner))),
+        Look::Service { service } => owner.look_at_service(service),
+        Look::Services { from, wanted } => owner.look_at_services(*from, wanted),
+        Look::Clients { from, wanted } => home.look_at_clients(lived_ms, *from, wanted),
+        Look::Subscribers { services } => home.count_subscribers(services),
+        Look::Listeners { configs } => home.count_listeners(configs),
+        Look::Told { topic, from } => home.look_at_told(Clock { now, lived_ms }, topic, *from),
+    };
+    Tell::Opened { waiter, answer: Answer::Seen(Box::new(seen)) }
 }
 
 #[cfg(test)]

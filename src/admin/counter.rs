@@ -73,6 +73,7 @@ entries! {
         LimitConfigPatterns ["limit" = "config_fuzzy_patterns"],
         LimitConfigMatches ["limit" = "config_fuzzy_matches"],
         LimitAsks ["limit" = "asks_under_way"],
+        LimitPolls ["limit" = "long_polls"],
         LimitDelayed ["limit" = "delayed_answers"],
         LimitMessage ["limit" = "message_bytes"],
         LimitRequestBytes ["limit" = "request_bytes"],
@@ -120,6 +121,7 @@ entries! {
         ConfigUnready ["class" = "store"],
     }
     "nacre_config_listens", "Batch listens" { ConfigListens [] }
+    "nacre_config_polls", "Long polls" { ConfigPolls [] }
     "nacre_config_notifications", "Notifications of changed configs, by outcome" {
         ConfigNotified ["outcome" = "sent"],
         ConfigAcknowledged ["outcome" = "acknowledged"],
@@ -228,6 +230,7 @@ entries! {
     "nacre_http_calls", "HTTP/1 requests that wait for a core" { HttpCalls [] }
     "nacre_configs", "Configs" { Configs [] }
     "nacre_config_listeners", "Configs listened to, each client counted" { Listeners [] }
+    "nacre_config_long_polls", "Long polls held" { LongPolls [] }
     "nacre_config_fuzzy_watches", "Patterns of fuzzy watches of configs" { ConfigFuzzyWatches [] }
     "nacre_config_notifications_pending", "Notifications due" { NotificationsPending [] }
     "nacre_store_queue_items", "Commands waiting for the log" { StoreQueueItems [] }

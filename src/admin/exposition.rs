@@ -248,7 +248,7 @@ impl Scrape {
             ("config", "configCount", gauge(Gauge::Configs)),
             ("config", "getConfig", counter(Counter::ConfigQueries)),
             ("config", "publish", counter(Counter::ConfigPublishes)),
-            ("config", "longPolling", 0.0),
+            ("config", "longPolling", gauge(Gauge::LongPolls)),
             ("config", "notifyTask", 0.0),
             ("config", "notifyClientTask", gauge(Gauge::NotificationsPending)),
             ("config", "dumpTask", gauge(Gauge::StoreQueueItems)),

@@ -20,9 +20,14 @@ pub fn inspect(folder: &Path, as_json: bool) -> (String, u8) {
     if as_json {
         return (format!("{told:#}\n"), code);
     }
+    (plain(&told), code)
+}
+
+/// What was found out, for a person: one line a member, indented.
+pub fn plain(told: &Value) -> String {
     let mut text = String::new();
-    write_plain(&mut text, &told, 0);
-    (text, code)
+    write_plain(&mut text, told, 0);
+    text
 }
 
 fn describe(seen: &Look) -> Value {

@@ -1,7 +1,8 @@
 //! The command line: a few flags, each the short form of a key, and `-D` for all others.
 
 use crate::boot::keys;
-use clap::{Parser, Subcommand};
+use crate::operator::wire::ROWS;
+use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
 /// What may be typed. See [`crate::boot::start::settings`] for what becomes of it.
@@ -47,19 +48,57 @@ pub struct Command {
     pub define: Vec<(String, String)>,
 }
 
-/// Operators' tools, which change nothing: two look at the data directory of a stopped node, one at
-/// the host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+/// Operators' tools. They find the node by its data directory: one that runs answers on the socket
+/// there, of a stopped one the files are read.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Instead {
-    /// Check every page and checksum of a stopped node's files; exit code 0 fine, 1 wrong, 2
-    /// could not look
-    Verify,
-    /// Show what a stopped node's files hold: log, vote, members, sizes, ids
-    Inspect {
+    /// How a running node is: what it serves, its store, its limits; exit code 0 fine, 1 somebody
+    /// must look, 2 no node answers
+    Status {
         /// For programs
         #[arg(long)]
         json: bool,
     },
+    /// Show services, clients or configs; without a word what the store's files hold: log, vote,
+    /// members, sizes, ids
+    Inspect {
+        #[command(subcommand)]
+        what: Option<Inspect>,
+        /// For programs
+        #[arg(long, global = true)]
+        json: bool,
+    },
+    /// Show who was told what when, and who acknowledged it
+    Trace {
+        #[command(subcommand)]
+        what: Trace,
+        /// For programs
+        #[arg(long, global = true)]
+        json: bool,
+    },
+    /// Make users, give them passwords, remove them
+    User {
+        #[command(subcommand)]
+        what: User,
+    },
+    /// Copy everything that is kept to a new directory, whole and as of one moment; the node may
+    /// run
+    Backup {
+        /// Where to; must not be there yet, or be empty
+        directory: PathBuf,
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Begin a new node, of a new cluster, with a backup: into --data, which must be empty but for
+    /// conf
+    Restore {
+        /// The backup
+        directory: PathBuf,
+    },
+    /// Check every page and checksum of a stopped node's files; exit code 0 fine, 1 wrong, 2
+    /// could not look
+    Verify,
     /// Print what this host is set to, what so many clients want, why, and how to change it; exit
     /// code 1 when something should be changed
     Tuning {
@@ -70,6 +109,91 @@ pub enum Instead {
         #[arg(long)]
         cores: Option<u64>,
     },
+}
+
+/// What to list.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum Inspect {
+    /// Services, with their instances and subscribers (running node)
+    Services(Rows),
+    /// Connected clients (running node)
+    Clients(Rows),
+    /// Configs
+    Configs(Rows),
+}
+
+/// Which rows.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Rows {
+    /// Of this namespace only
+    #[arg(long)]
+    pub namespace: Option<String>,
+    /// With this text in the name only (a client's: id, address, application)
+    #[arg(long, default_value = "")]
+    pub name: String,
+    /// At most so many
+    #[arg(long, default_value_t = ROWS)]
+    pub limit: usize,
+    /// Go on where the last list said it ended
+    #[arg(long)]
+    pub from: Option<String>,
+}
+
+/// Whose pushes.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum Trace {
+    /// Of a service, to its subscribers
+    Service {
+        name: String,
+        #[arg(long, default_value = "DEFAULT_GROUP")]
+        group: String,
+        #[arg(long, default_value = "public")]
+        namespace: String,
+    },
+    /// Of a config, to its listeners
+    Config {
+        data_id: String,
+        #[arg(long, default_value = "DEFAULT_GROUP")]
+        group: String,
+        #[arg(long, default_value = "public")]
+        namespace: String,
+    },
+}
+
+/// What to do with users. Passwords come from the terminal, unseen, or as a line of standard input;
+/// never from the command line, which everybody on the machine can read.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum User {
+    /// Make the first administrator, `nacos`
+    Admin(Chosen),
+    /// Add a user, without rights yet
+    Add {
+        name: String,
+        #[command(flatten)]
+        chosen: Chosen,
+    },
+    /// Give a user another password
+    Password {
+        name: String,
+        #[command(flatten)]
+        chosen: Chosen,
+    },
+    /// Remove a user and his roles; an administrator stays
+    Remove { name: String },
+    /// All users and their roles
+    List {
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Where a password comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
+pub struct Chosen {
+    /// Make one up and print it
+    #[arg(long)]
+    pub generate: bool,
 }
 
 impl Command {
@@ -131,14 +255,16 @@ Examples:
   nacre
       Try it: clients of this machine connect to 127.0.0.1:8848.
   nacre --host 0.0.0.0
-      Serve other machines; clients must log in. The first administrator is made from this machine:
-      curl -X POST http://127.0.0.1:8848/nacos/v3/auth/user/admin
+      Serve other machines; clients must log in. The first administrator is made on this machine:
+      nacre user admin
   nacre --host 0.0.0.0 -D nacos.core.auth.enabled=false
       Serve other machines without logins, where the network itself keeps strangers out.
   nacre --cores 0,1 --data /var/lib/nacre
       Two cores, a data directory of its own.
   nacre --config /opt/nacos/conf/application.properties
       Start with the file of an existing Nacos. What it asks for and is not built yet is told.
+  nacre status --data /var/lib/nacre
+      How that node is. Likewise: inspect, trace, user, backup.
   NACOS_SERVER_MAIN_PORT=8849 nacre -D nacre.log=info
       Any key from the environment, any key from the command line.
 ";
@@ -159,6 +285,13 @@ Exit codes:
   4  the machine lacks something (kernel, io_uring, limits): what, and the remedy, are printed
   5  the data directory cannot be used, or another process uses it
   6  an address cannot be listened on, or another process listens there
+
+Exit codes of the tools (status, inspect, trace, user, backup, restore, verify, tuning):
+  0  done, or fine
+  1  the answer is no: damage was found, a limit or the store needs somebody, there is such a user
+  2  could not ask or look: no such directory, no node where one is needed, another process
+     holds the directory, a command line that is not understood
+  3  a setting cannot work
 
 SIGTERM or SIGINT (Ctrl-C) stops in order: clients are told to go, at most nacre.stop.drain-ms
 passes, exit code 0. A second one stops at once.

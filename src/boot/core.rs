@@ -157,7 +157,8 @@ fn shard_settings(settings: &Settings) -> nacre_shards::settings::Settings {
     }
 }
 
-fn config_rules(settings: &Settings) -> config::rules::Rules {
+/// The settings the rules of configs obey.
+pub fn config_rules(settings: &Settings) -> config::rules::Rules {
     let rules = &settings.config;
     config::rules::Rules {
         param_check: settings.naming.param_check,

@@ -19,6 +19,20 @@ pub const STORAGE_MEMORY_BYTES: usize = 64 * 1_024;
 /// client connections.
 pub const EXECUTOR_RING_ENTRIES: usize = 128;
 
+/// Runs a future on this thread until it ends: for a tool, which has no cores.
+///
+/// # Errors
+/// The executor's rings could not be made (io_uring, locked memory).
+pub fn run_here<T>(work: impl Future<Output = T>) -> io::Result<T> {
+    let executor = LocalExecutorBuilder::new(Placement::Unbound)
+        .preempt_timer(PREEMPT_EVERY)
+        .io_memory(STORAGE_MEMORY_BYTES)
+        .ring_depth(EXECUTOR_RING_ENTRIES)
+        .make()
+        .map_err(io::Error::from)?;
+    Ok(executor.run(work))
+}
+
 /// Runs `make()` and then its future on a new thread pinned to `cpu`, until the future ends.
 ///
 /// Errors: the executor's rings could not be made (locked memory), or there is no such cpu.

@@ -1,9 +1,9 @@
 //! The data directory and the lock that keeps a second process out of it.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Only the server's own user may look in: what is registered is nobody else's business.
@@ -11,6 +11,9 @@ const DIRECTORY_MODE: u32 = 0o700;
 
 /// The lock's file in the data directory.
 pub const LOCK_FILE: &str = "nacre.lock";
+
+/// Characters of a process id in the lock file, filled up with blanks.
+const HOLDER_WIDTH: usize = 20;
 
 /// Bytes of the lock file that are read: a process id.
 const HOLDER_BYTES_MAX: u64 = 32;
@@ -59,7 +62,7 @@ impl DataDirectory {
             }
             Err(error) => return Err(unusable("cannot be locked", error)),
         }
-        write_holder(&mut lock).map_err(|error| unusable("cannot be written", error))?;
+        write_holder(&lock).map_err(|error| unusable("cannot be written", error))?;
         Ok(DataDirectory { path, _lock: lock })
     }
 
@@ -75,10 +78,16 @@ fn take_lock(file: &File) -> io::Result<()> {
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-fn write_holder(lock: &mut File) -> io::Result<()> {
-    lock.set_len(0)?;
-    lock.rewind()?;
-    writeln!(lock, "{}", std::process::id())
+/// Over what is there, in a fixed width: giving bytes back before writing others would lose the
+/// right to start to a disk that is full by then. Who cannot be named is locked all the same.
+fn write_holder(lock: &File) -> io::Result<()> {
+    let holder = format!("{:<HOLDER_WIDTH$}\n", std::process::id());
+    match lock.write_all_at(holder.as_bytes(), 0) {
+        Err(error) if error.kind() == io::ErrorKind::StorageFull => return Ok(()),
+        written => written?,
+    }
+    let is_longer = lock.metadata()?.len() > holder.len() as u64;
+    if is_longer { lock.set_len(holder.len() as u64) } else { Ok(()) }
 }
 
 fn in_use(path: &Path, lock: &mut File) -> String {
@@ -135,10 +144,16 @@ mod tests {
     #[test]
     fn a_stale_longer_id_is_overwritten() {
         let scratch = Scratch::new("stale");
-        std::fs::write(scratch.0.join(LOCK_FILE), "99999999999999\n").unwrap();
-        let _held = DataDirectory::open(&scratch.0).unwrap();
-        let text = std::fs::read_to_string(scratch.0.join(LOCK_FILE)).unwrap();
-        assert_eq!(text, format!("{}\n", std::process::id()));
+        let read = || std::fs::read_to_string(scratch.0.join(LOCK_FILE)).unwrap();
+        for stale in ["99999999999999\n".to_owned(), "9".repeat(99), "1\n".to_owned()] {
+            std::fs::write(scratch.0.join(LOCK_FILE), stale).unwrap();
+            let held = DataDirectory::open(&scratch.0).unwrap();
+            assert_eq!(read().trim_end(), std::process::id().to_string());
+            let Unusable(refusal) = DataDirectory::open(&scratch.0).unwrap_err();
+            assert!(refusal.contains(&format!("process {};", std::process::id())), "{refusal}");
+            drop(held);
+        }
+        assert_eq!(read().len(), HOLDER_WIDTH + 1, "a start writes over what is there");
     }
 
     #[test]

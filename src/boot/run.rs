@@ -5,6 +5,7 @@ use crate::admin::counter::{Counter, Gauge};
 use crate::admin::health::{Readiness, State};
 use crate::admin::log;
 use crate::admin::metrics::{Core, Metrics};
+use crate::auth::first::FirstToken;
 use crate::auth::{Policy, worker};
 use crate::boot::core::{self, MeshPort};
 use crate::boot::cores::spawn_core;
@@ -18,7 +19,10 @@ use crate::boot::token_key::{self, KeyFiles};
 use crate::front::open::{Api, Facts, Ports, Switches, identity};
 use crate::http1::server::Server;
 use crate::http1::{Ends, Request};
+use crate::operator::office::{self, Office};
+use crate::operator::socket;
 use crate::pump::clock::Epoch;
+use crate::pump::desk::Desk;
 use crate::pump::node::Node;
 use crate::pump::replica::Durable;
 use crate::pump::report;
@@ -30,14 +34,19 @@ use glommio::{ExecutorJoinHandle, timer};
 use nacre_shards::config::table::Tables;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 /// How often a core writes its gauges.
 const GAUGES_EVERY: Duration = Duration::from_millis(100);
+
+/// How often a node without an administrator looks whether there is one.
+const FIRST_LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// What every core is given.
 #[derive(Debug, Clone)]
@@ -111,26 +120,22 @@ pub fn run(ready: Ready) -> Result<(), Failure> {
     let disk = durable::start(&settings.data)
         .map_err(|error| Failure::new(exit::DATA, format!("the store cannot start: {error}")))?;
     let mut disk = Some(disk);
+    let mut socket = open_socket(&settings.data);
     let (started, starts) = sync_channel(count);
     let threads: Vec<_> = ports
         .into_iter()
         .enumerate()
         .map(|(core, port)| {
-            let disk = if core + 1 == count { disk.take() } else { None };
-            let seat = Seat { core, port, disk };
+            let is_last = core + 1 == count;
+            let disk = if is_last { disk.take() } else { None };
+            let socket = if is_last { socket.take() } else { None };
+            let seat = Seat { core, port, disk, socket };
             spawn(seat, &shared, stop.running(), started.clone())
         })
         .collect::<Result<_, _>>()
         .map_err(|error| failed("a core's thread cannot be made", &error))?;
     drop(started);
-    let mut up = 0;
-    let mut why = None;
-    for start in starts {
-        match start {
-            Ok(()) => up += 1,
-            Err(error) => why = Some(error),
-        }
-    }
+    let (up, why) = first_words(starts);
     if up == count {
         readiness.set(State::Up);
         log::started(&settings);
@@ -139,6 +144,7 @@ pub fn run(ready: Ready) -> Result<(), Failure> {
     }
     let ending = stop.watch(&signals).map_err(|error| failed("signals cannot be read", &error))?;
     let ended = join(threads);
+    socket::close(&settings.data);
     drop(data);
     if let Some(error) = why {
         return Err(error);
@@ -161,6 +167,18 @@ fn passwords(
     passwords::start(files, policy.directory.clone())
 }
 
+/// How many cores are up, and why one is not.
+fn first_words(starts: Receiver<Result<(), Failure>>) -> (usize, Option<Failure>) {
+    let (mut up, mut why) = (0, None);
+    for start in starts {
+        match start {
+            Ok(()) => up += 1,
+            Err(error) => why = Some(error),
+        }
+    }
+    (up, why)
+}
+
 fn facts(settings: &Settings, readiness: Readiness, metrics: Arc<Metrics>) -> Facts {
     let port = |addresses: &[SocketAddr]| addresses.first().map_or(0, |at| at.port());
     let open = &settings.open;
@@ -169,8 +187,10 @@ fn facts(settings: &Settings, readiness: Readiness, metrics: Arc<Metrics>) -> Fa
         ports: Ports { http: port(&settings.http), grpc: port(&settings.grpc) },
         switches: Switches { client: open.client, admin: open.admin, console: open.console },
         trusted_proxies: open.trusted_proxies.clone(),
+        first: FirstToken::of(&settings.data),
         readiness,
         metrics,
+        config: core::config_rules(settings),
     }
 }
 
@@ -183,6 +203,8 @@ struct Seat {
     port: MeshPort,
     /// The storage, for the Raft core.
     disk: Option<Disk>,
+    /// Where operators ask, likewise.
+    socket: Option<UnixListener>,
 }
 
 fn spawn(
@@ -214,7 +236,7 @@ fn join(threads: Vec<Thread>) -> Result<(), String> {
 
 /// One core's life.
 async fn serve(seat: Seat, shared: Shared, started: Started) -> io::Result<()> {
-    let Seat { core, port, disk } = seat;
+    let Seat { core, port, disk, socket } = seat;
     let (turn, listeners) = match open_all(core, port, &shared) {
         Ok(made) => made,
         Err(error) => {
@@ -224,8 +246,8 @@ async fn serve(seat: Seat, shared: Shared, started: Started) -> io::Result<()> {
         }
     };
     let bell = turn.bell();
-    let api =
-        Api::new(Arc::clone(&shared.facts), turn.carrier.desk.clone(), turn.carrier.door.clone());
+    let (desk, door) = (turn.carrier.desk.clone(), turn.carrier.door.clone());
+    let api = Api::new(Arc::clone(&shared.facts), Arc::clone(&shared.tables), desk, door);
     if core == 0 {
         glommio::spawn_local(identity::offer_key(api.clone())).detach();
     }
@@ -233,6 +255,9 @@ async fn serve(seat: Seat, shared: Shared, started: Started) -> io::Result<()> {
         glommio::spawn_local(datagrams.receive(turn.carrier.desk.clone())?).detach();
     }
     let durable = turn.durable.clone();
+    if let (Some(socket), Some(durable)) = (socket, &durable) {
+        serve_operators(socket, &shared, core, turn.carrier.desk.clone(), durable.clone());
+    }
     let pump = glommio::spawn_local(turn.run());
     let server = Server::with_places(shared.settings.open.connections_max as usize);
     let metrics = shared.metrics.core(core);
@@ -276,12 +301,51 @@ async fn serve(seat: Seat, shared: Shared, started: Started) -> io::Result<()> {
     Ok(())
 }
 
+/// A node that operators cannot ask still serves clients.
+fn open_socket(data: &Path) -> Option<UnixListener> {
+    let opened = socket::open(data);
+    opened
+        .inspect_err(|error| {
+            let file = data.join(socket::FILE);
+            let shown = file.display();
+            tracing::warn!("operators cannot ask this node: {shown} cannot be opened: {error}");
+        })
+        .ok()
+}
+
+fn serve_operators(
+    socket: UnixListener,
+    shared: &Shared,
+    core: usize,
+    desk: Desk,
+    durable: Rc<Durable>,
+) {
+    let parts = office::Parts {
+        settings: Arc::clone(&shared.settings),
+        readiness: shared.readiness.clone(),
+        metrics: Arc::clone(&shared.metrics),
+        node: Arc::clone(&shared.node),
+        desk,
+        durable,
+    };
+    let Ok(office) = Office::new(parts) else { return };
+    let stop = shared.stop.clone();
+    glommio::spawn_local(async move {
+        socket::serve(socket, office, stop.asked(core)).await;
+    })
+    .detach();
+}
+
 /// Replays the log while the cores answer that they are starting, then tends the store.
 async fn open_store(disk: Disk, shared: &Shared, durable: &Rc<Durable>) -> Result<(), Failure> {
     let opened = durable::open(disk, &shared.settings, durable).await;
     opened.map_err(|fault| Failure::new(exit::DATA, fault.text()))?;
     let days = shared.settings.config.retention_days;
     glommio::spawn_local(durable::sweep(durable.clone(), shared.epoch, days)).detach();
+    let (facts, policy) = (Arc::clone(&shared.facts), Arc::clone(&shared.policy));
+    let tables = Arc::clone(&shared.tables);
+    glommio::spawn_local(async move { offer_first_token(&facts.first, &policy, &tables).await })
+        .detach();
     Ok(())
 }
 
@@ -318,6 +382,27 @@ fn open_all(
     });
     let all_open = shared.gate.pass(opened.is_ok());
     opened.and_then(|made| if all_open { Ok(made) } else { Err("another core failed".to_owned()) })
+}
+
+/// While nobody can log in, the first administrator can be made with the token; then it goes.
+async fn offer_first_token(first: &FirstToken, policy: &Policy, tables: &Tables) {
+    let has_one = || tables.identities().now().has_administrator();
+    if policy.guards_any() && !has_one() {
+        let kept = first.keep();
+        let path = first.path().display();
+        match kept {
+            Ok(()) => tracing::warn!(
+                target: "nacre::start",
+                "nobody can administer this node: make the first administrator with `nacre user \
+                 admin` here, or from elsewhere with the one-time token in {path}"
+            ),
+            Err(error) => tracing::warn!("the one-time token cannot be kept in {path}: {error}"),
+        }
+        while !has_one() {
+            timer::sleep(FIRST_LOOK_EVERY).await;
+        }
+    }
+    first.forget();
 }
 
 async fn until_now(stop: &Stop) {

@@ -170,12 +170,29 @@ impl Layers {
     }
 }
 
+/// Variables of our own tests and load generator, whose servers inherit them.
+const OF_TESTS: [&str; 12] = [
+    "NACRE_BIN",
+    "NACRE_COMMIT",
+    "NACRE_FLIPS",
+    "NACRE_FUZZ_SECONDS",
+    "NACRE_FUZZ_SEED",
+    "NACRE_KILLS",
+    "NACRE_POWER_CUTS",
+    "NACRE_POWER_SEED",
+    "NACRE_SDK_OUT",
+    "NACRE_SEED",
+    "NACRE_SIM_SEEDS",
+    "NACRE_SYNC_FAULT",
+];
+
 /// A variable that was meant for us and that nobody knows. Kubernetes sets `NACRE_PORT…` and
 /// `NACRE_SERVICE_…` by itself for a service called nacre.
 fn misspelt_ours(name: &str) -> bool {
     name.starts_with("NACRE_")
         && !name.starts_with("NACRE_PORT")
         && !name.starts_with("NACRE_SERVICE_")
+        && !OF_TESTS.contains(&name)
 }
 
 #[cfg(test)]
@@ -255,6 +272,7 @@ mod tests {
             &[
                 ("NACRE_CORS", "0"),
                 ("NACRE_SERVICE_HOST", "x"),
+                ("NACRE_BIN", "target/debug/nacre"),
                 ("PATH", "/bin"),
                 ("nacos.odd", "1"),
             ],

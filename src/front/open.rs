@@ -4,6 +4,7 @@
 //! Order: path and method, compatibility switch, rights, parameters, handler. Nothing here decides
 //! about services or instances.
 
+mod config;
 pub mod identity;
 mod input;
 mod instance;
@@ -18,6 +19,7 @@ mod table;
 use crate::admin::health::{Probe, Readiness, Shape};
 use crate::admin::metrics::Metrics;
 use crate::auth::Door;
+use crate::auth::first::FirstToken;
 use crate::http1::body::{self, BodyRefusal, Room};
 use crate::http1::form::{self, Form};
 use crate::http1::reply::{self, Reply};
@@ -26,6 +28,8 @@ use crate::pump::desk::Desk;
 use http::request::Parts;
 use input::Input;
 use nacre_proto::code::Code;
+use nacre_shards::config::rules::Rules;
+use nacre_shards::config::table::Tables;
 use nacre_shards::limits::REFUSED_DELAY_MS;
 use nacre_shards::naming::open::{Answer, Call, Refused};
 use route::{Found, Label, Route, Routes};
@@ -36,6 +40,19 @@ use std::time::Duration;
 
 /// Bytes of one request's body. Names and metadata fit many times; the reference's own bound.
 const FORM_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// Bytes of a body with a config's content: one of full length in ASCII fits, with each byte
+/// escaped as forms do it, and what belongs to it.
+const CONTENT_BYTES_MAX: usize = 33 * 1024 * 1024;
+
+/// Bytes of a long poll's body: 10,000 names of a usual length, escaped.
+const POLL_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Seconds an answer may take beyond the time its poll is held.
+const POLL_SECONDS_BEYOND: u16 = 10;
+
+/// How late a refusal is that its client would answer at once.
+const REFUSED_DELAY: Duration = Duration::from_millis(REFUSED_DELAY_MS as u64);
 
 /// Headers that say a request came through somebody.
 const FORWARDED: [&str; 3] = ["x-forwarded-for", "x-real-ip", "forwarded"];
@@ -68,7 +85,8 @@ pub enum Endpoint {
     ServiceDetail,
     ServiceList,
     SelectorTypes,
-    Namespaces,
+    Namespace(namespace::Op),
+    Config(config::Op),
     Login,
     FirstAdministrator,
     Users,
@@ -107,8 +125,23 @@ pub struct Facts {
     pub switches: Switches,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpAddr>,
+    /// Opens the way to the first administrator from elsewhere.
+    pub first: FirstToken,
     pub readiness: Readiness,
     pub metrics: Arc<Metrics>,
+    /// What the rules of configs obey.
+    pub config: Rules,
+}
+
+impl Endpoint {
+    /// Bytes of a request's body.
+    fn body_bytes_max(self) -> usize {
+        match self {
+            Endpoint::Config(op) if op.has_content() => CONTENT_BYTES_MAX,
+            Endpoint::Config(config::Op::Poll) => POLL_BYTES_MAX,
+            _ => FORM_BYTES_MAX,
+        }
+    }
 }
 
 /// Every path of the API, with the right it asks for.
@@ -120,17 +153,28 @@ pub fn rows() -> &'static [Route] {
 #[derive(Debug, Clone)]
 pub struct Api {
     facts: Arc<Facts>,
+    /// What every core reads.
+    tables: Arc<Tables>,
     routes: Rc<Routes>,
     desk: Desk,
     door: Door,
     room: Room,
+    searches: config::Searches,
 }
 
 impl Api {
     /// The API of the core whose desk and door these are.
-    pub fn new(facts: Arc<Facts>, desk: Desk, door: Door) -> Self {
+    pub fn new(facts: Arc<Facts>, tables: Arc<Tables>, desk: Desk, door: Door) -> Self {
         let routes = Rc::new(Routes::new(table::ROWS, &facts.context_path));
-        Self { facts, routes, desk, door, room: Room::new(limits::BODY_BYTES_CORE_MAX) }
+        Self {
+            facts,
+            tables,
+            routes,
+            desk,
+            door,
+            room: Room::new(limits::BODY_BYTES_CORE_MAX),
+            searches: config::Searches::default(),
+        }
     }
 
     /// Answers one request.
@@ -157,9 +201,10 @@ impl Api {
             return gone;
         }
         let version = route.version();
-        let kept = match body::read_within(incoming, FORM_BYTES_MAX, &self.room).await {
+        let bytes_max = route.endpoint.body_bytes_max();
+        let kept = match body::read_within(incoming, bytes_max, &self.room).await {
             Ok(kept) => kept,
-            Err(refusal) => return shape::refused(&of_body(refusal), version),
+            Err(refusal) => return shape::refused(&of_body(refusal, bytes_max), version),
         };
         let content_type = text_of(head, header::CONTENT_TYPE).unwrap_or_default();
         let mut files = Vec::new();
@@ -175,6 +220,8 @@ impl Api {
             files,
             body: kept.bytes(),
             version,
+            path: head.uri.path(),
+            patience: Some(&ends.patience),
             source: source(ends.peer.ip().to_canonical(), head, &self.facts.trusted_proxies),
             agent: text_of(head, header::USER_AGENT)
                 .or_else(|| head.headers.get("client-version")?.to_str().ok())
@@ -188,14 +235,20 @@ impl Api {
         };
         match rights::allowed(self, route, &input).await {
             Ok(who) => input.who = who,
-            Err(denial) => return identity::denied(denial, head.uri.path()),
+            Err(denial) => {
+                if matches!(route.endpoint, Endpoint::Config(config::Op::Poll)) {
+                    // Some clients poll again without a pause (`wire-samples`, quirk 13).
+                    pause(REFUSED_DELAY).await;
+                }
+                return identity::denied(denial, head.uri.path());
+            }
         }
         match self.call(route.endpoint, &input).await {
             Ok(reply) => reply,
             Err(refused) => {
                 if refused.status == 503 {
                     // As on the other wire: who repeats at once is slowed down.
-                    pause(Duration::from_millis(u64::from(REFUSED_DELAY_MS))).await;
+                    pause(REFUSED_DELAY).await;
                 }
                 shape::refused(&refused, version)
             }
@@ -226,7 +279,8 @@ impl Api {
             Endpoint::ServiceDetail => service::detail(self, input).await,
             Endpoint::ServiceList => service::list(self, input).await,
             Endpoint::SelectorTypes => Ok(shape::rest_result(br#"["none","label"]"#)),
-            Endpoint::Namespaces => namespace::list(input),
+            Endpoint::Namespace(op) => namespace::answer(self, op, input).await,
+            Endpoint::Config(op) => config::answer(self, op, input).await,
             Endpoint::Login => identity::login(self, input).await,
             Endpoint::FirstAdministrator => identity::first_administrator(self, input).await,
             Endpoint::Users => identity::users(self, input).await,
@@ -250,7 +304,12 @@ impl Api {
     }
 
     fn switched_off(&self, route: &Route, path: &str) -> Option<Reply> {
-        let on = match route.label {
+        self.gone(route.label, path)
+    }
+
+    /// The answer where the switch of this label is off.
+    fn gone(&self, label: Label, path: &str) -> Option<Reply> {
+        let on = match label {
             Label::None => true,
             Label::Open => self.facts.switches.client,
             Label::Admin => self.facts.switches.admin,
@@ -314,10 +373,10 @@ fn lacking(what: &'static str) -> Refused {
     Refused::new(501, Code::ApiFunctionDisabled, format!("{what}: not built yet"))
 }
 
-fn of_body(refusal: BodyRefusal) -> Refused {
+fn of_body(refusal: BodyRefusal, bytes_max: usize) -> Refused {
     match refusal {
         BodyRefusal::TooLong => {
-            let text = format!("the body is longer than {FORM_BYTES_MAX} bytes");
+            let text = format!("the body is longer than {bytes_max} bytes");
             Refused::new(413, Code::ParameterValidateError, text)
         }
         BodyRefusal::Broken => Refused::invalid("the body ended early"),

@@ -109,7 +109,7 @@ impl Server {
         count(&self.counters().accepted);
         // Who has gone already has no address any more.
         let (Ok(peer), Ok(local)) = (stream.peer_addr(), stream.local_addr()) else { return };
-        let ends = Ends { peer, local };
+        let ends = Ends { peer, local, patience: place.watch().patience() };
         // A refusal leaves answers slower, nothing else.
         let _ = stream.set_nodelay(true);
         let watches = Rc::clone(&self.watches);
@@ -165,7 +165,7 @@ where
     let service = service_fn(|request: Request| {
         count(&watches.counters.requests);
         watch.answering();
-        let reply = handle(ends, request);
+        let reply = handle(ends.clone(), request);
         async {
             let reply = reply.await;
             watch.answered();

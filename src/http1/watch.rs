@@ -161,6 +161,11 @@ impl Watch {
         self.turn(Phase::Answering, limits::ANSWER_SECONDS);
     }
 
+    /// A handler's say in the deadline.
+    pub(super) fn patience(self: &Rc<Self>) -> Patience {
+        Patience(Rc::clone(self))
+    }
+
     /// The handler has answered.
     pub(super) fn answered(&self) {
         self.turn(Phase::Idle, limits::IDLE_SECONDS);
@@ -174,6 +179,20 @@ impl Watch {
     fn forget_head(&self) {
         let bytes = self.head_bytes.take();
         self.all.head_bytes.set(self.all.head_bytes.get() - bytes);
+    }
+}
+
+/// A handler's say in the deadline of the answer it is making.
+#[derive(Debug, Clone)]
+pub struct Patience(Rc<Watch>);
+
+impl Patience {
+    /// The answer may take so many seconds from now, if that is longer than it may anyway.
+    pub fn lasts(&self, seconds: u16) {
+        if self.0.phase.get() == Phase::Answering {
+            let left = self.0.seconds_left.get();
+            self.0.seconds_left.set(left.max(seconds));
+        }
     }
 }
 
@@ -224,6 +243,23 @@ mod tests {
         let counters = &all.counters;
         let counted = [&counters.slow_heads, &counters.slow_answers, &counters.idle_closed];
         assert_eq!(counted.map(Cell::get), [1, 1, 1]);
+    }
+
+    #[test]
+    fn a_handler_may_ask_for_more_time_and_only_for_its_answer() {
+        let all = Rc::new(Watches::default());
+        let place = all.enter().unwrap();
+        let patience = place.watch().patience();
+        patience.lasts(1_000);
+        place.watch().answering();
+        patience.lasts(limits::ANSWER_SECONDS + 10);
+        patience.lasts(1);
+        sweep(&all, limits::ANSWER_SECONDS + 10);
+        assert_eq!(verdict(&place), Verdict::GoOn);
+        place.watch().answered();
+        patience.lasts(1_000);
+        sweep(&all, limits::IDLE_SECONDS + 1);
+        assert_eq!(verdict(&place), Verdict::Expired);
     }
 
     #[test]

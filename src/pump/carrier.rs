@@ -9,7 +9,7 @@ use super::held::HeldCalls;
 use super::incoming::{Arrival, Incoming, Noted};
 use super::link::{Link, Links, conn_key};
 use super::node::Node;
-use super::replica::Proposal;
+use super::replica::{Inquiry, Proposal};
 use crate::admin::counter::Counter;
 use crate::admin::metrics;
 use crate::auth::Door;
@@ -32,6 +32,8 @@ pub struct Outgoing {
     pub tells: Vec<(Core, Tell)>,
     /// For the Raft group; only on its core.
     pub proposals: Vec<Proposal>,
+    /// For its state, likewise.
+    pub looks: Vec<Inquiry>,
 }
 
 /// What the pump shares with the core's HTTP tasks.

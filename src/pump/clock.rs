@@ -23,6 +23,11 @@ impl Epoch {
     }
 }
 
+/// The wall clock now, for a tool that has no core, Unix ms.
+pub fn unix_ms() -> u64 {
+    Epoch::now().start_unix_ms
+}
+
 /// One core's clock. A wall clock that is set while we run changes nothing here: Unix time is the
 /// wall's at the start plus what has passed since.
 #[derive(Debug)]

@@ -58,10 +58,25 @@ impl Desk {
         let Some(ticket) = self.enter() else {
             return Answer::Refused(Refused::busy("Server is busy, please try again later."));
         };
-        let asked = Asked { desk: self, ticket };
+        let asked = Asked { desk: self, ticket, leave: None };
+        self.hand_in(ticket, call);
+        asked.await
+    }
+
+    /// [`Desk::ask`] for what is held for long: dropped while it waits, the shard is told by
+    /// `leave`, so that nothing of the call is kept.
+    pub async fn ask_held(&self, call: Call, leave: Call) -> Answer {
+        let Some(ticket) = self.enter() else {
+            return Answer::Refused(Refused::busy("Server is busy, please try again later."));
+        };
+        let asked = Asked { desk: self, ticket, leave: Some(leave) };
+        self.hand_in(ticket, call);
+        asked.await
+    }
+
+    fn hand_in(&self, ticket: u32, call: Call) {
         self.0.inner.borrow_mut().calls.push_back((ticket, call));
         self.0.bell.ring_if_asleep();
-        asked.await
     }
 
     fn enter(&self) -> Option<u32> {
@@ -126,6 +141,8 @@ impl Desk {
 struct Asked<'a> {
     desk: &'a Desk,
     ticket: u32,
+    /// To be handed in when nobody waits any more and no answer came.
+    leave: Option<Call>,
 }
 
 impl Asked<'_> {
@@ -137,10 +154,12 @@ impl Asked<'_> {
 impl Future for Asked<'_> {
     type Output = Answer;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
-        let mut inner = self.desk.0.inner.borrow_mut();
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
+        let desk = self.desk;
+        let mut inner = desk.0.inner.borrow_mut();
         let waiting = &mut inner.waiting[self.place()];
         if let Some(answer) = waiting.answer.take() {
+            self.leave = None;
             return Poll::Ready(answer);
         }
         waiting.waker = Some(cx.waker().clone());
@@ -150,7 +169,12 @@ impl Future for Asked<'_> {
 
 impl Drop for Asked<'_> {
     fn drop(&mut self) {
-        self.desk.0.inner.borrow_mut().waiting.remove(self.place());
+        let place = self.place();
+        let gone = self.desk.0.inner.borrow_mut().waiting.remove(place);
+        let unanswered = gone.is_some_and(|gone| gone.answer.is_none());
+        if let Some(leave) = self.leave.take().filter(|_| unanswered) {
+            self.desk.hand_in(self.ticket, leave);
+        }
     }
 }
 
@@ -195,6 +219,28 @@ mod tests {
         assert_eq!(desk.under_way(), 0);
         let (ticket, _) = desk.take_call().expect("it is carried out");
         desk.answer(ticket, Answer::Done);
+    }
+
+    #[test]
+    fn who_leaves_what_is_held_says_so_once() {
+        let desk = desk();
+        let mut asked = Box::pin(desk.ask_held(call(), call()));
+        assert!(block_on(poll_once(&mut asked)).is_none());
+        let (ticket, _) = desk.take_call().expect("handed in");
+        drop(asked);
+        assert_eq!(desk.take_call(), Some((ticket, call())), "nobody waits any more");
+        // Answered before it left, or read to the end: nothing is held.
+        for read in [false, true] {
+            let mut asked = Box::pin(desk.ask_held(call(), call()));
+            assert!(block_on(poll_once(&mut asked)).is_none());
+            let (ticket, _) = desk.take_call().expect("handed in");
+            desk.answer(ticket, Answer::Done);
+            if read {
+                assert_eq!(block_on(&mut asked), Answer::Done);
+            }
+            drop(asked);
+            assert_eq!(desk.take_call(), None);
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::carrier::Carrier;
 use super::delayed::Delayed;
 use super::incoming::Arrival;
 use super::limits::{CONGESTED_BYTES, RELIEVED_BYTES};
+use super::replica::Inquiry;
 use super::replica::Proposal;
 use crate::admin::counter::Counter;
 use crate::engine::{Closing, Sends, Socket};
@@ -51,6 +52,9 @@ impl Carrier {
             Effect::Close { conn, reason } => self.close(sends, conn, reason),
             Effect::Propose { from, waiter, purpose, command } => {
                 self.outgoing.proposals.push(Proposal { from, waiter, purpose, command });
+            }
+            Effect::Recall { from, waiter, question } => {
+                self.outgoing.looks.push(Inquiry { from, waiter, question: *question });
             }
             Effect::Ask { to, ask } => self.outgoing.asks.push((to.0, ask)),
             Effect::Tell { to, tell } => self.outgoing.tells.push((to.0, tell)),

@@ -49,6 +49,14 @@ pub const DATAGRAMS_RECEIVED_MAX: usize = 1_024;
 /// Bytes of one UDP payload over IPv4.
 pub const DATAGRAM_BYTES_MAX: usize = 65_507;
 
+/// Questions about history that wait for the disk: its thread has checkpoints to write as well. One
+/// more is answered 503.
+pub const LOOKS_UNDER_WAY_MAX: usize = 64;
+
+/// Rows of history read in one job of the storage thread, whatever their size: at most 160 MiB are
+/// looked at before it can do something else.
+pub const PAST_ROWS_PER_JOB: usize = 16;
+
 /// Calls of one core that wait until a password was compared, and the bytes they may have
 /// together: SDKs send tokens, so these are few. One more is answered 503.
 pub const HELD_CALLS_MAX: usize = 64;

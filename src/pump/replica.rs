@@ -4,16 +4,20 @@
 //! Group and pump are tasks of one executor. What the group's tasks find out waits in an outbox
 //! until the pump's next turn takes it, in order: a batch's changes before its answers.
 
+use super::limits::LOOKS_UNDER_WAY_MAX;
+use super::past;
 use crate::mesh::Bell;
 use crate::raft::{Group, Machine, ProposeError};
 use bytes::Bytes;
 use nacre_shards::config::table::Tables;
 use nacre_shards::durable::Record;
-use nacre_shards::durable::answer::Answer;
+use nacre_shards::durable::answer::Answer as Decision;
+use nacre_shards::durable::question::{Look, Question};
 use nacre_shards::durable::state::{Change, State};
 use nacre_shards::key::Core;
 use nacre_shards::message::{Message, Purpose, Unready, Waiter};
-use std::cell::RefCell;
+use nacre_shards::naming::open::{Answer, Refused};
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -26,6 +30,15 @@ pub struct Proposal {
     pub waiter: Waiter,
     pub purpose: Purpose,
     pub command: Bytes,
+}
+
+/// A question on its way from a shard to the group's state.
+#[derive(Debug)]
+pub struct Inquiry {
+    /// Who asked, to be given back with the answer.
+    pub from: Core,
+    pub waiter: Waiter,
+    pub question: Question,
 }
 
 /// What waits for the pump. Bounded by what the group takes in: an answer for each proposal, and at
@@ -60,9 +73,9 @@ impl Replica {
 }
 
 impl Machine for Replica {
-    type Answer = Answer;
+    type Answer = Decision;
 
-    fn apply(&mut self, position: u64, command: &Bytes, records: &mut Vec<Record>) -> Answer {
+    fn apply(&mut self, position: u64, command: &Bytes, records: &mut Vec<Record>) -> Decision {
         self.state.apply(position, command, records)
     }
 
@@ -89,13 +102,15 @@ pub struct Durable {
     pub tables: Arc<Tables>,
     outbox: Rc<Outbox>,
     group: RefCell<Option<Group<Replica>>>,
+    /// Questions that wait for the disk.
+    looks: Rc<Cell<usize>>,
 }
 
 impl Durable {
     /// `bell` wakes the core's pump.
     pub fn new(bell: Arc<Bell>, tables: Arc<Tables>) -> Rc<Self> {
         let outbox = Rc::new(Outbox { letters: RefCell::default(), bell });
-        Rc::new(Self { tables, outbox, group: RefCell::default() })
+        Rc::new(Self { tables, outbox, group: RefCell::default(), looks: Rc::default() })
     }
 
     /// The machine for [`Group::open`].
@@ -118,7 +133,7 @@ impl Durable {
     pub fn propose(&self, proposal: Proposal) {
         let Proposal { from, waiter, purpose, command } = proposal;
         let outbox = self.outbox.clone();
-        let answer = move |outcome: Result<Answer, ProposeError>| {
+        let answer = move |outcome: Result<Decision, ProposeError>| {
             let outcome = outcome.map_err(unready);
             outbox.put(Message::Proposed { to: from, waiter, purpose, outcome });
         };
@@ -126,6 +141,31 @@ impl Durable {
             Some(group) => group.propose(command, answer),
             None => answer(Err(ProposeError::Starting)),
         }
+    }
+
+    /// Has a question answered, from memory or from the disk. The answer comes through
+    /// [`Durable::take`].
+    pub fn look(&self, inquiry: Inquiry) {
+        let Inquiry { from, waiter, question } = inquiry;
+        let (outbox, looks) = (self.outbox.clone(), self.looks.clone());
+        let answer = move |answer| outbox.put(Message::Looked { to: from, waiter, answer });
+        let Some(group) = self.group() else {
+            return answer(Answer::Refused(Refused::busy(Unready::Starting.sentence())));
+        };
+        let rows = match group.with(|replica| replica.state.look(&question)) {
+            Look::Known(known) => return answer(Answer::Known(Box::new(known))),
+            Look::Rows { total, numbers } => (total, numbers),
+        };
+        if looks.get() >= LOOKS_UNDER_WAY_MAX {
+            return answer(Answer::Refused(Refused::busy("Too much history is being read.")));
+        }
+        looks.set(looks.get() + 1);
+        glommio::spawn_local(async move {
+            let known = past::read(&group, &question, rows).await;
+            looks.set(looks.get() - 1);
+            answer(Answer::Known(Box::new(known)));
+        })
+        .detach();
     }
 
     /// The next message for the shard.

@@ -217,6 +217,9 @@ fn config_counters(metrics: &metrics::Core, counts: &Counts) {
     metrics.set(Counter::ConfigAcknowledged, configs.acknowledged);
     metrics.set(Counter::ConfigNotifyFailed, configs.failed);
     metrics.set(Counter::ConfigGivenUp, configs.given_up);
+    metrics.set(Counter::ConfigPolls, configs.polls);
+    metrics.set(Counter::LimitPolls, configs.polls_refused);
+    metrics.gauge(Gauge::LongPolls, counts.polls as u64);
     metrics.set(Counter::LimitListeners, configs.listeners_refused);
     metrics.set(Counter::LimitConfigPatterns, configs.patterns_refused);
     metrics.set(Counter::LimitConfigMatches, configs.matches_over);

@@ -209,6 +209,10 @@ impl Turn {
             let durable = self.durable.as_ref();
             durable.expect("shards propose on the Raft core only").propose(proposal);
         }
+        for inquiry in outgoing.looks.drain(..) {
+            let durable = self.durable.as_ref();
+            durable.expect("shards ask on the Raft core only").look(inquiry);
+        }
     }
 
     /// Stop accepting, tell clients, give them time to leave.

@@ -20,10 +20,12 @@ use super::log::Log;
 use super::machine::{Applied, Applier, Machine, load};
 use super::network::Peers;
 use super::runtime::{Spawned, spawn};
+use super::snapshot::{Copied, Parcel};
 use super::store::book::Identity;
 use super::store::{Disk, Store};
 use super::types::{LogId, Membership, Types, term_of};
 use bytes::Bytes;
+use nacre_shards::durable::Table;
 use openraft::async_runtime::WatchReceiver;
 use openraft::impls::BasicNode;
 use openraft::{Config, LogIdOptionExt, Raft, ServerState, SnapshotPolicy};
@@ -174,6 +176,20 @@ impl<M: Machine> Group<M> {
         self.0.applied.with(look)
     }
 
+    /// Records of one family as of the last applied command, in order; `read` makes of each what is
+    /// wanted, here or on the storage thread.
+    ///
+    /// # Errors
+    /// The disk's, or what `read` says.
+    pub async fn records<T: Send + 'static>(
+        &self,
+        family: Table,
+        keys: Vec<Bytes>,
+        read: impl Fn(usize, Option<&[u8]>) -> Result<T, String> + Send + 'static,
+    ) -> Result<Vec<T>, Fault> {
+        self.0.applied.records(family, keys, read).await
+    }
+
     /// How the group and its disk are.
     pub fn status(&self) -> Status {
         self.0.status()
@@ -190,6 +206,23 @@ impl<M: Machine> Group<M> {
     /// The disk's.
     pub async fn checkpoint(&self) -> Result<(), Fault> {
         self.0.applied.checkpoint_now().await
+    }
+
+    /// A copy of everything that was applied when this was called, or later: a checkpoint is
+    /// written unless there is one, then read piece by piece while others follow.
+    ///
+    /// # Errors
+    /// The disk's, which has to hold the checkpoint; too many copies are being read.
+    pub async fn copy(&self) -> Result<Copied, Fault> {
+        if self.0.applied.is_ahead() {
+            self.checkpoint().await?;
+        }
+        let snapshot = self.0.applied.open_snapshot().await?;
+        let nothing = || Fault::Refused("nothing was ever applied here".to_owned());
+        let last = snapshot.meta.last_log_id.ok_or_else(nothing)?;
+        let Parcel { totals, pieces } = snapshot.snapshot;
+        let totals = totals.unwrap_or_default();
+        Ok(Copied { term: term_of(&last), index: last.index(), totals, pieces })
     }
 
     /// Stops in order: what was handed in before is answered, the state is written, the files are
@@ -222,7 +255,7 @@ fn lacking(error: std::io::Error) -> Fault {
 }
 
 /// Ids nobody else has.
-fn fresh_identity() -> std::io::Result<Identity> {
+pub(super) fn fresh_identity() -> std::io::Result<Identity> {
     let mut bytes = [0; 24];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     let (node, cluster) = bytes.split_at(8);

@@ -8,16 +8,17 @@ pub use installed::load;
 
 use super::breath::Breath;
 use super::encoding::unpack;
+use super::fault::Fault;
 use super::limits::{APPLY_SLICE, POSITION_BITS, SETTLE_COMMANDS_MAX};
 use super::log::Log;
 use super::runtime::{LocalGuard, LocalMutex, Sleepers};
 use super::snapshot::Parcel;
-use super::store::Store;
+use super::store::{StateFile, Store};
 use super::types::{Batch, Entry, LogId, Payload, Reply, SnapshotMeta, StoredMembership, Types};
 use bytes::Bytes;
 use checkpoint::Waiting;
 use futures_lite::{Stream, StreamExt};
-use nacre_shards::durable::Record;
+use nacre_shards::durable::{Record, Table};
 use openraft::OptionalSend;
 use openraft::async_runtime::Mutex;
 use openraft::storage::{ApplyResponder, EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
@@ -138,6 +139,38 @@ impl<M: Machine> Applied<M> {
     /// Looks at the machine.
     pub fn with<T>(&self, look: impl FnOnce(&mut M) -> T) -> T {
         look(&mut self.machine.borrow_mut())
+    }
+
+    /// Records of one family as they are now, in order: what waits for the next checkpoint, else
+    /// what is in the file. `read` runs here or on the storage thread.
+    ///
+    /// # Errors
+    /// The disk's, or what `read` says.
+    pub async fn records<T: Send + 'static>(
+        &self,
+        family: Table,
+        keys: Vec<Bytes>,
+        read: impl Fn(usize, Option<&[u8]>) -> Result<T, String> + Send + 'static,
+    ) -> Result<Vec<T>, Fault> {
+        let waiting: Vec<Option<Option<Bytes>>> = {
+            let waiting = self.waiting.borrow();
+            keys.iter().map(|key| waiting.get(family, key)).collect()
+        };
+        // What is being written now is in the file by the time the thread takes this job.
+        let job = move |file: &mut StateFile| {
+            let mut all = Vec::with_capacity(keys.len());
+            for (at, waiting) in waiting.iter().enumerate() {
+                match waiting {
+                    Some(value) => all.push(read(at, value.as_deref()).map_err(Fault::Refused)?),
+                    None => {
+                        let key = &keys[at..=at];
+                        all.extend(file.records(family, key, |_, value| read(at, value))?);
+                    }
+                }
+            }
+            Ok(all)
+        };
+        self.store.state(job).await
     }
 
     /// Applies one entry's commands in slices, letting the core's other tasks run between them.

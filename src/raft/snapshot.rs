@@ -33,6 +33,16 @@ impl fmt::Debug for Parcel {
     }
 }
 
+/// Everything as of one position of the log, for who keeps it elsewhere.
+pub struct Copied {
+    /// Of the last entry it holds.
+    pub term: u64,
+    pub index: u64,
+    /// What the pieces hold.
+    pub totals: Totals,
+    pub pieces: Box<dyn Pieces>,
+}
+
 /// A checkpoint being read, piece by piece, on the state's thread.
 pub struct Reading {
     store: Rc<Store>,

@@ -4,6 +4,7 @@ mod cuts;
 mod faults;
 mod flips;
 mod life;
+mod plant;
 mod suite;
 mod toy;
 

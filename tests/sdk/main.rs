@@ -73,16 +73,16 @@ judged! {
     properties_http:
     java_1_4_8 is "java-1.4.8":
         registers_and_is_found is_told_of_add_change_and_removal stays_while_it_beats
-        leaves_when_it_falls_silent redoes_after_restart is_told_by_datagram;
+        leaves_when_it_falls_silent redoes_after_restart is_told_by_datagram config_lives;
     npm_2_6_3 is "npm-2.6.3":
         registers_and_is_found is_told_of_add_change_and_removal stays_while_it_beats
-        leaves_when_it_falls_silent redoes_after_restart is_told_by_datagram;
+        leaves_when_it_falls_silent redoes_after_restart is_told_by_datagram config_lives;
     python_http_1_0_0 is "python_http-1.0.0":
         registers_and_is_found is_told_of_add_change_and_removal stays_while_it_beats
-        leaves_when_it_falls_silent redoes_after_restart;
+        leaves_when_it_falls_silent redoes_after_restart config_lives;
     python_http_0_1_17 is "python_http-0.1.17":
         registers_and_is_found is_told_of_add_change_and_removal stays_while_it_beats
-        leaves_when_it_falls_silent redoes_after_restart;
+        leaves_when_it_falls_silent redoes_after_restart config_lives;
 }
 
 // Both generations where everybody has to log in.

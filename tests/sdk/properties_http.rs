@@ -4,7 +4,10 @@
 
 use std::time::{Duration, Instant};
 
-use crate::judge::{Instance, Instances, Judge, set};
+use nacre_loadgen::client::{Client, Profile};
+use serde_json::{Value, json};
+
+use crate::judge::{GROUP, Instance, Instances, Judge, set};
 use crate::server::{Server, http_get};
 
 /// Twice the time after which silence shows, and a little.
@@ -119,6 +122,58 @@ pub fn leaves_when_it_falls_silent(sdk: &str) {
     for (seen, after) in [(unhealthy, UNHEALTHY_AFTER), (gone, GONE_AFTER)] {
         let (registered, killed) = seen;
         assert!(registered >= after && killed < after + LATE_MAX, "{seen:?}, {after:?}");
+    }
+}
+
+/// Publish, get, listen and be told, remove, by long polls; and the other wire's clients are of
+/// the same config centre.
+pub fn config_lives(sdk: &str) {
+    let server = Server::start();
+    let mut writer = Judge::connect_config(sdk, &server);
+    let mut listener = Judge::connect_config(sdk, &server);
+    let other = Client::connect(server.grpc_address(), Profile::module("config"));
+    let other = other.expect("connect");
+
+    assert_eq!(writer.get("lived"), None);
+    writer.publish("lived", "one \u{e9}\n");
+    assert_eq!(writer.get("lived").as_deref(), Some("one \u{e9}\n"));
+    listener.listen("lived");
+    until_held(&server);
+    writer.publish("lived", "two");
+    listener.told_content("lived", Some("two"));
+    assert_eq!(listener.get("lived").as_deref(), Some("two"));
+
+    until_held(&server);
+    let mut body = json!({"dataId": "lived", "group": GROUP, "tenant": ""});
+    let ask = |kind: &str, body: &Value| {
+        let answer = other.call_raw(kind, body.to_string().as_bytes(), &[]).expect("an answer");
+        answer.json().expect("answers are JSON")
+    };
+    assert_eq!(ask("ConfigQueryRequest", &body)["content"], "two");
+    body["content"] = "three".into();
+    assert_eq!(ask("ConfigPublishRequest", &body)["resultCode"], 200);
+    listener.told_content("lived", Some("three"));
+
+    until_held(&server);
+    writer.remove("lived");
+    if !sdk.starts_with("npm") {
+        // npm keeps what it had to itself.
+        listener.told_content("lived", None);
+    }
+    assert_eq!(writer.get("lived"), None);
+    assert_eq!(ask("ConfigQueryRequest", &body)["errorCode"], 300);
+}
+
+/// Waits until the server holds the listener's poll.
+fn until_held(server: &Server) {
+    let deadline = Instant::now() + BEATING_FOR;
+    let held = || {
+        let page = http_get(server.http_port(), "/nacos/metrics").unwrap_or_default();
+        page.lines().any(|line| line == "nacre_config_long_polls 1")
+    };
+    while !held() {
+        assert!(Instant::now() < deadline, "nobody polls");
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

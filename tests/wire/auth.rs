@@ -259,3 +259,49 @@ fn open_servers_answer_logins_without_looking() {
         assert_eq!(answer.json()["accessToken"], "AUTH_DISABLED");
     }
 }
+
+/// Each config of a poll, and of what is named by ids, is judged by itself.
+#[test]
+fn polls_and_ids_reach_no_further_than_their_sender() {
+    let town = Town::guarded();
+    let dev = town.user("dev", "dev:*:*", "rw");
+    let Town { server, admin } = &town;
+    let configs = "/nacos/v1/cs/configs";
+    for space in ["dev", "prod"] {
+        let path = format!("{configs}?dataId=d&group=G&tenant={space}&content=x");
+        assert_eq!(send(server, "POST", &path, "", admin).text(), "true");
+    }
+    let crossed = format!("{configs}?dataId=d&group=G&tenant=prod");
+    assert_eq!(send(server, "GET", &crossed, "", &dev).status, 403);
+    // Two names for one thing: what is judged is what is read.
+    let both = format!("{crossed}&namespaceId=dev");
+    assert_eq!(send(server, "GET", &both, "", &dev).status, 200);
+    let record = |space: &str| format!("d%02G%020%02{space}%01");
+    let poll = |records: &str, token: &str| {
+        let lines = "content-type: application/x-www-form-urlencoded\r\n\
+                     Long-Pulling-Timeout: 30000\r\n";
+        let token = match token {
+            "" => String::new(),
+            token => format!("&accessToken={token}"),
+        };
+        let form = format!("Listening-Configs={records}{token}");
+        let path = format!("{configs}/listener");
+        Http::connect(server).ask_with("POST", &path, lines, form.as_bytes())
+    };
+    let all = record("prod") + &record("dev");
+    assert_eq!(poll(&all, &dev).text(), "d%02G%02dev%01\n", "the rest is left out");
+    assert_eq!(poll(&all, admin).text(), "d%02G%02prod%01d%02G%02dev%01\n");
+    let began = std::time::Instant::now();
+    for token in ["", &*dev] {
+        assert_eq!(poll(&record("prod"), token).status, 403);
+    }
+    assert!(began.elapsed() >= std::time::Duration::from_secs(2), "a second late each");
+    // Row numbers know no namespace.
+    let list = "/nacos/v3/admin/cs/config/list?namespaceId=prod";
+    let page = send(server, "GET", list, "", admin).json();
+    let id = page["data"]["pageItems"][0]["id"].as_str().expect("an id").to_owned();
+    let delete = format!("{configs}?delType=ids&ids={id}&tenant=dev");
+    assert_eq!(send(server, "DELETE", &delete, "", &dev).status, 403);
+    assert_eq!(send(server, "GET", &crossed, "", admin).text(), "x");
+    assert_eq!(send(server, "GET", list, "", &dev).status, 403, "administrators'");
+}

@@ -41,7 +41,7 @@ fn command(at: usize, version: usize) -> bytes::Bytes {
     let json = publish_json(at, version);
     let request = Request::parse(Kind::ConfigPublish, json.as_bytes());
     let Ok(Some(Request::ConfigPublish(request))) = request else { panic!("{request:?}") };
-    let asker = Asker { client_ip: "10.0.0.1", now: NOW };
+    let asker = Asker { client_ip: "10.0.0.1", user: "", now: NOW };
     accept::publish(&request, &Rules::default(), asker).expect("a good publish")
 }
 

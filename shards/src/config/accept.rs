@@ -16,6 +16,7 @@ use crate::message::{Now, Watch};
 use crate::naming::accept::{PUBLIC, Refusal};
 use crate::naming::check::{self, Params, is_blank, is_longer};
 use crate::naming::fuzzy::Pattern;
+use crate::naming::open::Refused;
 use bytes::Bytes;
 use nacre_proto::code::{Code, RESULT_FAIL};
 use nacre_proto::config::{
@@ -48,12 +49,52 @@ const MEMBER_UNITS_MAX: [(&str, usize); 8] = [
 /// Who asks, and when.
 #[derive(Debug, Clone, Copy)]
 pub struct Asker<'a> {
-    /// As its setup says.
+    /// As its setup says, or its address where there is none.
     pub client_ip: &'a str,
+    /// Who proved to be, where that was asked; empty otherwise.
+    pub user: &'a str,
     pub now: Now,
 }
 
-type Part<'a> = Option<&'a str>;
+/// Of a name: dataId, group, tenant.
+pub type Part<'a> = Option<&'a str>;
+
+/// Why a request is not carried out; each wire has its own form for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    pub class: Class,
+    pub text: Cow<'static, str>,
+}
+
+/// Who found the fault, in the reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// The parameter check of all requests.
+    Param,
+    /// The handler.
+    Invalid,
+    /// An IllegalArgumentException of the handler.
+    Thrown,
+}
+
+impl From<Fault> for Refusal {
+    /// gRPC: typed, and only what was thrown is a 500.
+    fn from(Fault { class, text }: Fault) -> Self {
+        let (code, message) = match class {
+            Class::Param => (Code::InvalidParam, format!("Param check invalid:{text}").into()),
+            Class::Invalid => (Code::InvalidParam, text),
+            Class::Thrown => (Code::ServerError, text),
+        };
+        Self { typed: true, result_code: RESULT_FAIL, error_code: code.number(), message }
+    }
+}
+
+impl From<Fault> for Refused {
+    /// HTTP: 400 all of them, the parameter check's as a plain line.
+    fn from(Fault { class, text }: Fault) -> Self {
+        Self { plain: class == Class::Param, ..Self::invalid(text) }
+    }
+}
 
 /// What a query asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +116,7 @@ pub fn publish(
     request: &ConfigPublishRequest<'_>,
     rules: &Rules,
     asker: Asker<'_>,
-) -> Result<Bytes, Refusal> {
+) -> Result<Bytes, Fault> {
     let parts = [&request.data_id, &request.group, &request.tenant].map(|part| part.as_deref());
     let name = checked_name(parts, rules)?;
     check_handled(parts)?;
@@ -122,7 +163,7 @@ pub fn publish(
             usage: text("use"),
             effect: text("effect"),
             schema: text("schema"),
-            source_user: text("src_user"),
+            source_user: member("src_user").unwrap_or(asker.user),
             source_ip: asker.client_ip,
         },
         content,
@@ -135,7 +176,7 @@ pub fn remove(
     request: &ConfigRemoveRequest<'_>,
     rules: &Rules,
     asker: Asker<'_>,
-) -> Result<Bytes, Refusal> {
+) -> Result<Bytes, Fault> {
     let parts = [&request.data_id, &request.group, &request.tenant].map(|part| part.as_deref());
     let name = checked_name(parts, rules)?;
     check_handled(parts)?;
@@ -146,27 +187,38 @@ pub fn remove(
         limits: rules.limits(),
         name,
         gray: tag.unwrap_or(""),
-        source_user: "",
+        source_user: asker.user,
         source_ip: asker.client_ip,
     };
     Ok(Command::Remove(remove).encode())
 }
 
 /// `ConfigQueryRequest`.
-pub fn query<'a>(
-    request: &'a ConfigQueryRequest<'_>,
-    rules: &Rules,
-) -> Result<QueryOp<'a>, Refusal> {
+pub fn query<'a>(request: &'a ConfigQueryRequest<'_>, rules: &Rules) -> Result<QueryOp<'a>, Fault> {
     let parts = [&request.data_id, &request.group, &request.tenant].map(|part| part.as_deref());
     let tag = request.tag.as_deref().filter(|tag| !is_blank(tag));
     Ok(QueryOp { name: checked_name(parts, rules)?, tag })
 }
 
+/// A config named by the open API, whose handlers check names like those of publishes.
+pub fn named<'a>(parts: [Part<'a>; 3], rules: &Rules) -> Result<ConfigName<'a>, Fault> {
+    let name = checked_name(parts, rules)?;
+    check_handled(parts)?;
+    Ok(name)
+}
+
+/// The tag of a read.
+pub fn tag(tag: Option<&str>) -> Result<(), Fault> {
+    check_tag(tag)
+}
+
+/// A config somebody wants to be told of: the parameter check alone.
+pub fn listened<'a>(parts: [Part<'a>; 3], rules: &Rules) -> Result<ConfigName<'a>, Fault> {
+    checked_name(parts, rules)
+}
+
 /// One context of a `ConfigBatchListenRequest`.
-pub fn context<'a>(
-    context: &'a ListenContext<'_>,
-    rules: &Rules,
-) -> Result<ConfigName<'a>, Refusal> {
+pub fn context<'a>(context: &'a ListenContext<'_>, rules: &Rules) -> Result<ConfigName<'a>, Fault> {
     let parts = [&context.data_id, &context.group, &context.tenant].map(|part| part.as_deref());
     checked_name(parts, rules)
 }
@@ -174,12 +226,12 @@ pub fn context<'a>(
 /// The header `Vipserver-Tag` of a listen: the reference throws over a bad one.
 pub fn listen_tag(tag: Option<&str>) -> Result<Option<&str>, Refusal> {
     let tag = tag.filter(|tag| !is_blank(tag));
-    check_tag(tag).map_err(|refusal| Refusal { typed: false, ..refusal })?;
+    check_tag(tag).map_err(|fault| Refusal { typed: false, ..fault.into() })?;
     Ok(tag)
 }
 
 /// `ConfigFuzzyWatchRequest`.
-pub fn fuzzy(request: &ConfigFuzzyWatchRequest<'_>, rules: &Rules) -> Result<FuzzyOp, Refusal> {
+pub fn fuzzy(request: &ConfigFuzzyWatchRequest<'_>, rules: &Rules) -> Result<FuzzyOp, Fault> {
     let text = request.group_key_pattern.as_deref().unwrap_or("");
     let pattern = (text.len() <= FUZZY_PATTERN_BYTES_MAX).then(|| Pattern::parse(text)).flatten();
     let Some(pattern) = pattern else {
@@ -215,7 +267,7 @@ fn shortened(text: &str) -> &str {
 fn checked_name<'a>(
     [data_id, group, tenant]: [Part<'a>; 3],
     rules: &Rules,
-) -> Result<ConfigName<'a>, Refusal> {
+) -> Result<ConfigName<'a>, Fault> {
     if rules.param_check {
         check_params(&Params { namespace: tenant, data_id, group, ..Params::default() })?;
     }
@@ -225,13 +277,13 @@ fn checked_name<'a>(
     if name.fits() { Ok(name) } else { Err(invalid("a part of the name is over 65535 bytes")) }
 }
 
-fn check_params(params: &Params<'_>) -> Result<(), Refusal> {
+fn check_params(params: &Params<'_>) -> Result<(), Fault> {
     check::params(params, usize::MAX)
-        .map_err(|reason| invalid(format!("Param check invalid:{reason}")))
+        .map_err(|reason| Fault { class: Class::Param, text: reason.into() })
 }
 
 /// What the handlers of publish and remove check of names themselves.
-fn check_handled([data_id, group, _]: [Part<'_>; 3]) -> Result<(), Refusal> {
+fn check_handled([data_id, group, _]: [Part<'_>; 3]) -> Result<(), Fault> {
     let legal = |text: &Part<'_>| text.is_some_and(|text| !is_blank(text) && is_legal(text.trim()));
     if !legal(&data_id) {
         return Err(invalid(format!("invalid dataId : {}", data_id.unwrap_or("null"))));
@@ -248,7 +300,7 @@ fn is_legal(text: &str) -> bool {
     text.chars().all(|char| letter(char) || matches!(char, '_' | '-' | '.' | ':'))
 }
 
-fn check_tag(tag: Option<&str>) -> Result<(), Refusal> {
+fn check_tag(tag: Option<&str>) -> Result<(), Fault> {
     let Some(tag) = tag else { return Ok(()) };
     if !is_legal(tag.trim()) {
         return Err(thrown(format!("invalid tag : {tag}")));
@@ -259,7 +311,7 @@ fn check_tag(tag: Option<&str>) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn check_members<'a>(member: impl Fn(&'static str) -> Option<&'a str>) -> Result<(), Refusal> {
+fn check_members<'a>(member: impl Fn(&'static str) -> Option<&'a str>) -> Result<(), Fault> {
     if let Some(tags) = member("config_tags") {
         if tags.split(',').count() > TAGS_MAX {
             return Err(thrown(format!("too much config_tags, over {TAGS_MAX}")));
@@ -276,16 +328,12 @@ fn check_members<'a>(member: impl Fn(&'static str) -> Option<&'a str>) -> Result
     Ok(())
 }
 
-/// Typed, 400.
-fn invalid(message: impl Into<Cow<'static, str>>) -> Refusal {
-    let error_code = Code::InvalidParam.number();
-    Refusal { typed: true, result_code: RESULT_FAIL, error_code, message: message.into() }
+fn invalid(text: impl Into<Cow<'static, str>>) -> Fault {
+    Fault { class: Class::Invalid, text: text.into() }
 }
 
-/// Typed, 500: an IllegalArgumentException of the reference.
-fn thrown(message: String) -> Refusal {
-    let error_code = Code::ServerError.number();
-    Refusal { typed: true, result_code: RESULT_FAIL, error_code, message: message.into() }
+fn thrown(text: String) -> Fault {
+    Fault { class: Class::Thrown, text: text.into() }
 }
 
 /// Whether a tenant is one that notifications leave out.

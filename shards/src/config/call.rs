@@ -51,14 +51,14 @@ impl HomeState {
             Request::ConfigBatchListen(request) => self.config_listen(waiter, request, tag),
             Request::ConfigPublish(request) => {
                 let ip = self.client_ip(waiter);
-                let asker = Asker { client_ip: &ip, now: turn.now };
+                let asker = Asker { client_ip: &ip, user: "", now: turn.now };
                 let command = accept::publish(request, &self.settings.config, asker)?;
                 self.counters.configs.publishes += 1;
                 self.propose(waiter, Purpose::Publish, command, turn)
             }
             Request::ConfigRemove(request) => {
                 let ip = self.client_ip(waiter);
-                let asker = Asker { client_ip: &ip, now: turn.now };
+                let asker = Asker { client_ip: &ip, user: "", now: turn.now };
                 let command = accept::remove(request, &self.settings.config, asker)?;
                 self.counters.configs.removes += 1;
                 self.propose(waiter, Purpose::Remove, command, turn)

@@ -8,7 +8,7 @@ use crate::config::gray::{Labels, Rule, RuleKind};
 use crate::config::md5::Md5;
 use crate::key::ConfigKey;
 use bytes::Bytes;
-use nacre_proto::json;
+use nacre_proto::{json, probe};
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -162,18 +162,10 @@ pub(crate) fn sort(grays: &mut [Gray]) {
     grays.sort_by(|a, b| b.priority.cmp(&a.priority).then_with(|| a.name.cmp(&b.name)));
 }
 
-/// As Java's `URLEncoder` writes it.
-fn encoded(text: &str) -> String {
+/// As answers name a tag.
+pub fn encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'*' | b'_' => {
-                out.push(char::from(byte));
-            }
-            b' ' => out.push('+'),
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
+    probe::write_encoded(&mut out, text);
     out
 }
 

@@ -118,7 +118,7 @@ impl Centre {
         use crate::config::accept::{self, Asker};
         use crate::message::Now;
         let now = Now { tick_ms: 1, unix_ms: 1_795_264_950_755 };
-        let asker = Asker { client_ip: "192.0.2.9", now };
+        let asker = Asker { client_ip: "192.0.2.9", user: "", now };
         let rules = &self.bench.home.settings.config;
         let command = match Request::parse(kind, json.as_bytes()).unwrap().unwrap() {
             Request::ConfigPublish(request) => accept::publish(&request, rules, asker),

@@ -67,6 +67,8 @@ const _: () = assert!(Slab::<Listener>::ENTRY_BYTES <= 64, "one per client and c
 #[derive(Debug)]
 pub struct Listened {
     pub key: ConfigKey,
+    /// Its hash, for the trace.
+    pub topic: u64,
     pub listeners: Vec<u32>,
     /// Is in the list of those handed out.
     pub fanning: bool,
@@ -150,8 +152,10 @@ impl Listeners {
         let config = match self.by_key.get(&key) {
             Some(config) => *config,
             None => {
+                let topic = self.by_key.hasher().hash_one(&key);
                 let listened = Listened {
                     key: key.clone(),
+                    topic,
                     listeners: Vec::new(),
                     fanning: false,
                     again: false,

@@ -17,6 +17,7 @@ use crate::limits::{FAN_SLICE, VISITS_PER_TURN_MAX};
 use crate::message::NameChange;
 use crate::push::fuzzy::Configs;
 use crate::push::id;
+use crate::push::trace::{Happened, Note};
 use crate::settings::PlantedBug;
 use crate::slab::END;
 
@@ -30,6 +31,9 @@ impl HomeState {
             return;
         }
         for change in changes {
+            if change.told {
+                self.polls.config_changed(&change.key);
+            }
             if change.told
                 && let Some(config) = self.listeners.config(&change.key)
             {
@@ -155,6 +159,15 @@ impl HomeState {
         }
         let number = connection.next_request();
         let conn = ConnKey { home, slot, generation: connection.generation };
+        let note = Note {
+            happened: Happened::Sent,
+            revision: 0,
+            unix_ms: turn.now.unix_ms,
+            conn_id_ms: connection.id_ms,
+            slot,
+            number: number as u32,
+        };
+        self.trace.note(self.listeners.configs[listener.config].topic, note);
         listener.number = number as u32;
         listener.stage = Stage::InFlight;
         listener.owed = false;
@@ -200,7 +213,7 @@ impl HomeState {
                 listener.stage = Stage::Idle;
                 self.listeners.look_at(index);
             }
-            Stage::InFlight => self.notify_failed(index, turn),
+            Stage::InFlight => self.notify_failed(index, Happened::Unanswered, turn),
             _ => {
                 listener.stage = Stage::Idle;
                 self.listeners.look_at(index);
@@ -226,7 +239,7 @@ impl HomeState {
             return;
         }
         if !accepted {
-            return self.notify_failed(index, turn);
+            return self.notify_failed(index, Happened::Refused, turn);
         }
         self.counters.configs.acknowledged += 1;
         listener.stage = Stage::Idle;
@@ -235,11 +248,23 @@ impl HomeState {
         if listener.owed {
             self.listeners.look_at(index);
         }
+        self.note_notified(index, Happened::Acknowledged, turn);
+    }
+
+    /// Notes for an operator what came of a listener's last notification.
+    fn note_notified(&mut self, index: u32, happened: Happened, turn: &Turn<'_>) {
+        let listener = &self.listeners.records[index];
+        let Some(connection) = self.table.at(listener.conn) else { return };
+        let (slot, number) = (listener.conn, listener.number);
+        let (unix_ms, conn_id_ms) = (turn.now.unix_ms, connection.id_ms);
+        let note = Note { happened, revision: 0, unix_ms, conn_id_ms, slot, number };
+        self.trace.note(self.listeners.configs[listener.config].topic, note);
     }
 
     /// No ack in time, or a negative one.
-    fn notify_failed(&mut self, index: u32, turn: &mut Turn<'_>) {
+    fn notify_failed(&mut self, index: u32, how: Happened, turn: &mut Turn<'_>) {
         self.counters.configs.failed += 1;
+        self.note_notified(index, how, turn);
         let listener = &mut self.listeners.records[index];
         listener.tries = listener.tries.saturating_add(1);
         listener.owed = true;

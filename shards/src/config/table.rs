@@ -7,31 +7,41 @@
 
 use crate::auth;
 use crate::config::entry::Entry;
-use crate::key::{ConfigName, SLOTS};
+use crate::key::{ConfigName, SLOTS, slot_of_hash};
 use arc_swap::{ArcSwap, Guard};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// The configs of one slot, sorted by name.
-#[derive(Debug, Default)]
-pub struct Slot {
-    entries: Box<[Arc<Entry>]>,
+/// The configs of one slot, in order of hash, then name.
+#[derive(Debug, Default, Clone)]
+pub struct Slot<E = Box<[Arc<Entry>]>, H = Box<[u64]>> {
+    entries: E,
+    /// Of each entry: a search touches a line or two of these, and the one entry it finds. With
+    /// 64,000 configs, searching by name cost a fifth of a start.
+    hashes: H,
 }
 
-impl Slot {
+impl<E: AsRef<[Arc<Entry>]>, H: AsRef<[u64]>> Slot<E, H> {
     /// One config. Some twenty entries a slot at 100,000 configs.
     pub fn get(&self, name: ConfigName<'_>) -> Option<&Arc<Entry>> {
-        find(&self.entries, name).ok().map(|at| &self.entries[at])
+        self.find(name.hash(), name).ok().map(|at| &self.entries()[at])
     }
 
     /// All of them.
     pub fn entries(&self) -> &[Arc<Entry>] {
-        &self.entries
+        self.entries.as_ref()
     }
-}
 
-fn find(entries: &[Arc<Entry>], name: ConfigName<'_>) -> Result<usize, usize> {
-    entries.binary_search_by(|entry| entry.key.name().cmp(&name))
+    /// Where a name is, or belongs.
+    fn find(&self, hash: u64, name: ConfigName<'_>) -> Result<usize, usize> {
+        let hashes = self.hashes.as_ref();
+        let from = hashes.partition_point(|other| *other < hash);
+        // Names may be made to have equal hashes, so there may be many.
+        let same = hashes[from..].partition_point(|other| *other == hash);
+        let found =
+            self.entries()[from..from + same].binary_search_by(|entry| entry.key.name().cmp(&name));
+        found.map(|at| from + at).map_err(|at| from + at)
+    }
 }
 
 /// What all cores read.
@@ -69,7 +79,9 @@ impl Tables {
 
     /// One config, as it is now.
     pub fn get(&self, name: ConfigName<'_>) -> Option<Arc<Entry>> {
-        self.slot(name.slot()).get(name).cloned()
+        let hash = name.hash();
+        let slot = self.slot(slot_of_hash(hash));
+        slot.find(hash, name).ok().map(|at| slot.entries[at].clone())
     }
 
     /// Formal configs there are.
@@ -93,10 +105,12 @@ impl Tables {
     }
 }
 
+type WorkingSlot = Slot<Vec<Arc<Entry>>, Vec<u64>>;
+
 /// The writer's copy. Lives on the Raft core.
 #[derive(Debug)]
 pub struct Working {
-    slots: Box<[Vec<Arc<Entry>>]>,
+    slots: Box<[WorkingSlot]>,
     touched: Vec<u32>,
     is_touched: Box<[bool]>,
     len: usize,
@@ -105,7 +119,7 @@ pub struct Working {
 impl Default for Working {
     fn default() -> Self {
         Self {
-            slots: (0..SLOTS).map(|_| Vec::new()).collect(),
+            slots: (0..SLOTS).map(|_| WorkingSlot::default()).collect(),
             touched: Vec::new(),
             is_touched: vec![false; SLOTS as usize].into(),
             len: 0,
@@ -115,40 +129,45 @@ impl Default for Working {
 
 impl Working {
     pub fn get(&self, name: ConfigName<'_>) -> Option<&Arc<Entry>> {
-        let slot = &self.slots[name.slot() as usize];
-        find(slot, name).ok().map(|at| &slot[at])
+        let hash = name.hash();
+        let slot = &self.slots[slot_of_hash(hash) as usize];
+        slot.find(hash, name).ok().map(|at| &slot.entries[at])
     }
 
     /// Puts an entry in place of the one of its name, if there is one.
     pub fn put(&mut self, entry: Arc<Entry>) {
         let name = entry.key.name();
-        let slot = name.slot();
-        let entries = &mut self.slots[slot as usize];
-        match find(entries, name) {
-            Ok(at) => entries[at] = entry,
+        let hash = name.hash();
+        let number = slot_of_hash(hash);
+        let slot = &mut self.slots[number as usize];
+        match slot.find(hash, name) {
+            Ok(at) => slot.entries[at] = entry,
             Err(at) => {
                 self.len += 1;
-                entries.insert(at, entry);
+                slot.entries.insert(at, entry);
+                slot.hashes.insert(at, hash);
             }
         }
-        self.touch(slot);
+        self.touch(number);
     }
 
     pub fn remove(&mut self, name: ConfigName<'_>) {
-        let slot = name.slot();
-        let entries = &mut self.slots[slot as usize];
-        if let Ok(at) = find(entries, name) {
-            entries.remove(at);
+        let hash = name.hash();
+        let number = slot_of_hash(hash);
+        let slot = &mut self.slots[number as usize];
+        if let Ok(at) = slot.find(hash, name) {
+            slot.entries.remove(at);
+            slot.hashes.remove(at);
             self.len -= 1;
-            self.touch(slot);
+            self.touch(number);
         }
     }
 
     /// Forgets everything; what readers see stays until the next [`Working::publish`].
     pub fn clear(&mut self) {
         for slot in 0..SLOTS {
-            if !self.slots[slot as usize].is_empty() {
-                self.slots[slot as usize] = Vec::new();
+            if !self.slots[slot as usize].entries.is_empty() {
+                self.slots[slot as usize] = WorkingSlot::default();
                 self.touch(slot);
             }
         }
@@ -166,15 +185,16 @@ impl Working {
 
     /// All of them, slot by slot.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Entry>> {
-        self.slots.iter().flatten()
+        self.slots.iter().flat_map(|slot| &slot.entries)
     }
 
     /// Shows readers the slots that were touched.
     pub fn publish(&mut self, tables: &Tables) {
         for slot in self.touched.drain(..) {
             self.is_touched[slot as usize] = false;
-            let entries = self.slots[slot as usize].clone().into_boxed_slice();
-            tables.slots[slot as usize].store(Arc::new(Slot { entries }));
+            let WorkingSlot { entries, hashes } = self.slots[slot as usize].clone();
+            let shown = Slot { entries: entries.into_boxed_slice(), hashes: hashes.into() };
+            tables.slots[slot as usize].store(Arc::new(shown));
         }
     }
 

@@ -24,6 +24,8 @@ pub enum Timer {
     Poller(u32),
     /// The listener of this number: ack, coalescing, retry.
     Listener(u32),
+    /// The held long poll of this number.
+    Poll(u32),
     /// Deliveries of config fuzzy watches of the connection in this slot.
     ConfigFuzzy(u32),
 }

@@ -58,6 +58,10 @@ pub struct ConfigCounters {
     pub unready: u64,
     /// 503, [`crate::limits::LISTENERS_PER_CONNECTION_MAX`] or `..PER_CORE_MAX`.
     pub listeners_refused: u64,
+    /// Long polls, answered at once or held.
+    pub polls: u64,
+    /// 503, [`crate::limits::POLLS_PER_CORE_MAX`] or `POLL_KEYS_PER_CORE_MAX`.
+    pub polls_refused: u64,
     /// 50310, too many patterns; 50311, a pattern matches too much.
     pub patterns_refused: u64,
     pub matches_over: u64,

@@ -1,7 +1,8 @@
 //! Calls of the open API: whoever calls has no connection here, only a ticket for his answer.
 
 use crate::home::{HomeState, Phase, Turn};
-use crate::message::{Ask, Purpose, Waiter};
+use crate::key::Owner;
+use crate::message::{Ask, Waiter};
 use crate::naming::open::{self, Answer, Call, Means, Order, Refused};
 
 impl HomeState {
@@ -17,19 +18,33 @@ impl HomeState {
     }
 
     fn open_ask(&mut self, ticket: u32, call: Call, turn: &mut Turn<'_>) -> Result<(), Refused> {
+        // An operator looks at a node that starts or stops, too.
+        if let Call::Look { core, look } = call {
+            let (waiter, to) = (Waiter::of_ticket(self.table.home(), ticket), Owner(core));
+            if core.0 >= self.map.cores || !self.lanes.has_room(to, turn) {
+                return Err(Refused::busy("Server is busy, please try again later."));
+            }
+            self.lanes.send(to, Ask::Look { waiter, look }, turn);
+            return Ok(());
+        }
         if self.phase == Phase::Starting {
             return Err(Refused::busy("server is STARTING now, please try again later!"));
         }
-        let waiter = Waiter::of_ticket(self.table.home(), ticket);
-        if let Call::Propose(command) = call {
-            let durable = self.map.durable();
-            if !self.lanes.has_room(durable, turn) {
-                return Err(Refused::busy("Server is busy, please try again later."));
+        let call = match call {
+            Call::Propose(command) => return self.propose_open(ticket, command, turn),
+            Call::Recall(question) => {
+                let durable = self.map.durable();
+                if !self.lanes.has_room(durable, turn) {
+                    return Err(Refused::busy("Server is busy, please try again later."));
+                }
+                let waiter = Waiter::of_ticket(self.table.home(), ticket);
+                self.lanes.send(durable, Ask::Recall { waiter, question }, turn);
+                return Ok(());
             }
-            let ask = Ask::Propose { waiter, purpose: Purpose::Open, command };
-            self.lanes.send(durable, ask, turn);
-            return Ok(());
-        }
+            Call::Config(call) => return self.config_open(ticket, call, turn),
+            call => call,
+        };
+        let waiter = Waiter::of_ticket(self.table.home(), ticket);
         let mut means = Means { rules: &self.settings.naming, now: turn.now, ids: &mut self.ids };
         let order = open::accept(call, &mut means)?;
         let to = match &order {

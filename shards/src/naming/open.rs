@@ -4,8 +4,11 @@
 //! Order, as in the reference: parameter check (a plain line in every version), then the handler's
 //! own checks, whose form depends on the version.
 
-use crate::key::ServiceKey;
+use crate::config::open as config;
+use crate::durable::question::{Known, Question};
+use crate::key::{Core, ServiceKey};
 use crate::limits::{CLUSTERS_BYTES_MAX, SERVICE_TEXT_BYTES_MAX};
+use crate::look::{Look, Seen};
 use crate::message::Now;
 use crate::naming::accept::{DEFAULT_GROUP, PUBLIC};
 use crate::naming::check::{self, Params, is_blank};
@@ -118,8 +121,17 @@ pub enum Call {
         name: Name,
         detail: Detail,
     },
+    /// One about configs.
+    Config(config::Call),
+    /// What only the Raft core knows.
+    Recall(Box<Question>),
     /// A command for the log, as [`crate::durable::command::Command::encode`] makes it.
     Propose(Bytes),
+    /// An operator's question to one core.
+    Look {
+        core: Core,
+        look: Box<Look>,
+    },
 }
 
 /// A service's own settings as given: JSON for the text, empty for none.
@@ -202,8 +214,19 @@ pub enum Answer {
     UnknownInstance,
     /// An answer of the other wire, for calls that are the same on both.
     Body(crate::effect::Body),
+    /// Configs that are not as a poll has them; none when its time is over.
+    Changed(Vec<config::Changed>),
+    /// Who listens on one core of so many: an address or a config, and what it has.
+    Listeners {
+        cores: u16,
+        found: Vec<(String, String)>,
+    },
+    /// What the Raft core knows.
+    Known(Box<Known>),
     /// What became of a proposed command.
     Proposed(Result<crate::durable::answer::Answer, crate::message::Unready>),
+    /// What a core saw when it was asked to look.
+    Seen(Box<Seen>),
     Refused(Refused),
 }
 
@@ -310,7 +333,9 @@ pub fn accept(call: Call, means: &mut Means<'_>) -> Result<Order, Refused> {
             check(&name.params(), rules)?;
             Ok(Order::Delete { service: name.key_of_named()? })
         }
-        Call::Propose(_) => unreachable!("it goes to the log, not to an owner"),
+        Call::Propose(_) | Call::Config(_) | Call::Recall(_) | Call::Look { .. } => {
+            unreachable!("they go to no owner of services")
+        }
         Call::Service { name, detail } => {
             check(&name.params(), rules)?;
             Ok(Order::Service { service: name.key_of_named()?, detail })

@@ -206,7 +206,9 @@ impl OwnerState {
                 let answer = self.open(now, *order);
                 Tell::Opened { waiter, answer }
             }
-            Ask::Propose { .. } => unreachable!("the shard gives proposals to the outside"),
+            Ask::Propose { .. } | Ask::Listeners { .. } | Ask::Recall { .. } | Ask::Look { .. } => {
+                unreachable!("the shard itself sees to these")
+            }
         }
     }
 
@@ -446,6 +448,21 @@ impl OwnerState {
     #[cfg(any(test, feature = "sim"))]
     pub fn interests(&self) -> usize {
         self.services.iter().map(|service| service.interest.iter().count()).sum()
+    }
+
+    /// One beyond the highest slot of a service.
+    pub fn service_slots(&self) -> u32 {
+        self.services.slots()
+    }
+
+    /// The service in a slot.
+    pub fn service_at(&self, slot: u32) -> Option<&Service> {
+        self.services.at(slot)
+    }
+
+    /// The service of this name.
+    pub fn service(&self, key: &ServiceKey) -> Option<&Service> {
+        self.services.at(self.services.find(key)?.slot())
     }
 
     /// For the metrics.

@@ -47,6 +47,11 @@ impl Publishers {
         self.live == 0
     }
 
+    /// How many publish.
+    pub fn len(&self) -> usize {
+        self.live
+    }
+
     /// All instances in order.
     pub fn hosts(&self) -> impl Iterator<Item = &Host> {
         let publications = self.entries.iter().filter_map(|entry| entry.publication.as_deref());

@@ -16,6 +16,13 @@ pub struct ServiceId {
     generation: u32,
 }
 
+impl ServiceId {
+    /// Its slot.
+    pub fn slot(self) -> u32 {
+        self.slot
+    }
+}
+
 /// What somebody set for a service by hand (`naming.md` 11). In memory: it lives as long as the
 /// service does.
 #[derive(Debug, Clone, PartialEq)]
@@ -176,6 +183,16 @@ impl Services {
     #[cfg(any(test, feature = "sim"))]
     pub fn iter(&self) -> impl Iterator<Item = &Service> {
         self.slots.iter().filter_map(|slot| slot.service.as_deref())
+    }
+
+    /// One beyond the highest slot.
+    pub fn slots(&self) -> u32 {
+        self.slots.len() as u32
+    }
+
+    /// Whatever service is in this slot.
+    pub fn at(&self, slot: u32) -> Option<&Service> {
+        self.slots.get(slot as usize)?.service.as_deref()
     }
 
     pub fn find(&self, key: &ServiceKey) -> Option<ServiceId> {

@@ -6,6 +6,7 @@ use crate::key::ConnKey;
 use crate::push::fuzzy::{Configs, Services};
 use crate::push::id::{self, Target};
 use crate::push::subscription::Stage;
+use crate::push::trace::Happened;
 use crate::settings::PlantedBug;
 
 impl HomeState {
@@ -60,7 +61,7 @@ impl HomeState {
             return;
         }
         if !accepted {
-            return self.failed(index, turn.lived_ms);
+            return self.failed(index, Happened::Refused, turn);
         }
         self.counters.pushes_acknowledged += 1;
         if !subscription.held {
@@ -72,6 +73,8 @@ impl HomeState {
         }
         subscription.stage = Stage::Idle;
         let held = std::mem::replace(&mut subscription.held, false);
+        let revision = subscription.revision;
+        self.note(index, Happened::Acknowledged, turn.now.unix_ms, revision);
         if held && self.settings.has_bug(PlantedBug::AckForgetsHeld) {
             return;
         }

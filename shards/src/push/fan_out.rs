@@ -17,6 +17,7 @@ use crate::naming::view::View;
 use crate::push::fuzzy::{Configs, Services};
 use crate::push::id;
 use crate::push::subscription::{Fan, Stage};
+use crate::push::trace::{Happened, Note};
 use crate::slab::END;
 use std::sync::Arc;
 
@@ -185,6 +186,15 @@ impl HomeState {
             return false;
         }
         let number = connection.next_request();
+        let note = Note {
+            happened: Happened::Sent,
+            revision: view.revision,
+            unix_ms: turn.now.unix_ms,
+            conn_id_ms: connection.id_ms,
+            slot,
+            number: number as u32,
+        };
+        self.trace.note(service.topic, note);
         subscription.number = number as u32;
         subscription.stage = Stage::InFlight;
         subscription.owed = false;
@@ -235,7 +245,7 @@ impl HomeState {
         }
         match subscription.stage {
             Stage::InFlight if subscription.held => self.patience_over(index, now_ms),
-            Stage::InFlight => self.failed(index, now_ms),
+            Stage::InFlight => self.failed(index, Happened::Unanswered, turn),
             _ => {
                 subscription.stage = Stage::Idle;
                 self.subscriptions.look_at(index);
@@ -258,10 +268,13 @@ impl HomeState {
     }
 
     /// A push got no ack in time, or a negative one: the latest state goes again, later.
-    pub(crate) fn failed(&mut self, index: u32, now_ms: u64) {
+    pub(crate) fn failed(&mut self, index: u32, how: Happened, turn: &mut Turn<'_>) {
         self.counters.pushes_failed += 1;
-        self.subscriptions.records[index].owed = true;
-        self.delay(index, self.settings.push_retry_ms, now_ms);
+        let subscription = &mut self.subscriptions.records[index];
+        subscription.owed = true;
+        let revision = subscription.revision;
+        self.note(index, how, turn.now.unix_ms, revision);
+        self.delay(index, self.settings.push_retry_ms, turn.lived_ms);
     }
 
     /// A client reads again: what it missed is offered.

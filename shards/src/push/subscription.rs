@@ -16,6 +16,7 @@ use crate::message::{Ask, Waiter};
 use crate::naming::accept::Refusal;
 use crate::naming::answer;
 use crate::naming::view::{Bodies, Filter, View};
+use crate::push::trace::{Happened, Note};
 use crate::settings::PlantedBug;
 use crate::slab::{END, Slab};
 use ahash::RandomState;
@@ -74,6 +75,8 @@ const _: () = assert!(Slab::<Subscription>::ENTRY_BYTES <= 48, "one per client a
 #[derive(Debug)]
 pub struct Followed {
     pub key: ServiceKey,
+    /// Its hash, for the trace.
+    pub topic: u64,
     /// Latest known state; `None` until the first answer.
     pub view: Option<Arc<View>>,
     pub bodies: Bodies,
@@ -154,6 +157,7 @@ impl Subscriptions {
         }
         let service = self.services.insert(Followed {
             key: key.clone(),
+            topic: self.by_key.hasher().hash_one(key),
             view: None,
             bodies: Bodies::default(),
             subscribers: Vec::new(),
@@ -317,6 +321,7 @@ impl HomeState {
         }
         let Some(index) = self.subscriptions.find(waiter.conn.slot, key) else { return };
         self.subscriptions.set_filter(index, filter);
+        self.note(index, Happened::Answered, turn.now.unix_ms, view.revision);
         let subscription = &mut self.subscriptions.records[index];
         subscription.revision = subscription.revision.max(view.revision);
         match subscription.stage {
@@ -357,6 +362,17 @@ impl HomeState {
             subscription.revision = subscription.revision.max(revision - 1);
             subscription.owed = false;
         }
+    }
+
+    /// Notes for an operator what happened to a subscription's last push, or to its answer.
+    pub(crate) fn note(&mut self, index: u32, happened: Happened, unix_ms: u64, revision: u64) {
+        let subscription = &self.subscriptions.records[index];
+        let Some(connection) = self.table.at(subscription.conn) else { return };
+        let topic = self.subscriptions.services[subscription.service].topic;
+        let (slot, number) = (subscription.conn, subscription.number);
+        let conn_id_ms = connection.id_ms;
+        let note = Note { happened, revision, unix_ms, conn_id_ms, slot, number };
+        self.trace.note(topic, note);
     }
 
     fn subscribe_answer(&mut self, service: Option<u32>, view: &View, filter: &Filter) -> Body {

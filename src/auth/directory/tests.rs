@@ -5,6 +5,7 @@ use std::thread::{self, JoinHandle};
 const TIMEOUT_MS: u32 = 5_000;
 
 /// A directory that reads one request a step and answers with these bytes, then hangs up.
+#[allow(clippy::disallowed_methods)] // A test's other end, joined by the test.
 fn scripted(steps: Vec<Vec<u8>>) -> (Directory, JoinHandle<Vec<Vec<u8>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();

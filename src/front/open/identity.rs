@@ -64,9 +64,11 @@ async fn make_known(api: &Api, user: &str) {
     }
 }
 
-/// Makes the first administrator, once; only from this machine itself.
+/// Makes the first administrator, once; from this machine itself, or with the token of the first
+/// start.
 pub(super) async fn first_administrator(api: &Api, input: &Input<'_>) -> Outcome {
-    if !input.is_local() {
+    let has_token = input.get("token").is_some_and(|token| api.facts.first.opens(token));
+    if !input.is_local() && !has_token {
         return Err(of_denial(Denial::Forbidden));
     }
     if api.door.identities().now().has_administrator() {

@@ -5,9 +5,9 @@
 use super::route::Version;
 use crate::auth::Credentials;
 use crate::auth::token::Claims;
-use crate::http1::Method;
 use crate::http1::form::{Form, Part};
 use crate::http1::header::HeaderMap;
+use crate::http1::{Method, Patience};
 use nacre_proto::code::Code;
 use nacre_proto::open_api;
 use nacre_proto::text::Pairs;
@@ -26,6 +26,10 @@ pub struct Input<'a> {
     #[expect(dead_code, reason = "calls with a JSON body read it")]
     pub body: &'a [u8],
     pub version: Version,
+    /// As it came.
+    pub path: &'a str,
+    /// How long the answer may take.
+    pub patience: Option<&'a Patience>,
     /// Who asks, through trusted proxies.
     pub source: IpAddr,
     /// `User-Agent`, or `Client-Version` where that is missing.
@@ -70,6 +74,17 @@ impl Input<'_> {
 
     pub fn text(&self, name: &str) -> String {
         self.get(name).unwrap_or_default().to_owned()
+    }
+
+    /// A header that is there and not blank.
+    ///
+    /// # Errors
+    /// It is not text.
+    pub fn header(&self, name: &str) -> Result<Option<&str>, Refused> {
+        let Some(value) = self.headers.get(name) else { return Ok(None) };
+        let text = value.to_str();
+        let text = text.map_err(|_| Refused::invalid(format!("header {name} is not text")))?;
+        Ok(Some(text).filter(|text| !text.trim().is_empty()))
     }
 
     /// A parameter that must be there.
@@ -177,6 +192,8 @@ mod tests {
             files,
             body,
             version,
+            path: "/x",
+            patience: None,
             source,
             agent: "",
             local,

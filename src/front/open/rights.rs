@@ -1,5 +1,6 @@
 //! The one place where a request of this wire is let in or not (`auth.md` 2.1, 3).
 
+use super::config::Op;
 use super::input::Input;
 use super::route::{self, Route, Version};
 use super::{Api, Endpoint};
@@ -61,6 +62,8 @@ fn need(route: &Route, method: &Method) -> Need {
         | Endpoint::NamingMetrics
         | Endpoint::Login
         | Endpoint::FirstAdministrator => return Need::Nothing,
+        // Each config of a poll by itself; the handler looks.
+        Endpoint::Config(Op::Poll) => return Need::Login(Scope::Clients),
         // Of one's own password; the handler looks whose it is.
         Endpoint::Users if method == Method::PUT => return Need::Login(Scope::Admin),
         _ => {}

@@ -35,6 +35,11 @@ impl Waiting {
         }
     }
 
+    /// A record that waits, or that it is gone; `None`: nothing waits.
+    pub fn get(&self, table: Table, key: &Bytes) -> Option<Option<Bytes>> {
+        self.records.get(&(table, key.clone())).cloned()
+    }
+
     /// Takes back what could not be written, unless it was changed again.
     fn give_back(&mut self, records: Vec<Record>, commands: u64) {
         for Record { table, key, value } in records {

@@ -80,7 +80,7 @@ impl<M: Machine> Applied<M> {
     ///
     /// # Errors
     /// The disk's; too many are being read.
-    pub(super) async fn open_snapshot(&self) -> Result<SnapshotOf<Types, Parcel>, Fault> {
+    pub(in crate::raft) async fn open_snapshot(&self) -> Result<SnapshotOf<Types, Parcel>, Fault> {
         let (reader, head) = self.store.state(|file| file.open_reader()).await?;
         let pieces = Box::new(Reading::new(self.store.clone(), reader));
         let meta =

@@ -173,6 +173,35 @@ impl StateFile {
         Ok((records, cursor, found))
     }
 
+    /// Some records of one family as the last checkpoint has them, handed to `read` in order.
+    ///
+    /// # Errors
+    /// The disk's; a wrong checksum; what `read` says.
+    pub fn records<T>(
+        &mut self,
+        family: Table,
+        keys: &[Bytes],
+        mut read: impl FnMut(usize, Option<&[u8]>) -> Result<T, String>,
+    ) -> Result<Vec<T>, Fault> {
+        self.book.read("read records", |txn| {
+            let table = txn.open_table(RECORDS)?;
+            let mut all = Vec::with_capacity(keys.len());
+            let mut full = Vec::new();
+            for (at, key) in keys.iter().enumerate() {
+                full.clear();
+                full.push(family as u8);
+                full.extend_from_slice(key);
+                let stored = table.get(full.as_slice())?;
+                let value = match &stored {
+                    Some(stored) => Some(check_record(&full, stored.value())?.value),
+                    None => None,
+                };
+                all.push(read(at, value)?);
+            }
+            Ok(all)
+        })
+    }
+
     /// Opens a look at the checkpoint that later ones do not change.
     ///
     /// # Errors

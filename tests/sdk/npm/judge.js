@@ -2,7 +2,7 @@
 'use strict';
 
 const readline = require('readline');
-const { NacosNamingClient } = require('nacos');
+const { NacosConfigClient, NacosNamingClient } = require('nacos');
 
 // Whatever a library prints belongs on stderr: stdout carries the protocol alone.
 const say = message => process.stdout.write(JSON.stringify(message) + '\n');
@@ -11,7 +11,10 @@ const logger = { info: silent, warn: silent, debug: silent, error: console.error
 console.log = console.error;
 
 let naming;
+let config;
 const listeners = new Map();
+
+class Unsupported extends Error {}
 
 const host = instance => ({
   ip: instance.ip,
@@ -61,6 +64,24 @@ const operations = {
   async status() {
     return { up: (await naming.getServerStatus()) === 'UP' };
   },
+  async connect_config(request) {
+    config = new NacosConfigClient({ serverAddr: request.server, namespace: request.namespace || '' });
+    config.on('error', error => console.error(error));
+    await config.ready();
+  },
+  async publish({ data_id, group, content, cas_md5, beta_ips }) {
+    if (cas_md5 || beta_ips) throw new Unsupported();
+    return await config.publishSingle(data_id, group, content);
+  },
+  async get({ data_id, group }) {
+    return await config.getConfig(data_id, group);
+  },
+  async remove({ data_id, group }) {
+    return await config.remove(data_id, group);
+  },
+  async listen({ data_id, group }) {
+    config.subscribe({ dataId: data_id, group }, content => say({ event: 'config', data_id, content }));
+  },
   async close() {
     await naming.close();
   },
@@ -77,7 +98,8 @@ async function serve(line) {
     const result = await operation(request);
     say({ id: request.id, ok: true, result: result === undefined ? null : result });
   } catch (failure) {
-    say({ id: request.id, ok: false, error: String(failure) });
+    const error = failure instanceof Unsupported ? 'unsupported' : String(failure);
+    say({ id: request.id, ok: false, error });
   }
 }
 

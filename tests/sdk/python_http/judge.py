@@ -1,9 +1,11 @@
 """An unmodified nacos-sdk-python of the HTTP generation behind the judge protocol
 (tests/sdk/README.md)."""
 
+import ctypes
 import json
 import logging
 import os
+import signal
 import sys
 
 import nacos
@@ -17,6 +19,12 @@ os.dup2(2, 1)
 # subscription; its default of 7 would only make tests slow.
 BEAT_SECONDS = 5
 POLL_SECONDS = 1
+
+
+# The SDK listens to configs in processes of its own. They end with this one, however it ends.
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None)
+os.register_at_fork(after_in_child=lambda: LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL))
 
 
 class Unsupported(Exception):
@@ -42,6 +50,7 @@ def host(instance):
 class Judge:
     def __init__(self):
         self.naming = None
+        self.config = None
 
     def carry_out(self, request):
         operation = getattr(self, "op_" + request["op"], None)
@@ -114,6 +123,29 @@ class Judge:
             request["service"], group_name=request["group"], healthy_only=healthy_only
         )
         return [host(each) for each in found["hosts"]]
+
+    def op_connect_config(self, request):
+        self.config = nacos.NacosClient(
+            request["server"], namespace=request.get("namespace"), logDir=os.path.abspath("log"),
+            log_level=logging.ERROR,
+        )
+
+    def op_publish(self, request):
+        if "cas_md5" in request or "beta_ips" in request:
+            raise Unsupported
+        return self.config.publish_config(request["data_id"], request["group"], request["content"])
+
+    def op_get(self, request):
+        return self.config.get_config(request["data_id"], request["group"], no_snapshot=True)
+
+    def op_remove(self, request):
+        return self.config.remove_config(request["data_id"], request["group"])
+
+    def op_listen(self, request):
+        def changed(told):
+            say({"event": "config", "data_id": told["data_id"], "content": told["content"]})
+
+        self.config.add_config_watcher(request["data_id"], request["group"], changed)
 
     def op_close(self, _request):
         self.naming.stop_subscribe()

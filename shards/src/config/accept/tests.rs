@@ -4,14 +4,15 @@ use nacre_proto::request::{Kind, Request};
 const NOW: Now = Now { tick_ms: 1, unix_ms: 1_795_264_950_755 };
 
 fn asker() -> Asker<'static> {
-    Asker { client_ip: "192.0.2.2", now: NOW }
+    Asker { client_ip: "192.0.2.2", user: "", now: NOW }
 }
 
 /// What a publish with this body comes to; the command's bytes, or the refusal's code and text.
 fn publish_of(json: &str, rules: &Rules) -> Result<Bytes, (i32, String)> {
     let request = Request::parse(Kind::ConfigPublish, json.as_bytes()).unwrap().unwrap();
     let Request::ConfigPublish(request) = request else { panic!("{request:?}") };
-    publish(&request, rules, asker()).map_err(|refusal| {
+    publish(&request, rules, asker()).map_err(|fault| {
+        let refusal = Refusal::from(fault);
         assert!(refusal.typed && refusal.result_code == RESULT_FAIL, "{refusal:?}");
         (refusal.error_code, refusal.message.into_owned())
     })

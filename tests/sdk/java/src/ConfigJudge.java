@@ -8,10 +8,11 @@ import com.fasterxml.jackson.databind.node.BooleanNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.NullNode;
 import com.fasterxml.jackson.databind.node.TextNode;
+import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
 import java.util.Properties;
 
-/** The config client since 2.x: it speaks gRPC and knows compare-and-swap. */
+/** The config client: 1.x polls, later ones speak gRPC and know compare-and-swap. */
 final class ConfigJudge implements Operations {
     private static final long TIMEOUT_MS = 3000;
 
@@ -70,9 +71,26 @@ final class ConfigJudge implements Operations {
         }
         if (request.hasNonNull("cas_md5")) {
             String md5 = request.get("cas_md5").asText();
-            return service.publishConfigCas(dataId, group, content, md5);
+            return publishAfter(dataId, group, content, md5);
         }
         return service.publishConfig(dataId, group, content);
+    }
+
+    /** 1.x does not have it. */
+    private static boolean publishAfter(String dataId, String group, String content, String md5)
+            throws Exception {
+        Class<?> text = String.class;
+        Method method;
+        try {
+            method = ConfigService.class.getMethod("publishConfigCas", text, text, text, text);
+        } catch (NoSuchMethodException absent) {
+            throw new UnsupportedOperationException();
+        }
+        try {
+            return (Boolean) method.invoke(service, dataId, group, content, md5);
+        } catch (InvocationTargetException failed) {
+            throw (Exception) failed.getCause();
+        }
     }
 
     private static void listen(String dataId, String group) throws Exception {

@@ -1,0 +1,266 @@
+//! What can be asked of the replicated state that the tables do not show: history, namespaces,
+//! quotas. Answered on the Raft core; rows of history are read from the disk there.
+
+use crate::config::details::Packed;
+use crate::config::gray::{RULE_VERSION, Rule, RuleKind};
+use crate::config::md5::Md5;
+use crate::durable::capacity::Capacity;
+use crate::durable::codec::Unreadable;
+use crate::durable::command::Scope;
+use crate::durable::history::Operation;
+use crate::durable::namespace::Namespace;
+use crate::durable::record;
+use crate::durable::state::State;
+use crate::key::ConfigKey;
+use crate::naming::accept::PUBLIC;
+use bytes::Bytes;
+
+/// One question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// A page of a config's history, newest first, without contents.
+    Page { key: ConfigKey, number: usize, size: usize },
+    /// The row of this number, if it is of this config.
+    Row { key: ConfigKey, number: u64 },
+    /// The newest row of the config's row of this id, or the one before the row of this number.
+    Previous { key: ConfigKey, id: u64 },
+    /// All namespaces.
+    Namespaces,
+    /// The quota of a namespace or group.
+    Capacity { scope: Scope, id: Box<str> },
+}
+
+/// What is known.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Known {
+    Page {
+        total: usize,
+        rows: Vec<Past>,
+    },
+    Row(Option<Box<Past>>),
+    /// By id, `public` first; with formal configs.
+    Namespaces(Vec<(Box<str>, Namespace, usize)>),
+    Capacity(Option<Capacity>),
+    /// The rows cannot be read now.
+    Unreadable(String),
+}
+
+/// One row of history.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Past {
+    pub number: u64,
+    pub operation: Operation,
+    /// Unix milliseconds.
+    pub at_ms: u64,
+    pub key: ConfigKey,
+    pub source_user: Box<str>,
+    pub source_ip: Box<str>,
+    pub gray: Option<PastGray>,
+    pub id: u64,
+    pub md5: Md5,
+    pub details: Packed,
+    /// Of an insert the new one, else the old; only where it was asked for.
+    pub content: Option<String>,
+}
+
+/// The gray variant a row is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastGray {
+    pub name: Box<str>,
+    pub kind: RuleKind,
+    pub expression: Box<str>,
+    pub priority: i32,
+}
+
+impl Past {
+    /// Key of its record.
+    pub fn key(number: u64) -> Bytes {
+        record::history_key(number)
+    }
+
+    /// Reads a row's record.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn read(number: u64, value: &[u8], with_content: bool) -> Result<Self, Unreadable> {
+        let row = record::read_history(value)?;
+        let gray = |(name, rule): (&str, Rule<'_>)| PastGray {
+            name: name.into(),
+            kind: rule.kind,
+            expression: rule.expression.into(),
+            priority: rule.priority,
+        };
+        Ok(Self {
+            number,
+            operation: row.operation,
+            at_ms: row.at_ms,
+            key: ConfigKey::new(row.name),
+            source_user: row.source_user.into(),
+            source_ip: row.source_ip.into(),
+            gray: row.gray.map(gray),
+            id: row.draft.id,
+            md5: row.draft.md5,
+            details: Packed::of(&row.draft.details),
+            content: with_content.then(|| row.draft.content.to_owned()),
+        })
+    }
+}
+
+impl PastGray {
+    /// `version` of its rule.
+    pub const fn version(&self) -> &'static str {
+        RULE_VERSION
+    }
+}
+
+/// Whether memory has the answer.
+#[derive(Debug, PartialEq)]
+pub enum Look {
+    Known(Known),
+    /// Rows to be read, in this order; all of the config's there are.
+    Rows {
+        total: usize,
+        numbers: Vec<u64>,
+    },
+}
+
+impl State {
+    /// Looks a question up, some microseconds.
+    pub fn look(&self, question: &Question) -> Look {
+        let newest_first = |key: &ConfigKey| {
+            let mut numbers = self.history().numbers_of(key);
+            numbers.reverse();
+            numbers
+        };
+        match question {
+            Question::Page { key, number, size } => {
+                let numbers = newest_first(key);
+                let total = numbers.len();
+                let from = number.saturating_sub(1).saturating_mul(*size);
+                let numbers = numbers.into_iter().skip(from).take(*size).collect();
+                Look::Rows { total, numbers }
+            }
+            Question::Row { key, number } => {
+                let numbers: Vec<u64> =
+                    newest_first(key).into_iter().filter(|known| known == number).collect();
+                Look::Rows { total: numbers.len(), numbers }
+            }
+            Question::Previous { key, .. } => {
+                let numbers = newest_first(key);
+                Look::Rows { total: numbers.len(), numbers }
+            }
+            Question::Namespaces => Look::Known(Known::Namespaces(self.all_namespaces())),
+            Question::Capacity { scope, id } => {
+                Look::Known(Known::Capacity(self.capacities().get(*scope, id).copied()))
+            }
+        }
+    }
+
+    fn all_namespaces(&self) -> Vec<(Box<str>, Namespace, usize)> {
+        let public = Namespace {
+            name: PUBLIC.into(),
+            description: "Default Namespace".into(),
+            created_ms: 0,
+            modified_ms: 0,
+        };
+        let mut all = vec![(Box::from(PUBLIC), public, self.configs_of(PUBLIC))];
+        all.extend(
+            self.namespaces()
+                .iter()
+                .map(|(id, namespace)| (Box::from(id), namespace.clone(), self.configs_of(id))),
+        );
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::accept::{self, Asker};
+    use crate::config::fixture::Centre;
+    use crate::config::rules::Rules;
+    use crate::durable::command::{Command, NamespaceDraft};
+    use crate::durable::{Record, Table};
+    use crate::key::ConfigName;
+    use crate::message::Now;
+    use crate::settings::Settings;
+    use nacre_proto::request::{Kind, Request};
+    use std::sync::Arc;
+
+    fn key() -> ConfigKey {
+        ConfigKey::new(ConfigName { data_id: "a", group: "g", namespace: "public" })
+    }
+
+    fn numbers(state: &State, question: &Question) -> (usize, Vec<u64>) {
+        match state.look(question) {
+            Look::Rows { total, numbers } => (total, numbers),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn pages_are_newest_first_and_rows_are_of_their_config() {
+        let mut centre = Centre::new(Settings::default());
+        for content in ["one", "two", "three"] {
+            centre.publish("a", content);
+        }
+        centre.publish("b", "other");
+        let state = &centre.state;
+        let page = |number, size| numbers(state, &Question::Page { key: key(), number, size });
+        assert_eq!(page(1, 2), (3, vec![3, 2]));
+        assert_eq!(page(2, 2), (3, vec![1]));
+        assert_eq!(page(0, 100), (3, vec![3, 2, 1]));
+        assert_eq!(page(usize::MAX, usize::MAX), (3, vec![]));
+        let row = |number| numbers(state, &Question::Row { key: key(), number }).1;
+        assert_eq!((row(2), row(4)), (vec![2], vec![]), "4 is of another config");
+    }
+
+    #[test]
+    fn a_record_becomes_a_row_with_or_without_its_content() {
+        let mut state = State::new(Arc::default());
+        let mut records: Vec<Record> = Vec::new();
+        for (content, members) in [("one", r#""type":"yaml""#), ("two", r#""betaIps":"::1""#)] {
+            let json = format!(
+                r#"{{"dataId":"a","group":"g","content":"{content}","additionMap":{{{members}}}}}"#
+            );
+            let request = Request::parse(Kind::ConfigPublish, json.as_bytes()).unwrap().unwrap();
+            let Request::ConfigPublish(request) = request else { panic!("{request:?}") };
+            let now = Now { tick_ms: 1, unix_ms: 7 };
+            let asker = Asker { client_ip: "::2", user: "me", now };
+            let command = accept::publish(&request, &Rules::default(), asker).unwrap();
+            state.apply(1, &command, &mut records);
+        }
+        let rows: Vec<Past> = records
+            .iter()
+            .filter(|record| record.table == Table::History)
+            .zip(1..)
+            .map(|(record, number)| {
+                assert_eq!(record.key, Past::key(number));
+                Past::read(number, record.value.as_deref().unwrap(), number == 2).unwrap()
+            })
+            .collect();
+        let [plain, gray] = &rows[..] else { panic!("{rows:?}") };
+        assert_eq!((plain.operation, plain.at_ms, &plain.key), (Operation::Insert, 7, &key()));
+        assert_eq!((&*plain.source_user, &*plain.source_ip), ("me", "::2"));
+        assert_eq!((plain.details.get().config_type, &plain.content), ("yaml", &None));
+        let rule = gray.gray.as_ref().unwrap();
+        assert_eq!((&*rule.name, rule.kind, &*rule.expression), ("beta", RuleKind::Beta, "::1"));
+        assert_eq!((gray.content.as_deref(), plain.gray.is_none()), (Some("two"), true));
+        assert!(Past::read(1, b"\x01", true).is_err());
+    }
+
+    #[test]
+    fn namespaces_with_their_configs_and_quotas() {
+        let mut state = State::new(Arc::default());
+        let draft = NamespaceDraft { at_ms: 7, id: "dev", name: "n", description: "" };
+        state.apply(1, &Command::CreateNamespace(draft).encode(), &mut Vec::new());
+        let Look::Known(Known::Namespaces(all)) = state.look(&Question::Namespaces) else {
+            panic!("known")
+        };
+        let shown: Vec<_> =
+            all.iter().map(|(id, space, count)| (&**id, &*space.name, *count)).collect();
+        assert_eq!(shown, [("public", "public", 0), ("dev", "n", 0)]);
+        let question = Question::Capacity { scope: Scope::Group, id: "g".into() };
+        assert_eq!(state.look(&question), Look::Known(Known::Capacity(None)));
+    }
+}

@@ -1,0 +1,231 @@
+//! Lists of configs, and what is done to several at once.
+
+use super::write::remove_this;
+use super::{Answered, Fail, Parts, required, shown};
+use crate::front::open::input::Input;
+use crate::front::open::route::Version;
+use crate::front::open::{Api, Refused, Reply, identity, shape};
+use crate::http1::{StatusCode, pause, reply};
+use nacre_shards::auth::{Action, Denial, Kind, Resource};
+use nacre_shards::config::entry::Entry;
+use nacre_shards::config::open::serving;
+use nacre_shards::config::search::{Filter, Pattern, Walk};
+use nacre_shards::naming::accept::PUBLIC;
+use serde_json::{Value, json};
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Searches of one core at a time; one more is answered 503.
+const SEARCHES_MAX: usize = 4;
+
+/// What one step of a walk looks at, in configs: some tenths of a millisecond.
+const STEP_WEIGHT: usize = 4_096;
+
+/// Between two steps the core sees to its clients.
+const STEP_PAUSE: Duration = Duration::from_micros(100);
+
+/// Configs of one page, at most: the reference's bound.
+const PAGE_SIZE_MAX: i64 = 500;
+
+/// Bytes of contents on one page; a larger page is refused with the advice to ask for less.
+const PAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Rows that one request may name by their ids.
+const IDS_MAX: usize = 1_000;
+
+/// Searches under way on one core; cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Searches(Rc<Cell<usize>>);
+
+/// One of them.
+struct Searching(Searches);
+
+impl Searches {
+    fn enter(&self) -> Option<Searching> {
+        let under_way = self.0.get();
+        (under_way < SEARCHES_MAX).then(|| {
+            self.0.set(under_way + 1);
+            Searching(self.clone())
+        })
+    }
+}
+
+impl Drop for Searching {
+    fn drop(&mut self) {
+        let Self(Searches(under_way)) = self;
+        under_way.set(under_way.get() - 1);
+    }
+}
+
+/// Walks through all configs, giving way between steps.
+pub async fn walk(
+    api: &Api,
+    with_contents: bool,
+    matches: impl Fn(&Entry) -> bool,
+) -> Result<Vec<Arc<Entry>>, Refused> {
+    serving(&api.tables)?;
+    let searching = api.searches.enter();
+    let Some(_searching) = searching else {
+        return Err(Refused::busy("Too many searches at once, please try again later."));
+    };
+    let mut walk = Walk::default();
+    while !walk.step(&api.tables, with_contents, STEP_WEIGHT, &matches) {
+        pause(STEP_PAUSE).await;
+    }
+    Ok(walk.found())
+}
+
+/// A page of configs: v1 and v2 with contents, v3 without.
+pub async fn list(api: &Api, input: &Input<'_>, exact: bool) -> Answered {
+    if input.version != Version::V3 {
+        for name in ["dataId", "group"] {
+            required(input, name, input.get(name))?;
+        }
+    }
+    let (number, size) = paging(input)?;
+    let filter = filter(input, exact);
+    let with_contents = !filter.content.is_any();
+    let all = walk(api, with_contents, |entry| filter.matches(entry)).await?;
+    let total = all.len();
+    let from = (number - 1).saturating_mul(size);
+    let page: Vec<_> = all.into_iter().skip(from).take(size).collect();
+    let in_full = input.version != Version::V3;
+    let bytes = |entry: &Arc<Entry>| entry.formal.as_ref().map_or(0, |f| f.answer.len());
+    if in_full && page.iter().map(bytes).sum::<usize>() > PAGE_BYTES_MAX {
+        let text = "the contents of this page are too much for one answer; ask for smaller pages";
+        return Err(Refused::invalid(text).into());
+    }
+    let item = |entry: &Arc<Entry>| {
+        let (name, formal) = shown::formal(entry)?;
+        Some(match in_full {
+            true => shown::info(name, shown::tenant(input, name.namespace), formal, true),
+            false => shown::basic(name, formal),
+        })
+    };
+    let items = page.iter().filter_map(item).collect();
+    Ok(bare_before_v3(input, paged(total, number, size, items)))
+}
+
+/// v2's searches have no envelope, either.
+fn bare_before_v3(input: &Input<'_>, json: Value) -> Reply {
+    match input.version {
+        Version::V3 => shape::result(json.to_string().as_bytes()),
+        Version::V1 | Version::V2 => reply::json(StatusCode::OK, json.to_string()),
+    }
+}
+
+/// `Page`.
+pub fn paged(total: usize, number: usize, size: usize, items: Vec<Value>) -> Value {
+    json!({
+        "totalCount": total,
+        "pageNumber": number,
+        "pagesAvailable": total.div_ceil(size),
+        "pageItems": items,
+    })
+}
+
+/// Number and size of the page wanted.
+pub fn paging(input: &Input<'_>) -> Result<(usize, usize), Fail> {
+    let must = input.version == Version::V1 && !input.path.contains("/history");
+    let whole = |name: &str, default: i64| -> Result<i64, Fail> {
+        if must {
+            required(input, name, input.get(name))?;
+        }
+        let given = input.whole(name, default)?;
+        match given {
+            1.. => Ok(given),
+            _ => Err(Refused::invalid(format!("'{name}' must be positive: {given}")).into()),
+        }
+    };
+    let (number, size) = (whole("pageNo", 1)?, whole("pageSize", 100)?);
+    Ok((number as usize, size.min(PAGE_SIZE_MAX) as usize))
+}
+
+fn filter(input: &Input<'_>, exact: bool) -> Filter {
+    let pattern = |text: &str| if exact { Pattern::exact(text) } else { Pattern::of(text) };
+    let list = |name: &str, alias: &str| {
+        let given = input.either(name, alias).unwrap_or_default();
+        given.split(',').map(str::trim).filter(|item| !item.is_empty())
+    };
+    let content = input.either("configDetail", "config_detail").unwrap_or_default();
+    Filter {
+        namespace: namespace(input).to_owned(),
+        data_id: pattern(input.get("dataId").unwrap_or_default().trim()),
+        group: pattern(input.either("groupName", "group").unwrap_or_default().trim()),
+        app_name: input.get("appName").unwrap_or_default().trim().to_owned(),
+        tags: list("configTags", "config_tags").map(pattern).collect(),
+        types: list("type", "types").map(str::to_owned).collect(),
+        content: Pattern::part(content),
+        ids: Vec::new(),
+    }
+}
+
+/// The namespace a request is about.
+pub fn namespace<'a>(input: &'a Input<'_>) -> &'a str {
+    input.either("namespaceId", "tenant").map_or(PUBLIC, str::trim)
+}
+
+/// All configs of a namespace, without contents: `history/configs`.
+pub async fn of_namespace(api: &Api, input: &Input<'_>) -> Answered {
+    let name = if input.version == Version::V1 { "tenant" } else { "namespaceId" };
+    let wanted = required(input, name, input.either("namespaceId", "tenant"))?.trim();
+    let wanted = if wanted.is_empty() { PUBLIC } else { wanted };
+    let filter = Filter { namespace: wanted.to_owned(), ..Filter::default() };
+    let all = walk(api, false, |entry| filter.matches(entry)).await?;
+    let item = |entry: &Arc<Entry>| {
+        let (name, formal) = shown::formal(entry)?;
+        Some(match input.version {
+            Version::V3 => shown::basic(name, formal),
+            _ => shown::info(name, shown::tenant(input, name.namespace), formal, false),
+        })
+    };
+    let items: Vec<Value> = all.iter().filter_map(item).collect();
+    Ok(shape::json_of(input.version, Value::from(items).to_string().into()))
+}
+
+/// Removes configs by the ids of their rows. Whoever lacks the right to one of them removes none.
+pub async fn remove_ids(api: &Api, input: &Input<'_>) -> Answered {
+    let text = required(input, "ids", input.get("ids"))?;
+    let ids = ids(text)?;
+    let is_meant = |entry: &Entry| {
+        entry.formal.as_ref().is_some_and(|formal| ids.binary_search(&formal.id).is_ok())
+    };
+    let all = walk(api, false, is_meant).await?;
+    if let Some(who) = &input.who {
+        for entry in &all {
+            let name = entry.key.name();
+            let (namespace, group, kind) = (name.namespace, name.group, Kind::Config);
+            let resource = Resource::Of { namespace, group, kind, name: name.data_id };
+            if api.door.decide(&who.user, Action::Write, &resource).is_err() {
+                let denied = identity::denied(Denial::Forbidden, input.path);
+                return Err(Fail::Written(Box::new(denied)));
+            }
+        }
+    }
+    for entry in all {
+        let name = entry.key.name();
+        let (data_id, group) = (name.data_id, name.group);
+        let parts = Parts { data_id, group, tenant: Some(name.namespace) };
+        remove_this(api, input, parts.remove()).await?;
+    }
+    Ok(match input.version {
+        Version::V1 => shape::rest_result(b"true"),
+        version => super::done(version),
+    })
+}
+
+/// Numbers in a comma list, sorted.
+fn ids(text: &str) -> Result<Vec<u64>, Refused> {
+    let number = |text: &str| {
+        let number = text.trim().parse::<u64>();
+        number.map_err(|_| Refused::invalid(format!("For input string: \"{}\"", text.trim())))
+    };
+    let mut ids = text.split(',').take(IDS_MAX + 1).map(number).collect::<Result<Vec<_>, _>>()?;
+    if ids.len() > IDS_MAX {
+        return Err(Refused::invalid(format!("more than {IDS_MAX} ids")));
+    }
+    ids.sort_unstable();
+    Ok(ids)
+}

@@ -1,0 +1,78 @@
+//! Publishing and removing.
+
+use super::{Answered, Parts, by, decided, done, required};
+use crate::front::open::input::Input;
+use crate::front::open::route::Version;
+use crate::front::open::{Api, Refused};
+use crate::http1::{StatusCode, reply};
+use nacre_proto::text::{Pairs, Text};
+use nacre_shards::config::open;
+use nacre_shards::naming::open::Call;
+
+/// Members beside the content: what the command calls them, what parameters may.
+const MEMBERS: [(&str, &[&str]); 10] = [
+    ("tag", &["tag"]),
+    ("appName", &["appName"]),
+    ("type", &["type"]),
+    ("src_user", &["srcUser", "src_user"]),
+    ("encryptedDataKey", &["encryptedDataKey"]),
+    ("config_tags", &["configTags", "config_tags"]),
+    ("desc", &["desc"]),
+    ("use", &["use"]),
+    ("effect", &["effect"]),
+    ("schema", &["schema"]),
+];
+
+/// The formal config, or a gray variant: by the header `betaIps`, by the parameter `tag`.
+pub async fn publish(api: &Api, input: &Input<'_>) -> Answered {
+    let content = required(input, "content", input.get("content"))?;
+    let mut request = Parts::of(input)?.publish(content.to_owned());
+    request.cas_md5 = input.header("casmd5")?.map(owned);
+    request.addition = addition(input)?;
+    let call = open::Call::Publish { request: Box::new(request), by: by(input) };
+    let answer = api.ask(Call::Config(call)).await?;
+    match decided(answer) {
+        Ok(()) => Ok(done(input.version)),
+        // Decided against: v1 says no more.
+        Err(refused) if input.version == Version::V1 && refused.status != 503 => {
+            let status = StatusCode::from_u16(refused.status);
+            Ok(reply::json(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), "false"))
+        }
+        Err(refused) => Err(refused.into()),
+    }
+}
+
+fn addition(input: &Input<'_>) -> Result<Pairs<'static>, Refused> {
+    let mut pairs = Vec::new();
+    for (member, names) in MEMBERS {
+        if let Some(value) = names.iter().find_map(|name| input.get(name)) {
+            pairs.push((Text::from(member), owned(value)));
+        }
+    }
+    if let Some(addresses) = input.header("betaips")? {
+        pairs.push((Text::from("betaIps"), owned(addresses)));
+    }
+    Ok(Pairs(pairs))
+}
+
+fn owned(text: &str) -> Text<'static> {
+    text.to_owned().into()
+}
+
+/// The formal config, or the variant of a tag. What is not there is a success.
+pub async fn remove(api: &Api, input: &Input<'_>) -> Answered {
+    let mut request = Parts::of(input)?.remove();
+    request.tag = input.get("tag").map(owned);
+    remove_this(api, input, request).await?;
+    Ok(done(input.version))
+}
+
+/// Has it removed.
+pub async fn remove_this(
+    api: &Api,
+    input: &Input<'_>,
+    request: nacre_proto::config::ConfigRemoveRequest<'static>,
+) -> Result<(), Refused> {
+    let call = open::Call::Remove { request: Box::new(request), by: by(input) };
+    decided(api.ask(Call::Config(call)).await?)
+}
