@@ -4,6 +4,7 @@
 //! believes no header but a token or a password: no user agent, no server identity.
 
 pub mod credentials;
+pub mod directory;
 pub mod door;
 pub mod first;
 pub mod keys;

@@ -3,6 +3,7 @@
 //! Used by the core's pump and its HTTP tasks, one after the other on one thread: no lock.
 
 use super::credentials::Credentials;
+use super::directory::PREFIX;
 use super::limits::{PASSWORD_REMEMBERED_MS, PASSWORDS_REMEMBERED_MAX};
 use super::password::Password;
 use super::policy::{Policy, Scope};
@@ -89,7 +90,16 @@ struct Waiting {
 /// Right passwords of the last seconds: by keyed digest, with the hash they were right for.
 struct Remembered {
     hashers: [ahash::RandomState; 2],
-    known: HashMap<u128, (Box<str>, u64), ahash::RandomState>,
+    known: HashMap<u128, Shown, ahash::RandomState>,
+}
+
+/// A password that was right.
+struct Shown {
+    /// Of the user here, at that time; blank for one of the directory.
+    hash: Box<str>,
+    until_ms: u64,
+    /// Who showed it.
+    user: Rc<str>,
 }
 
 /// Who somebody turned out to be.
@@ -199,11 +209,10 @@ impl Door {
         }
         let pair = credentials.username.zip(credentials.password);
         let Some((user, password)) = pair else { return Err(Denial::Unknown) };
-        let all = self.identities().now();
-        let hash = all.user(user).map(|user| &*user.hash);
-        if hash.is_some_and(|hash| state.remembered.has(user, password, hash, now.tick_ms)) {
+        let hash = self.hash_of(user).unwrap_or_default();
+        if let Some(who) = state.remembered.who(user, password, &hash, now.tick_ms) {
             state.counts.right += 1;
-            let claims = Claims { user: user.to_owned(), expires_s: u64::MAX };
+            let claims = Claims { user: (*who).to_owned(), expires_s: u64::MAX };
             return Ok(Who::User(Rc::new(claims)));
         }
         Ok(Who::MustCompare)
@@ -247,40 +256,63 @@ impl Door {
         }
     }
 
-    /// Compares a name and a password, at the password thread if they were not right lately.
+    /// What a password of this user is compared with; `None` for who has none here, and blank.
+    fn hash_of(&self, user: &str) -> Option<Box<str>> {
+        // Whoever is of the directory has his password there, whatever somebody once set here.
+        let known = self.identities().now().user(user).map(|user| user.hash.clone());
+        known.filter(|hash| !hash.is_empty() && !self.is_elsewhere(user))
+    }
+
+    /// Compares a name and a password, at the password thread if they were not right lately. Who
+    /// it is: himself, or somebody of the directory.
     ///
     /// # Errors
     /// They are wrong, or too much is being compared.
-    pub async fn compare(&self, user: &str, password: &str, from: IpAddr) -> Result<(), Denial> {
+    pub async fn compare(
+        &self,
+        user: &str,
+        password: &str,
+        from: IpAddr,
+    ) -> Result<Rc<str>, Denial> {
         let now = self.now();
-        let hash = self.identities().now().user(user).map(|user| user.hash.clone());
-        if let Some(hash) = &hash {
+        let hash = self.hash_of(user);
+        {
             let mut state = self.0.state.borrow_mut();
-            if state.remembered.has(user, password, hash, now.tick_ms) {
+            let known = hash.as_deref().unwrap_or_default();
+            if let Some(who) = state.remembered.who(user, password, known, now.tick_ms) {
                 state.counts.right += 1;
-                return Ok(());
+                return Ok(who);
             }
         }
         let work = Work::Check {
             user: user.into(),
             password: Password(password.to_owned()),
-            hash: hash.clone().filter(|hash| !hash.is_empty()),
+            hash: hash.clone(),
             from,
             now_ms: now.tick_ms,
         };
         let done = self.at_the_desk(work).await;
         let mut state = self.0.state.borrow_mut();
         let (count, outcome) = match done {
-            Some(Done::Right) => (&mut state.counts.right, Ok(())),
+            Some(Done::Right) => (&mut state.counts.right, Ok(user.into())),
+            Some(Done::OfDirectory) => (&mut state.counts.right, Ok(self.of_directory(user))),
+            Some(Done::Unreachable) => (&mut state.counts.busy, Err(Denial::Unreachable)),
             Some(Done::Throttled) => (&mut state.counts.throttled, Err(Denial::Throttled)),
             Some(Done::Wrong | Done::Hashed(_)) => (&mut state.counts.wrong, Err(Denial::Unknown)),
             None => (&mut state.counts.busy, Err(Denial::Busy)),
         };
         *count += 1;
-        if outcome.is_ok() {
-            state.remembered.add(user, password, hash.unwrap_or_default(), now.tick_ms);
+        if let Ok(who) = &outcome {
+            let (hash, until_ms) = (hash.unwrap_or_default(), now.tick_ms + PASSWORD_REMEMBERED_MS);
+            let shown = Shown { hash, until_ms, user: Rc::clone(who) };
+            state.remembered.add(user, password, shown, now.tick_ms);
         }
         outcome
+    }
+
+    /// What somebody of the directory is called here.
+    fn of_directory(&self, user: &str) -> Rc<str> {
+        self.0.policy.directory.as_ref().map_or(user.into(), |place| place.name_of(user).into())
     }
 
     /// The hash of a new password.
@@ -331,8 +363,9 @@ impl Door {
             Who::User(claims) => Ok(claims),
             Who::MustCompare => {
                 let user = credentials.username.unwrap_or_default();
-                self.compare(user, credentials.password.unwrap_or_default(), from).await?;
-                Ok(Rc::new(Claims { user: user.to_owned(), expires_s: u64::MAX }))
+                let password = credentials.password.unwrap_or_default();
+                let who = self.compare(user, password, from).await?;
+                Ok(Rc::new(Claims { user: (*who).to_owned(), expires_s: u64::MAX }))
             }
         }
     }
@@ -363,6 +396,11 @@ impl Door {
     /// Whether the log was replayed.
     pub fn is_ready(&self) -> bool {
         self.0.tables.is_ready()
+    }
+
+    /// Whether this is somebody of the directory: his password is changed there.
+    pub fn is_elsewhere(&self, user: &str) -> bool {
+        self.0.policy.directory.is_some() && user.starts_with(PREFIX)
     }
 
     /// What came of passwords, for the metrics.
@@ -461,20 +499,21 @@ impl Remembered {
         u128::from(high) << 64 | u128::from(low)
     }
 
-    fn has(&self, user: &str, password: &str, hash: &str, now_ms: u64) -> bool {
-        let known = self.known.get(&self.digest(user, password));
-        known.is_some_and(|(of, until_ms)| **of == *hash && now_ms < *until_ms)
+    /// Whose it was, if it was right for the hash there is now.
+    fn who(&self, user: &str, password: &str, hash: &str, now_ms: u64) -> Option<Rc<str>> {
+        let shown = self.known.get(&self.digest(user, password))?;
+        (*shown.hash == *hash && now_ms < shown.until_ms).then(|| Rc::clone(&shown.user))
     }
 
-    fn add(&mut self, user: &str, password: &str, hash: Box<str>, now_ms: u64) {
+    fn add(&mut self, user: &str, password: &str, shown: Shown, now_ms: u64) {
         if self.known.len() >= PASSWORDS_REMEMBERED_MAX {
-            self.known.retain(|_, (_, until_ms)| now_ms < *until_ms);
+            self.known.retain(|_, shown| now_ms < shown.until_ms);
             if self.known.len() >= PASSWORDS_REMEMBERED_MAX {
                 self.known.clear();
             }
         }
         let digest = self.digest(user, password);
-        self.known.insert(digest, (hash, now_ms + PASSWORD_REMEMBERED_MS));
+        self.known.insert(digest, shown);
     }
 }
 

@@ -42,5 +42,18 @@ pub const ADDRESS_FAILURE_MS: u64 = 1_000;
 /// Places in the table of failures, of users and of addresses each; they share places by hash.
 pub const FAILURE_PLACES: usize = 16_384;
 
+/// Bytes of one answer of a directory of users. Entries are asked for without attributes.
+pub const DIRECTORY_ANSWER_BYTES_MAX: usize = 65_536;
+
+/// Answers to one search: two entries, its end, and references to other directories.
+pub const DIRECTORY_ANSWERS_MAX: usize = 16;
+
+/// Addresses of the directory's name that are tried, one after the other.
+pub const DIRECTORY_TRIES_MAX: usize = 2;
+
+/// How long a directory that cannot be reached is left alone, milliseconds: it is waited for by one
+/// login a second, and not by all of them in turn.
+pub const DIRECTORY_REST_MS: u64 = 1_000;
+
 const _: () = assert!(KEY_BYTES_MIN < KEY_BYTES_HS384 && KEY_BYTES_HS384 < KEY_BYTES_HS512);
 const _: () = assert!(BCRYPT_COST <= BCRYPT_COST_MAX);

@@ -1,5 +1,6 @@
 //! What of a node is guarded, and with which key (`auth.md` 1). The same for all cores.
 
+use super::directory::Place;
 use super::keys::Keys;
 use std::sync::Arc;
 
@@ -24,6 +25,8 @@ pub struct Policy {
     pub token_ttl_s: u64,
     /// One token a user, until a tenth of its life is left.
     pub token_cache: bool,
+    /// Where users are looked for that are not known here.
+    pub directory: Option<Place>,
     /// The setting's key; without one the replicated state's is used.
     pub keys: Arc<Keys>,
 }

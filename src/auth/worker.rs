@@ -3,6 +3,7 @@
 //! Bounded: at most [`PASSWORD_JOBS_MAX`] wait for it on the whole node. It knows no user; what to
 //! compare with comes with the job.
 
+use super::directory::{Directory, Verdict};
 use super::limits::PASSWORD_JOBS_MAX;
 use super::password::{self, Password};
 use super::throttle::Throttle;
@@ -34,7 +35,11 @@ pub enum Work {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Done {
     Right,
+    /// Not that of a user here, but of one of the directory.
+    OfDirectory,
     Wrong,
+    /// The directory would have to know, and cannot be asked.
+    Unreachable,
     /// Not compared: too many failures before.
     Throttled,
     /// `None`: it cannot be kept.
@@ -72,7 +77,12 @@ pub fn pair() -> (Counter, Inbox) {
 
 /// What the thread does all day; `boot` makes it. After each job, and without one as often as
 /// `every` says, it does what else has to be done apart from the cores.
-pub fn run(inbox: Inbox, every: Duration, mut beside: impl FnMut()) {
+pub fn run(
+    inbox: Inbox,
+    mut directory: Option<Directory>,
+    every: Duration,
+    mut beside: impl FnMut(),
+) {
     let mut throttle = Throttle::default();
     loop {
         beside();
@@ -81,7 +91,7 @@ pub fn run(inbox: Inbox, every: Duration, mut beside: impl FnMut()) {
             Err(RecvTimeoutError::Timeout) => continue,
             Err(RecvTimeoutError::Disconnected) => return,
         };
-        let done = carry_out(work, &mut throttle);
+        let done = carry_out(work, &mut throttle, directory.as_mut());
         // A core that is gone needs no answer. There is room for as many as can be under way.
         if results.sender.try_send((ticket, done)).is_ok() {
             results.finished.fetch_add(1, Ordering::Release);
@@ -90,7 +100,7 @@ pub fn run(inbox: Inbox, every: Duration, mut beside: impl FnMut()) {
     }
 }
 
-fn carry_out(work: Work, throttle: &mut Throttle) -> Done {
+fn carry_out(work: Work, throttle: &mut Throttle, directory: Option<&mut Directory>) -> Done {
     match work {
         Work::Hash(Password(password)) => Done::Hashed(password::hash(&password)),
         Work::Check { user, password, hash, from, now_ms } => {
@@ -99,6 +109,12 @@ fn carry_out(work: Work, throttle: &mut Throttle) -> Done {
             }
             if password::matches(&password.0, hash.as_deref()) {
                 return Done::Right;
+            }
+            let ask = |directory: &mut Directory| directory.check(&user, &password.0, now_ms);
+            match directory.map(ask) {
+                Some(Verdict::Right) => return Done::OfDirectory,
+                Some(Verdict::Unreachable) => return Done::Unreachable,
+                Some(Verdict::Wrong) | None => {}
             }
             throttle.failed(&user, from, now_ms);
             Done::Wrong
@@ -189,7 +205,7 @@ mod tests {
         assert!(desk.is_quiet());
         let Desk { counter, results, arrived, taken, next } = desk;
         drop(counter);
-        run(inbox, Duration::from_secs(1), || {});
+        run(inbox, None, Duration::from_secs(1), || {});
         let mut desk = Desk { counter: pair().0, results, arrived, taken, next };
         let expected = [Done::Right, Done::Wrong, Done::Wrong, Done::Hashed(None)];
         for (ticket, expected) in tickets.into_iter().zip(expected) {
@@ -206,9 +222,9 @@ mod tests {
             throttle.failed("u", IpAddr::from([192, 0, 2, 1]), 0);
         }
         let hashed = password::hash("right").unwrap();
-        let early = carry_out(check("right", Some(&hashed), 0), &mut throttle);
+        let early = carry_out(check("right", Some(&hashed), 0), &mut throttle, None);
         assert_eq!(early, Done::Throttled);
-        let later = carry_out(check("right", Some(&hashed), 60_000), &mut throttle);
+        let later = carry_out(check("right", Some(&hashed), 60_000), &mut throttle, None);
         assert_eq!(later, Done::Right);
     }
 }

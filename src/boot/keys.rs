@@ -132,8 +132,27 @@ keys! {
         Shape::Flag, "",
         "Whether the console's users must log in. When absent: where clients must.";
     AUTH_TYPE = "nacos.core.auth.system.type", ["NACOS_AUTH_SYSTEM_TYPE"],
-        Shape::Text("nacos"), "nacos",
-        "Who knows the users. Empty is nacos; others are refused: not built yet.";
+        Shape::Text("nacos or ldap"), "nacos",
+        "Who knows the users: this server alone, or an LDAP directory beside. Empty is nacos.";
+    LDAP_URL = "nacos.core.auth.ldap.url", [],
+        Shape::Text("ldap://host:port"), "ldap://localhost:389",
+        "Where the directory is.";
+    LDAP_BASE = "nacos.core.auth.ldap.basedc", [],
+        Shape::Text("a distinguished name"), "dc=example,dc=org",
+        "Below what its users are.";
+    LDAP_READER = "nacos.core.auth.ldap.userDn", [],
+        Shape::Text("a distinguished name"), "",
+        "Who searches it. When absent nobody in particular.";
+    LDAP_PASSWORD = "nacos.core.auth.ldap.password", [],
+        Shape::Text("a password"), "",
+        "The password of who searches.";
+    LDAP_ATTRIBUTE = "nacos.core.auth.ldap.filter.prefix", [],
+        Shape::Text("an attribute such as uid"), "uid",
+        "The attribute that holds what users type.";
+    LDAP_CASE = "nacos.core.auth.ldap.case.sensitive", [], Shape::Flag, "true",
+        "Whether names of its users that differ in case are two users here.";
+    LDAP_TIMEOUT = "nacos.core.auth.ldap.timeout", [], ms(1, 60_000), "3000",
+        "How long each step of asking it may take.";
     TOKEN_KEY = "nacos.core.auth.plugin.nacos.token.secret.key",
         ["nacos.core.auth.default.token.secret.key", "NACOS_AUTH_TOKEN"],
         Shape::Text("Base64 of at least 32 bytes"), "",
@@ -353,9 +372,16 @@ pub enum Known {
     Unknown,
 }
 
+/// A template that only older versions read. Its name differs from that of who searches in case
+/// alone, and stands behind it in the file they ship.
+const LDAP_TEMPLATE: &str = "nacos.core.auth.ldap.userdn";
+
 /// Looks a name up as Spring relaxes it: case, dots, dashes and underscores do not count, so
 /// `NACOS_SERVER_MAIN_PORT` and `nacos.server.main-port` are `nacos.server.main.port`.
 pub fn known(name: &str) -> Known {
+    if name == LDAP_TEMPLATE {
+        return Known::Tolerated(None);
+    }
     let is = |known: &&str| relax(known).eq(relax(name));
     for key in USED {
         let mut names = std::iter::once(&key.name).chain(key.others);
@@ -427,7 +453,8 @@ mod tests {
             );
         }
         assert!(matches!(known("notifyConnectTimeout"), Known::Tolerated(Some(_))));
-        assert!(matches!(known("nacos.core.auth.ldap.url"), Known::Tolerated(None)));
+        assert!(matches!(known(LDAP_TEMPLATE), Known::Tolerated(None)));
+        assert!(matches!(known("nacos.core.auth.ldap.userDn"), Known::Used { .. }));
         assert!(matches!(known("nacos.istio.mcp.server.port"), Known::Tolerated(None)));
         for name in ["nacos.server.main.prot", "nacre.port", "PATH", ""] {
             assert_eq!(known(name), Known::Unknown, "{name}");

@@ -111,7 +111,7 @@ pub fn run(ready: Ready) -> Result<(), Failure> {
         metrics,
         node: Arc::new(Node::new(count as u16, &own_ip, connections_max)),
         epoch,
-        passwords: passwords::start(KeyFiles::new(&settings, &policy.keys, &tables, epoch))
+        passwords: passwords(&settings, &policy, &tables, epoch)
             .map_err(|error| failed("the password thread cannot be made", &error))?,
         policy,
         gate: Arc::new(Gate { all: Barrier::new(count), failed: AtomicBool::new(false) }),
@@ -154,6 +154,17 @@ pub fn run(ready: Ready) -> Result<(), Failure> {
         (Ok(()), _) => Err(Failure::new(exit::FAILED, "a core ended unasked")),
         (Err(error), _) => Err(failed("a core failed", &error)),
     }
+}
+
+/// The thread for what no core may wait for.
+fn passwords(
+    settings: &Settings,
+    policy: &Policy,
+    tables: &Arc<Tables>,
+    epoch: Epoch,
+) -> io::Result<worker::Counter> {
+    let files = KeyFiles::new(settings, &policy.keys, tables, epoch);
+    passwords::start(files, policy.directory.clone())
 }
 
 /// How many cores are up, and why one is not.

@@ -164,6 +164,37 @@ fn listeners_are_told_while_they_may() {
     readers.iter().for_each(|reader| told(reader, NOTIFY));
 }
 
+/// A poll that is held when the right goes tells nothing of what changes then; the next is refused.
+#[test]
+fn long_polls_are_told_while_they_may() {
+    let stage = Stage::set();
+    let writer = client_as(&stage.town.server, Profile::module("config"));
+    publish(&writer, &stage.writer, "d", "one");
+    let md5 = "f97c5d29941bfb1b2fdab0874906ab82";
+    let body = format!("Listening-Configs=d%02G%02{md5}%02dev%01");
+    let server = &stage.town.server;
+    let poll = |token: &str| {
+        let form = "content-type: application/x-www-form-urlencoded\r\n";
+        let lines = format!("{form}long-pulling-timeout: 30000\r\naccessToken: {token}\r\n");
+        let target = "/nacos/v1/cs/configs/listener";
+        Http::connect(server).ask_with("POST", target, &lines, body.as_bytes())
+    };
+    std::thread::scope(|scope| {
+        let held: Vec<_> = [&stage.reader, &stage.reader, &stage.writer]
+            .map(|token| scope.spawn(|| poll(token)))
+            .into_iter()
+            .collect();
+        until_metric(server, "nacre_config_long_polls", held.len() as f64);
+        stage.may_read(false);
+        publish(&writer, &stage.writer, "d", "two");
+        let told: Vec<_> = held.into_iter().map(|poll| poll.join().expect("an answer")).collect();
+        let texts: Vec<_> = told.iter().map(|answer| (answer.status, answer.text())).collect();
+        assert_eq!(texts[..2], [(200, ""), (200, "")]);
+        assert!(texts[2].0 == 200 && texts[2].1.contains("d%02G"), "{texts:?}");
+    });
+    assert_eq!(poll(&stage.reader).status, 403);
+}
+
 #[test]
 fn fuzzy_watches_end_with_the_right() {
     let stage = Stage::set();

@@ -30,7 +30,7 @@ fn keys_that_ask_for_what_is_not_built_stop_the_start() {
     for (key, value) in [
         ("spring.sql.init.platform", "mysql"),
         ("spring.datasource.platform", "postgresql"),
-        ("nacos.core.auth.system.type", "ldap"),
+        ("nacos.core.auth.system.type", "oidc"),
         ("nacos.remote.server.rpc.tls.enableTls", "true"),
         ("nacos.member.list", "10.0.0.1:8848,10.0.0.2:8848"),
         ("nacos.core.member.lookup.type", "address-server"),

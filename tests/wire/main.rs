@@ -7,6 +7,7 @@
 mod abuse;
 mod auth;
 mod auth_attacks;
+mod auth_directory;
 mod auth_keys;
 mod auth_matrix;
 mod auth_standing;

@@ -18,6 +18,8 @@ pub enum Denial {
     Throttled,
     /// As many passwords are being checked as may; not an attempt.
     Busy,
+    /// The directory of users cannot be asked; not an attempt.
+    Unreachable,
     /// Known, and without the right.
     Forbidden,
 }
@@ -34,6 +36,9 @@ impl Denial {
             Denial::Expired => "Code: 401, Message: token expired!.",
             Denial::Throttled => "Code: 401, Message: too many failed logins, try again later.",
             Denial::Busy => "Server is busy checking passwords, please try again later.",
+            Denial::Unreachable => {
+                "LDAP login failed, the directory cannot be reached, please try again later."
+            }
             Denial::Forbidden => "Code: 403, Message: authorization failed!.",
         }
     }
@@ -41,7 +46,7 @@ impl Denial {
     /// HTTP status, and `errorCode` on the other wire: 503 where trying again helps, else 403.
     pub const fn status(self) -> u16 {
         match self {
-            Denial::Busy => 503,
+            Denial::Busy | Denial::Unreachable => 503,
             _ => STATUS,
         }
     }

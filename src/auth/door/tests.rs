@@ -182,13 +182,15 @@ fn a_listen_keeps_its_own_namespace_only() {
 #[test]
 fn right_passwords_are_remembered_for_their_hash_and_time() {
     let mut remembered = Remembered::new();
-    remembered.add("u", "p", "hash".into(), 0);
-    assert!(remembered.has("u", "p", "hash", 1));
-    assert!(!remembered.has("u", "p", "another hash", 1), "a changed password");
-    assert!(!remembered.has("u", "q", "hash", 1) && !remembered.has("v", "p", "hash", 1));
-    assert!(!remembered.has("u", "p", "hash", PASSWORD_REMEMBERED_MS));
+    let shown = |user: &str, until_ms| Shown { hash: "hash".into(), until_ms, user: user.into() };
+    remembered.add("u", "p", shown("LDAP_u", 100), 0);
+    assert_eq!(remembered.who("u", "p", "hash", 1).as_deref(), Some("LDAP_u"));
+    assert_eq!(remembered.who("u", "p", "another hash", 1), None, "a changed password");
+    assert_eq!(remembered.who("u", "q", "hash", 1), None);
+    assert_eq!(remembered.who("v", "p", "hash", 1), None);
+    assert_eq!(remembered.who("u", "p", "hash", 100), None);
     for number in 0..3 * PASSWORDS_REMEMBERED_MAX {
-        remembered.add(&number.to_string(), "p", "hash".into(), 0);
+        remembered.add(&number.to_string(), "p", shown("u", 100), 0);
         assert!(remembered.known.len() <= PASSWORDS_REMEMBERED_MAX);
     }
 }

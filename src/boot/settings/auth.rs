@@ -2,6 +2,7 @@
 
 use super::{Reader, Settings};
 use crate::auth::Policy;
+use crate::auth::directory::Place;
 use crate::auth::keys::Keys;
 use crate::auth::token::{self, Signer};
 use crate::boot::keys::{self, Key};
@@ -21,6 +22,8 @@ pub struct AuthSettings {
     pub token_ttl_s: u64,
     /// Logins of one user give the same token for a while.
     pub token_cache: bool,
+    /// Of users besides those known here.
+    pub directory: Option<Place>,
     pub signer: Option<Signer>,
     /// The key is in the properties file, or would be: nothing that wins over the file has it.
     pub key_in_file: bool,
@@ -30,11 +33,11 @@ impl PartialEq for AuthSettings {
     /// Keys are not compared: they are not shown either.
     fn eq(&self, other: &Self) -> bool {
         let of = |settings: &Self| {
-            let Self { clients, admin, console, token_ttl_s, token_cache, .. } = settings;
+            let Self { clients, admin, console, token_ttl_s, token_cache, .. } = *settings;
             let keys = (settings.signer.is_some(), settings.key_in_file);
-            (*clients, *admin, *console, *token_ttl_s, *token_cache, keys)
+            (clients, admin, console, token_ttl_s, token_cache, keys)
         };
-        of(self) == of(other)
+        of(self) == of(other) && self.directory == other.directory
     }
 }
 
@@ -45,7 +48,8 @@ impl AuthSettings {
     pub fn policy(&self, kept: Option<Vec<u8>>) -> Policy {
         let Self { clients, admin, console, token_ttl_s, token_cache, .. } = *self;
         let keys = Arc::new(Keys::new(self.signer.clone(), kept));
-        Policy { clients, admin, console, token_ttl_s, token_cache, keys }
+        let directory = self.directory.clone();
+        Policy { clients, admin, console, token_ttl_s, token_cache, directory, keys }
     }
 }
 
@@ -58,17 +62,13 @@ fn beyond(settings: &Settings) -> Option<&SocketAddr> {
 /// Reads the keys. A key that cannot sign stops the start, whatever it is for.
 pub(super) fn read(reader: &mut Reader<'_>, settings: &Settings) -> AuthSettings {
     let clients = switch(reader, &keys::AUTH).unwrap_or(beyond(settings).is_some());
-    let (name, origin) = reader.text(&keys::AUTH_TYPE);
-    if !name.is_empty() && !name.eq_ignore_ascii_case("nacos") {
-        let why = "users of other systems are not built yet; allowed: nacos, or nothing".to_owned();
-        reader.refuse(&keys::AUTH_TYPE, &name, origin, why);
-    }
     AuthSettings {
         clients,
         admin: switch(reader, &keys::AUTH_ADMIN).unwrap_or(clients),
         console: switch(reader, &keys::AUTH_CONSOLE).unwrap_or(clients),
         token_ttl_s: reader.whole(&keys::TOKEN_TTL),
         token_cache: reader.flag(&keys::TOKEN_CACHE),
+        directory: directory(reader),
         signer: signer(reader),
         key_in_file: is_of_file(reader),
     }
@@ -77,6 +77,49 @@ pub(super) fn read(reader: &mut Reader<'_>, settings: &Settings) -> AuthSettings
 /// Empty is not set.
 fn switch(reader: &mut Reader<'_>, key: &Key) -> Option<bool> {
     reader.given(key).and_then(|(value, _)| keys::flag(&value))
+}
+
+/// The directory, where users are looked for in one.
+fn directory(reader: &mut Reader<'_>) -> Option<Place> {
+    let (name, origin) = reader.text(&keys::AUTH_TYPE);
+    if name.is_empty() || name.eq_ignore_ascii_case("nacos") {
+        return None;
+    }
+    if !name.eq_ignore_ascii_case("ldap") {
+        let why = "users of other systems are not built yet; allowed: nacos, ldap, or nothing";
+        reader.refuse(&keys::AUTH_TYPE, &name, origin, why.to_owned());
+        return None;
+    }
+    let (url, origin) = reader.text(&keys::LDAP_URL);
+    let Some((host, port)) = host_of(&url) else {
+        let why = "allowed: one address such as ldap://localhost:389; ldaps is not built yet";
+        reader.refuse(&keys::LDAP_URL, &url, origin, why.to_owned());
+        return None;
+    };
+    Some(Place {
+        host,
+        port,
+        base: reader.text(&keys::LDAP_BASE).0,
+        reader: reader.text(&keys::LDAP_READER).0,
+        password: reader.text(&keys::LDAP_PASSWORD).0,
+        attribute: reader.text(&keys::LDAP_ATTRIBUTE).0,
+        case_sensitive: reader.flag(&keys::LDAP_CASE),
+        timeout_ms: reader.whole(&keys::LDAP_TIMEOUT) as u32,
+    })
+}
+
+/// Host and port of `ldap://host:port`; an IPv6 address stands in brackets.
+fn host_of(url: &str) -> Option<(String, u16)> {
+    const PORT: u16 = 389;
+    let rest = url.strip_prefix("ldap://")?;
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    let (host, port) = match rest.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')) {
+        Some((host, port)) => (host, port.parse().ok()?),
+        None => (rest, PORT),
+    };
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let is_odd = |character: char| character.is_whitespace() || matches!(character, '/' | '@');
+    (!host.is_empty() && !host.contains(is_odd)).then(|| (host.to_owned(), port))
 }
 
 /// Whether another value in the file would count.
@@ -131,4 +174,23 @@ pub(super) fn warning(settings: &Settings) -> Option<String> {
         "nacos.core.auth.enabled=false: whoever reaches {} may read and change everything",
         address.ip()
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_a_directory_is() {
+        let at = |host: &str, port| Some((host.to_owned(), port));
+        assert_eq!(host_of("ldap://localhost:389"), at("localhost", 389));
+        assert_eq!(host_of("ldap://10.0.0.7/"), at("10.0.0.7", 389));
+        assert_eq!(host_of("ldap://[::1]:1389"), at("::1", 1389));
+        assert_eq!(host_of("ldap://[::1]"), at("::1", 389));
+        for bad in
+            ["", "localhost", "ldaps://x:636", "ldap://", "ldap://x:y", "ldap://a:1 ldap://b:2"]
+        {
+            assert_eq!(host_of(bad), None, "{bad}");
+        }
+    }
 }

@@ -144,7 +144,15 @@ fn switches_and_keys_of_authentication() {
     for fine in ["", "nacos", "NACOS"] {
         assert!(read(&format!("nacos.core.auth.system.type={fine}")).is_ok(), "{fine}");
     }
-    assert!(refused("nacos.core.auth.system.type=ldap").contains("not built yet"));
+    assert!(refused("nacos.core.auth.system.type=oidc").contains("not built yet"));
+    let ldap = "nacos.core.auth.system.type=ldap\nnacos.core.auth.ldap.password=hidden\n";
+    let set = "nacos.core.auth.ldap.userDn=cn=a,dc=x\nnacos.core.auth.ldap.userdn=cn={0},dc=x";
+    let place = read(&format!("{ldap}{set}")).unwrap().auth.directory.expect("a directory");
+    assert_eq!((&*place.host, place.port, &*place.attribute), ("localhost", 389, "uid"));
+    assert_eq!((&*place.reader, &*place.password), ("cn=a,dc=x", "hidden"));
+    assert!(read("").unwrap().auth.directory.is_none());
+    let text = refused(&format!("{ldap}nacos.core.auth.ldap.url=ldaps://x:636"));
+    assert!(text.contains("ldaps is not built yet") && !text.contains("hidden"), "{text}");
     const KEY: &str = "nacos.core.auth.plugin.nacos.token.secret.key";
     let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
     for name in [KEY, "nacos.core.auth.default.token.secret.key", "NACOS_AUTH_TOKEN"] {
@@ -160,7 +168,7 @@ fn what_is_not_built_and_would_hurt() {
     for (file, part) in [
         ("spring.sql.init.platform=mysql", "external store"),
         ("spring.datasource.platform=postgresql", "external store"),
-        ("nacos.core.auth.system.type=ldap", "not built yet"),
+        ("nacos.core.auth.system.type=oidc", "not built yet"),
         ("nacos.remote.server.rpc.tls.enableTls=true", "TLS is not built"),
         ("nacos.remote.server.rpc.tls.enable-tls=true", "TLS is not built"),
         ("nacos.member.list=10.0.0.1:8848,10.0.0.2:8848", "more than one member"),
@@ -243,7 +251,7 @@ fn logs() {
 
 #[test]
 fn everything_wrong_is_told_at_once() {
-    let file = "server.port=x\nnacre.cores=y\nnacos.core.auth.system.type=ldap";
+    let file = "server.port=x\nnacre.cores=y\nnacos.core.auth.system.type=oidc";
     let refusals = read(file).unwrap_err();
     let keys: Vec<_> = refusals.iter().map(|refusal| refusal.key.as_str()).collect();
     assert_eq!(keys, ["nacos.server.main.port", "nacre.cores", "nacos.core.auth.system.type"]);

@@ -39,6 +39,7 @@ fn of_denial(denial: Denial) -> Refused {
 /// A token for who shows a name and a password, or a token.
 pub(super) async fn login(api: &Api, input: &Input<'_>) -> Outcome {
     let login = api.door.login(&input.credentials(), input.source).await.map_err(of_denial)?;
+    make_known(api, &login.user).await;
     let body = json!({
         "accessToken": login.token,
         "tokenTtl": login.ttl_s,
@@ -50,6 +51,17 @@ pub(super) async fn login(api: &Api, input: &Input<'_>) -> Outcome {
         reply.headers_mut().insert(header::AUTHORIZATION, value);
     }
     Ok(reply)
+}
+
+/// Somebody of the directory is a user here from his first login on, without a password and without
+/// a role, so that he can be given one.
+async fn make_known(api: &Api, user: &str) {
+    let change = Change::CreateUser { name: user, hash: Secret("") };
+    let is_there = || api.door.identities().now().user(user).is_some();
+    if api.door.is_elsewhere(user) && change.check().is_ok() && !is_there() {
+        // He has no right until then, so it costs him nothing when it cannot be written now.
+        let _ = propose(api, change).await;
+    }
 }
 
 /// Makes the first administrator, once; from this machine itself, or with the token of the first
@@ -98,6 +110,7 @@ pub(super) async fn users(api: &Api, input: &Input<'_>) -> Outcome {
                 return Err(Refused::new(409, Code::Conflict, text));
             }
             unfit(&Change::DeleteUser { name })?;
+            only_here(api, name)?;
             let hash = hash(api, input.required("password")?).await?;
             propose(api, Change::CreateUser { name, hash: Secret(&hash) }).await?;
             Ok(done(input, "create user ok!"))
@@ -123,9 +136,18 @@ async fn set_password(api: &Api, input: &Input<'_>) -> Outcome {
         return Err(of_denial(Denial::Forbidden));
     }
     unfit(&Change::DeleteUser { name })?;
+    only_here(api, name)?;
     let hash = hash(api, input.required("newPassword")?).await?;
     propose(api, Change::SetPassword { name, hash: Secret(&hash) }).await?;
     Ok(done(input, "update user ok!"))
+}
+
+/// Whoever is of the directory has no password here.
+fn only_here(api: &Api, name: &str) -> Result<(), Refused> {
+    match api.door.is_elsewhere(name) {
+        true => Err(Refused::invalid(format!("the password of {name} is kept by the directory"))),
+        false => Ok(()),
+    }
 }
 
 pub(super) fn user_list(api: &Api, input: &Input<'_>) -> Outcome {

@@ -37,13 +37,14 @@ fn state_map(facts: &Facts, door: &Door) -> String {
     let policy = door.policy();
     let lacks_administrator = || !door.identities().now().has_administrator();
     let first = policy.guards_any() && lacks_administrator();
+    let users = if policy.directory.is_some() { "ldap" } else { "nacos" };
     let state = serde_json::json!({
         "startup_mode": "standalone",
         "function_mode": null,
         "version": env!("CARGO_PKG_VERSION"),
         "server_port": facts.ports.http.to_string(),
         "auth_enabled": policy.clients.to_string(),
-        "auth_system_type": "nacos",
+        "auth_system_type": users,
         "auth_admin_request": first.to_string(),
         "login_page_enabled": policy.console.to_string(),
         "console_ui_enabled": "false",

@@ -7,10 +7,12 @@ use crate::front::open::{Api, POLL_SECONDS_BEYOND, REFUSED_DELAY, Refused, Reply
 use crate::http1::header::{self, HeaderName, HeaderValue};
 use crate::http1::{StatusCode, form, pause, reply};
 use nacre_proto::probe;
-use nacre_shards::auth::{Action, Denial, Kind, Resource};
+use nacre_shards::auth::standing::of_config;
+use nacre_shards::auth::{Action, Denial};
 use nacre_shards::config::open::{Call as ConfigCall, Changed};
-use nacre_shards::config::poll::{Poll, Want, hold_ms, wants};
+use nacre_shards::config::poll::{Poll, hold_ms, wants};
 use nacre_shards::config::switches::Switches;
+use nacre_shards::key::ConfigKey;
 use nacre_shards::naming::open::{Answer, Call};
 
 /// `Client-Version` in digits from which on a short poll is answered with nothing.
@@ -26,8 +28,7 @@ pub async fn poll(api: &Api, input: &Input<'_>) -> Answered {
     let mut wants = wants(&text, &api.facts.config)?;
     drop(text);
     if let Some(who) = &input.who {
-        let may = |want: &Want| may_read(api, &who.user, want);
-        wants.retain(may);
+        wants.retain(|want| may_read(api, &who.user, &want.key));
         if wants.is_empty() {
             pause(REFUSED_DELAY).await;
             let denied = identity::denied(Denial::Forbidden, input.path);
@@ -49,11 +50,15 @@ pub async fn poll(api: &Api, input: &Input<'_>) -> Answered {
         hold_ms,
     };
     let call = Call::Config(ConfigCall::Poll(Box::new(poll)));
-    let changed = match api.desk.ask_held(call, Call::Config(ConfigCall::Leave)).await {
+    let mut changed = match api.desk.ask_held(call, Call::Config(ConfigCall::Leave)).await {
         Answer::Changed(changed) => changed,
         Answer::Refused(refused) => return Err(refused.into()),
         other => return Err(super::super::unexpected(&other).into()),
     };
+    if let Some(who) = &input.who {
+        // What he might hear of when he began to wait, he may not any more. His next poll says so.
+        changed.retain(|changed| may_read(api, &who.user, &changed.key));
+    }
     let reply = match said {
         Some(_) => told(&changed),
         None => told_in_headers(&changed, input),
@@ -73,11 +78,8 @@ fn said(input: &Input<'_>) -> Result<Option<i64>, Refused> {
     Ok(Some(said))
 }
 
-fn may_read(api: &Api, user: &str, want: &Want) -> bool {
-    let name = want.key.name();
-    let (namespace, group) = (name.namespace, name.group);
-    let resource = Resource::Of { namespace, group, kind: Kind::Config, name: name.data_id };
-    api.door.decide(user, Action::Read, &resource).is_ok()
+fn may_read(api: &Api, user: &str, key: &ConfigKey) -> bool {
+    api.door.decide(user, Action::Read, &of_config(key)).is_ok()
 }
 
 /// Changed configs as text; an empty one when the time is over.
