@@ -13,6 +13,7 @@ pub mod identity;
 pub mod namespace;
 mod record;
 pub mod state;
+mod switches;
 
 use bytes::Bytes;
 

@@ -143,6 +143,7 @@ impl HomeState {
             Message::Open { ticket, call } => self.open(ticket, call, turn),
             Message::Ask { .. }
             | Message::Acknowledged { .. }
+            | Message::Checked { .. }
             | Message::Settled { .. }
             | Message::Proposed { .. } => {
                 unreachable!("the shard gives these to its other sides")
@@ -211,7 +212,7 @@ impl HomeState {
                 Timer::Fuzzy(slot) => self.fuzzy_due::<Services>(slot, tick),
                 Timer::Listener(index) => self.listener_due(index, tick, turn),
                 Timer::ConfigFuzzy(slot) => self.fuzzy_due::<Configs>(slot, tick),
-                Timer::Beating(_) | Timer::Poller(_) => {
+                Timer::Beating(_) | Timer::Poller(_) | Timer::Check(_) => {
                     debug_assert!(false, "the owner side has its own wheel");
                 }
             }

@@ -14,4 +14,5 @@ pub mod owner;
 mod publishers;
 pub mod rules;
 pub(crate) mod services;
+pub mod switches;
 pub mod view;

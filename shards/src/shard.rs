@@ -9,6 +9,7 @@
 use crate::config::publisher::Publisher;
 use crate::config::table::Tables;
 use crate::effect::{Effect, Effects};
+use crate::health::checks::Tally;
 use crate::home::counts::Counters;
 use crate::home::{HomeState, Phase, Turn};
 use crate::key::{ConnKey, Core, Home, Map};
@@ -70,6 +71,7 @@ pub struct Counts {
     pub home: Counters,
     /// What this core owns.
     pub owner: Census,
+    pub checks: Tally,
 }
 
 /// One core's share of the registry. Lives on its core.
@@ -110,6 +112,7 @@ impl Shard {
     /// Lets the shard read configs from these tables, which all cores share. Without it there are
     /// none, ever.
     pub fn with_tables(mut self, tables: Arc<Tables>) -> Self {
+        self.owner.read_from(tables.clone());
         self.home.config_tables = tables;
         self
     }
@@ -135,6 +138,7 @@ impl Shard {
                 self.publisher.answered(to, tell);
                 self.blocked_at = None;
             }
+            Message::Checked { ticket, outcome } => self.owner.probed(now, ticket, outcome),
             Message::Acknowledged { from, number } => {
                 self.blocked_at = None;
                 self.owner.acknowledged(now, from, number);
@@ -169,6 +173,7 @@ impl Shard {
         if self.owner.judge(now) {
             self.blocked_at = None;
         }
+        self.owner.start_checks(now, effects);
         self.turn(now, effects, |home, turn| home.tick(turn));
     }
 
@@ -225,6 +230,7 @@ impl Shard {
             asks_waiting: home.lanes.waiting(),
             home: home.counters,
             owner: self.owner.census(),
+            checks: self.owner.checks(),
         }
     }
 

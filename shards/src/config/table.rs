@@ -8,6 +8,7 @@
 use crate::auth;
 use crate::config::entry::Entry;
 use crate::key::{ConfigName, SLOTS};
+use crate::naming::switches;
 use arc_swap::{ArcSwap, Guard};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -41,6 +42,7 @@ pub struct Tables {
     ready: AtomicBool,
     configs: AtomicUsize,
     identities: auth::Shared,
+    switches: switches::Shared,
 }
 
 impl Default for Tables {
@@ -51,6 +53,7 @@ impl Default for Tables {
             ready: AtomicBool::new(false),
             configs: AtomicUsize::new(0),
             identities: auth::Shared::default(),
+            switches: switches::Shared::default(),
         }
     }
 }
@@ -80,6 +83,11 @@ impl Tables {
     /// Users, roles and permissions, from the same log.
     pub fn identities(&self) -> &auth::Shared {
         &self.identities
+    }
+
+    /// What an operator switched, from the same log and on this node alone.
+    pub fn switches(&self) -> &switches::Shared {
+        &self.switches
     }
 
     /// The checkpoint was loaded and the log behind it replayed: what is in the tables counts from

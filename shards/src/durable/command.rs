@@ -36,6 +36,11 @@ pub enum Command<'a> {
     SetCapacity(CapacityDraft<'a>),
     /// Users, roles, permissions.
     Identity(Change<'a>),
+    /// Sets a switch of naming for all nodes.
+    SetSwitch {
+        entry: &'a str,
+        value: &'a str,
+    },
 }
 
 /// Publishes the formal config or a gray variant.
@@ -147,6 +152,7 @@ impl<'a> Command<'a> {
             Command::SweepHistory { .. } => 6,
             Command::SetCapacity(_) => 7,
             Command::Identity(_) => 16,
+            Command::SetSwitch { .. } => 32,
         }
     }
 
@@ -169,6 +175,10 @@ impl<'a> Command<'a> {
             Command::SweepHistory { before_ms } => writer.u64(*before_ms),
             Command::SetCapacity(draft) => draft.write(&mut writer),
             Command::Identity(change) => change.write(&mut writer),
+            Command::SetSwitch { entry, value } => {
+                writer.text(entry);
+                writer.text(value);
+            }
         }
         writer.finish().into()
     }
@@ -190,6 +200,7 @@ impl<'a> Command<'a> {
             6 => Command::SweepHistory { before_ms: reader.u64()? },
             7 => Command::SetCapacity(CapacityDraft::read(reader)?),
             16 => Command::Identity(Change::read(reader)?),
+            32 => Command::SetSwitch { entry: reader.text()?, value: reader.text()? },
             _ => return Err("a command of a kind this build does not know"),
         };
         reader.finish()?;

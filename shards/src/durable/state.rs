@@ -14,6 +14,7 @@ use crate::durable::history::History;
 use crate::durable::identity::Identity;
 use crate::durable::namespace::Namespaces;
 use crate::durable::record;
+use crate::durable::switches::Switched;
 use crate::durable::{Record, Table};
 use crate::key::{ConfigKey, SLOTS};
 use crate::message::NameChange;
@@ -50,6 +51,7 @@ pub struct State {
     pub(super) namespaces: Namespaces,
     pub(super) capacities: Capacities,
     pub(super) identity: Identity,
+    pub(super) switches: Switched,
     /// Counts every change; numbers of rows are taken from it.
     pub(super) revision: u64,
     pub(super) touched: Vec<Touched>,
@@ -99,6 +101,7 @@ impl State {
             namespaces: Namespaces::default(),
             capacities: Capacities::default(),
             identity: Identity::default(),
+            switches: Switched::default(),
             revision: 0,
             touched: Vec::new(),
             unsorted: Vec::new(),
@@ -121,6 +124,7 @@ impl State {
             }
             Ok(Command::SetCapacity(draft)) => self.set_capacity(&draft, records),
             Ok(Command::Identity(change)) => self.change_identity(&change, records),
+            Ok(Command::SetSwitch { entry, value }) => self.set_switch(entry, value, records),
             Err(why) => Answer::refused(Code::ServerError, why),
         };
         if self.revision != before {
@@ -135,6 +139,9 @@ impl State {
         self.configs.publish(&self.tables);
         if std::mem::take(&mut self.identity.touched) {
             self.tables.identities().show(&self.identity.there);
+        }
+        if std::mem::take(&mut self.switches.touched) {
+            self.tables.switches().show(&self.switches.sets);
         }
         self.tables.set_configs(self.census.total);
         let mut touched = std::mem::take(&mut self.touched);
@@ -163,6 +170,7 @@ impl State {
         self.namespaces = Namespaces::default();
         self.capacities = Capacities::default();
         self.identity = Identity { touched: true, ..Identity::default() };
+        self.switches = Switched { touched: true, ..Switched::default() };
         self.revision = 0;
         self.touched.clear();
         self.unsorted.clear();
@@ -211,6 +219,7 @@ impl State {
             }
             Table::Namespace => self.namespaces.load(&record.key, value)?,
             Table::Capacity => self.capacities.load(&record.key, value)?,
+            Table::Global if *record.key == *super::switches::KEY => self.switches.load(value)?,
             Table::Global => self.revision = record::read_revision(&record.key, value)?,
             Table::Identity => self.identity.load(&record.key, value)?,
             Table::Instance | Table::Metadata => {

@@ -7,8 +7,10 @@
 //!   is lost.
 //! * Nothing here is done per subscriber, and nothing is encoded before somebody looks.
 
+use crate::config::table::Tables;
 use crate::effect::Effect;
 use crate::health::beat::Beating;
+use crate::health::checks::Checks;
 use crate::health::wheel::{Tick, Timer, Wheel};
 use crate::key::{ConnKey, Core, Home, Map, Owner, ServiceKey};
 use crate::limits::{CHANGES_PER_TURN_MAX, CLEANED_PER_TICK_MAX};
@@ -26,6 +28,7 @@ use nacre_proto::code::Code;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+mod checked;
 mod open;
 mod told;
 
@@ -93,7 +96,12 @@ pub struct OwnerState {
     /// Services made by hand.
     created: usize,
     beating: Beating,
+    checks: Checks,
     pollers: Pollers,
+    /// What all cores read.
+    tables: Arc<Tables>,
+    /// `cacheMillis` as the settings have it.
+    set_cache_ms: u64,
     wheel: Wheel,
     due: Vec<(Timer, Tick)>,
     /// How long the process did not run in all, ms: no client's silence.
@@ -140,7 +148,10 @@ impl OwnerState {
             services: Services::new(hasher.clone()),
             directory: Directory::new(cores, hasher.clone(), &rules),
             beating: Beating::new(hasher.clone()),
+            checks: Checks::new(hasher.clone(), seed),
             pollers: Pollers::new(hasher.clone()),
+            tables: Arc::default(),
+            set_cache_ms: rules.cache_ms,
             hasher,
             changes: Changes { dirty: vec![VecDeque::new(); cores], polled: VecDeque::new() },
             names: vec![VecDeque::new(); cores],
@@ -344,7 +355,8 @@ impl OwnerState {
         for core in 0..self.changes.dirty.len() {
             blocked |= self.drain_changes(now, core, &mut room.tells[core], out);
             self.drain_names(core, &mut room.asks[core], out);
-            blocked |= room.tells[core] == 0 && !self.changes.dirty[core].is_empty();
+            let dirty = self.pushes() && !self.changes.dirty[core].is_empty();
+            blocked |= room.tells[core] == 0 && dirty;
             blocked |= room.asks[core] == 0 && !self.names[core].is_empty();
         }
         blocked |= self.drain_pollers(now, out);
@@ -361,6 +373,9 @@ impl OwnerState {
     ) -> bool {
         let home = Core(core as u16);
         let mut paced = false;
+        if !self.pushes() {
+            return false;
+        }
         for _ in 0..CHANGES_PER_TURN_MAX.min(*room).min(self.changes.dirty[core].len()) {
             let Some(id) = self.changes.dirty[core].pop_front() else { break };
             let Some(service) = self.services.get(id) else { continue };
@@ -401,7 +416,7 @@ impl OwnerState {
     /// Whether [`Self::drain`] has work.
     pub fn pending(&self) -> bool {
         let waits = |queues: &[VecDeque<ServiceId>]| queues.iter().any(|queue| !queue.is_empty());
-        waits(&self.changes.dirty)
+        (self.pushes() && waits(&self.changes.dirty))
             || waits(&self.names)
             || self.directory.pending()
             || self.pollers_pending()
@@ -414,6 +429,7 @@ impl OwnerState {
     /// subscribers do not keep it listed, but they keep its record.
     pub fn tick(&mut self, now: Now) {
         self.directory.tick(now);
+        self.follow_switches();
         if self.scan_left == 0 && now.tick_ms >= self.next_scan_ms {
             self.next_scan_ms = now.tick_ms + self.rules.empty_scan_ms;
             self.scan_left = self.empties.len();
