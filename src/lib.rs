@@ -10,5 +10,6 @@ pub mod grpc;
 pub mod http1;
 pub mod http2;
 pub mod mesh;
+pub mod probe;
 pub mod pump;
 pub mod raft;

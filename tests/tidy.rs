@@ -17,7 +17,16 @@ const FENCES: &[(&str, &[&str])] = &[
     ("io_uring::", &["src/engine", "loadgen/src/engine"]),
     (
         "glommio::",
-        &["src/pump", "src/mesh", "src/raft", "src/http1", "src/cluster", "src/boot", "bench"],
+        &[
+            "src/pump",
+            "src/mesh",
+            "src/raft",
+            "src/http1",
+            "src/probe",
+            "src/cluster",
+            "src/boot",
+            "bench",
+        ],
     ),
     ("hyper::", &["src/http1"]),
     ("crossbeam::", &["src/mesh"]),

@@ -210,8 +210,8 @@ async fn serve(seat: Seat, shared: Shared, started: Started) -> io::Result<()> {
         }
     };
     let bell = turn.bell();
-    let api =
-        Api::new(Arc::clone(&shared.facts), turn.carrier.desk.clone(), turn.carrier.door.clone());
+    let (desk, door) = (turn.carrier.desk.clone(), turn.carrier.door.clone());
+    let api = Api::new(Arc::clone(&shared.facts), desk, door, turn.tables.clone());
     if core == 0 {
         glommio::spawn_local(identity::offer_key(api.clone())).detach();
     }

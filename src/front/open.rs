@@ -9,6 +9,7 @@ mod input;
 mod instance;
 mod namespace;
 mod node;
+mod operator;
 mod rights;
 pub mod route;
 mod service;
@@ -26,6 +27,7 @@ use crate::pump::desk::Desk;
 use http::request::Parts;
 use input::Input;
 use nacre_proto::code::Code;
+use nacre_shards::config::table::Tables;
 use nacre_shards::limits::REFUSED_DELAY_MS;
 use nacre_shards::naming::open::{Answer, Call, Refused};
 use route::{Found, Label, Route, Routes};
@@ -68,6 +70,10 @@ pub enum Endpoint {
     ServiceDetail,
     ServiceList,
     SelectorTypes,
+    Switches,
+    SetSwitch,
+    /// Kinds of health checks.
+    Checkers,
     Namespaces,
     Login,
     FirstAdministrator,
@@ -118,14 +124,15 @@ pub struct Api {
     routes: Rc<Routes>,
     desk: Desk,
     door: Door,
+    tables: Arc<Tables>,
     room: Room,
 }
 
 impl Api {
     /// The API of the core whose desk and door these are.
-    pub fn new(facts: Arc<Facts>, desk: Desk, door: Door) -> Self {
+    pub fn new(facts: Arc<Facts>, desk: Desk, door: Door, tables: Arc<Tables>) -> Self {
         let routes = Rc::new(Routes::new(table::ROWS, &facts.context_path));
-        Self { facts, routes, desk, door, room: Room::new(limits::BODY_BYTES_CORE_MAX) }
+        Self { facts, routes, desk, door, tables, room: Room::new(limits::BODY_BYTES_CORE_MAX) }
     }
 
     /// Answers one request.
@@ -148,6 +155,13 @@ impl Api {
         head: &Parts,
         incoming: Incoming,
     ) -> Reply {
+        if self.is_naming_v1(head.uri.path()) {
+            let agent = text_of(head, header::USER_AGENT).unwrap_or_default();
+            let asked = (&head.method, head.uri.path(), head.uri.query());
+            if let Some(reply) = operator::revised(&self.tables.switches().now(), asked, agent) {
+                return reply;
+            }
+        }
         if let Some(gone) = self.switched_off(route, head.uri.path()) {
             return gone;
         }
@@ -205,7 +219,7 @@ impl Api {
             Endpoint::Metrics => Ok(node::metrics(&self.facts, input)),
             Endpoint::ServerList => Ok(node::server_list(input)),
             Endpoint::NamingHealth => Ok(node::naming_health(&self.facts)),
-            Endpoint::NamingMetrics => node::naming_metrics(&self.facts, input),
+            Endpoint::NamingMetrics => node::naming_metrics(self, input),
             Endpoint::InstanceRegister => instance::register(self, input).await,
             Endpoint::InstanceDeregister => instance::deregister(self, input).await,
             Endpoint::InstanceUpdate => instance::update(self, input).await,
@@ -221,6 +235,9 @@ impl Api {
             Endpoint::ServiceDetail => service::detail(self, input).await,
             Endpoint::ServiceList => service::list(self, input).await,
             Endpoint::SelectorTypes => Ok(shape::rest_result(br#"["none","label"]"#)),
+            Endpoint::Switches => operator::switches(self, input),
+            Endpoint::SetSwitch => operator::set_switch(self, input).await,
+            Endpoint::Checkers => operator::checkers(input),
             Endpoint::Namespaces => namespace::list(input),
             Endpoint::Login => identity::login(self, input).await,
             Endpoint::FirstAdministrator => identity::first_administrator(self, input).await,

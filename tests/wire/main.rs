@@ -26,3 +26,4 @@ mod restart;
 mod server;
 mod starting;
 mod support;
+mod switches;

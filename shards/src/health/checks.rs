@@ -10,19 +10,19 @@
 //! Time here is time the process lived through, and a probe that ran out of time while the process
 //! stood still says nothing about whom it asked.
 
-use crate::health::checker::{Checker, Get};
 use crate::health::policy::Policy;
+use crate::health::probe::Probe;
 use crate::health::wheel::{NO_TICK, Tick, Timer, Wheel};
+use crate::intern::Interner;
+use crate::key::ServiceKey;
 use crate::limits::{
     CHECKED_PER_CORE_MAX, CHECKS_PER_HOST_MAX, CHECKS_STARTED_MAX, CHECKS_UNDER_WAY_MAX,
 };
-use crate::naming::services::ServiceId;
 use crate::naming::switches::{Pace, Switches};
 use crate::slab::{END, Slab};
 use ahash::RandomState;
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 
 /// The reference's least wait before the first check.
 const FIRST_MS: u32 = 2_000;
@@ -31,22 +31,17 @@ const FIRST_MS: u32 = 2_000;
 /// up to as much again by chance.
 const POSTPONED_MS: u64 = 128;
 
-/// How the instances of one cluster of one service are checked. Shared by their records.
+/// What is to be known of an instance. A service has one at an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
-    pub service: ServiceId,
-    pub cluster: Box<str>,
-    pub checker: Checker,
-    /// One port for all (`useInstancePortForCheck` is false); `None`: each its own.
-    pub port: Option<u16>,
-}
-
-/// What is to be known of an instance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Subject<'a> {
+    pub service: &'a ServiceKey,
     /// As it was registered: an address, or a name that is never looked up.
     pub ip: &'a str,
-    pub port: u16,
+    pub port: i32,
+    /// Where it is asked.
+    pub check_port: i32,
+    /// How; `None`: its cluster has a checker this server lacks.
+    pub probe: Option<Probe>,
     /// As replicated.
     pub healthy: bool,
     /// Of the state `healthy` was read from; goes with every flip.
@@ -67,8 +62,8 @@ pub struct Means<'a> {
 /// Which probe under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Ticket {
-    slot: u32,
-    generation: u32,
+    pub slot: u32,
+    pub generation: u32,
 }
 
 /// A probe to be made now; answered by one [`Outcome`], whatever happens.
@@ -77,13 +72,6 @@ pub struct Check {
     pub ticket: Ticket,
     pub to: SocketAddr,
     pub probe: Probe,
-}
-
-/// What to do at the address.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Probe {
-    Connect,
-    Get(Arc<Get>),
 }
 
 /// What came of a probe.
@@ -120,10 +108,9 @@ pub enum Unchecked {
 /// A health that is to be replicated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flip {
-    pub service: ServiceId,
-    pub cluster: Box<str>,
+    pub service: ServiceKey,
     pub ip: Box<str>,
-    pub port: u16,
+    pub port: i32,
     pub healthy: bool,
     /// Of the state the flip was decided on.
     pub revision: u64,
@@ -161,7 +148,7 @@ enum State {
 /// One instance.
 #[derive(Debug)]
 struct Record {
-    plan: Arc<Plan>,
+    service: ServiceKey,
     ip: Box<str>,
     due_ms: u64,
     revision: u64,
@@ -171,7 +158,10 @@ struct Record {
     /// The next record with the same hash.
     next: u32,
     tick: Tick,
-    port: u16,
+    port: i32,
+    /// Of [`Checks::probes`].
+    probe: u32,
+    check_port: u16,
     /// Results in a row that speak against `healthy`.
     streak: u16,
     state: State,
@@ -181,7 +171,7 @@ struct Record {
 }
 
 // A hundred thousand of them are the point; the address is some 16 bytes more.
-const _: () = assert!(size_of::<Record>() <= 64);
+const _: () = assert!(size_of::<Record>() <= 96);
 
 /// A probe under way.
 #[derive(Debug)]
@@ -198,9 +188,11 @@ struct UnderWay {
 #[derive(Debug)]
 pub struct Checks {
     records: Slab<Record>,
-    /// By the hash of (service, cluster, ip, port): the first record of that hash.
+    /// By the hash of (service, ip, port): the first record of that hash.
     index: HashMap<u64, u32, RandomState>,
     hasher: RandomState,
+    /// How instances are asked; nearly all of them alike.
+    probes: Interner<Option<Probe>>,
     /// Due, in order; each record at most once, beside leftovers of removed ones.
     line: VecDeque<(u32, u32)>,
     under_way: Slab<UnderWay>,
@@ -224,6 +216,7 @@ impl Checks {
             line: VecDeque::new(),
             under_way: Slab::default(),
             hosts: HashMap::with_hasher(hasher.clone()),
+            probes: Interner::new(hasher.clone()),
             hasher,
             flips: VecDeque::new(),
             generation: 0,
@@ -244,17 +237,11 @@ impl Checks {
         }
     }
 
-    fn hash(&self, plan: &Plan, ip: &str, port: u16) -> u64 {
-        self.hasher.hash_one((plan.service, &*plan.cluster, ip, port))
-    }
-
-    fn find(&self, hash: u64, plan: &Plan, ip: &str, port: u16) -> Option<u32> {
+    fn find(&self, hash: u64, service: &ServiceKey, ip: &str, port: i32) -> Option<u32> {
         let mut at = *self.index.get(&hash)?;
         while at != END {
             let record = &self.records[at];
-            let same_cluster = Arc::as_ptr(&record.plan) == plan
-                || (record.plan.service == plan.service && record.plan.cluster == plan.cluster);
-            if record.port == port && *record.ip == *ip && same_cluster {
+            if record.port == port && *record.ip == *ip && record.service == *service {
                 return Some(at);
             }
             at = record.next;
@@ -262,17 +249,13 @@ impl Checks {
         None
     }
 
-    /// An instance is there, or changed: its plan, its health, its revision. One whose plan is not
-    /// to check it is forgotten. False: there are [`CHECKED_PER_CORE_MAX`] already, it keeps its
-    /// health.
-    pub fn put(&mut self, plan: &Arc<Plan>, subject: Subject<'_>, means: &mut Means<'_>) -> bool {
-        if plan.checker == Checker::None {
-            self.remove(plan, subject.ip, subject.port);
-            return true;
-        }
-        let hash = self.hash(plan, subject.ip, subject.port);
-        if let Some(at) = self.find(hash, plan, subject.ip, subject.port) {
-            self.change(at, plan, subject, means);
+    /// An instance is there, or changed: how it is asked, its health, its revision. False: there
+    /// are [`CHECKED_PER_CORE_MAX`] already, it keeps its health.
+    pub fn put(&mut self, subject: &Subject<'_>, means: &mut Means<'_>) -> bool {
+        let Subject { service, ip, port, .. } = *subject;
+        let hash = self.hasher.hash_one((service, ip, port));
+        if let Some(at) = self.find(hash, service, ip, port) {
+            self.change(at, subject, means);
             return true;
         }
         if self.records.len() >= CHECKED_PER_CORE_MAX {
@@ -281,16 +264,19 @@ impl Checks {
         self.generation = self.generation.wrapping_add(1);
         let interval_ms = self.first_interval(means.switches);
         let (next, generation) = (self.index.get(&hash).copied().unwrap_or(END), self.generation);
+        let (probe, check_port) = self.way(subject);
         let at = self.records.insert(Record {
-            plan: plan.clone(),
-            ip: subject.ip.into(),
+            service: service.clone(),
+            ip: ip.into(),
             due_ms: 0,
             revision: subject.revision,
             interval_ms,
             generation,
             next,
             tick: NO_TICK,
-            port: subject.port,
+            port,
+            probe,
+            check_port,
             streak: 0,
             state: State::Idle,
             healthy: subject.healthy,
@@ -300,6 +286,13 @@ impl Checks {
         self.judge_checkable(at, means.policy);
         self.arm(at, means.now_ms + u64::from(interval_ms), means.wheel);
         true
+    }
+
+    /// The number of how a subject is asked, taken once, and where.
+    fn way(&mut self, subject: &Subject<'_>) -> (u32, u16) {
+        let port = u16::try_from(subject.check_port).ok();
+        let probe = subject.probe.clone().filter(|_| port.is_some());
+        (self.probes.take(probe), port.unwrap_or(0))
     }
 
     /// After 2 to 7 s, skewed low, as the reference spreads what starts together.
@@ -317,7 +310,8 @@ impl Checks {
         (((mixed ^ (mixed >> 31)) >> 32) * u64::from(bound) >> 32) as u32
     }
 
-    fn change(&mut self, at: u32, plan: &Arc<Plan>, subject: Subject<'_>, means: &mut Means<'_>) {
+    fn change(&mut self, at: u32, subject: &Subject<'_>, means: &mut Means<'_>) {
+        let (probe, check_port) = self.way(subject);
         let record = &mut self.records[at];
         record.revision = subject.revision;
         if record.healthy != subject.healthy {
@@ -325,29 +319,28 @@ impl Checks {
             record.streak = 0;
             record.flipping = false;
         }
-        if Arc::ptr_eq(&record.plan, plan) {
+        let old = std::mem::replace(&mut record.probe, probe);
+        let old_port = std::mem::replace(&mut record.check_port, check_port);
+        self.probes.give_back(old);
+        if (old, old_port) == (probe, check_port) {
             return;
         }
-        let same_checker = record.plan.checker == plan.checker;
-        record.plan = plan.clone();
-        if !same_checker {
-            record.streak = 0;
-        }
+        record.streak = 0;
+        record.flipping = false;
         let was_unchecked = matches!(record.state, State::Unchecked(_));
         self.judge_checkable(at, means.policy);
-        let is_idle = self.records[at].state == State::Idle;
-        if was_unchecked && is_idle {
+        if was_unchecked && self.records[at].state == State::Idle {
             let interval_ms = self.first_interval(means.switches);
             self.records[at].interval_ms = interval_ms;
             self.arm(at, means.now_ms + u64::from(interval_ms), means.wheel);
         }
     }
 
-    /// Whether it can be checked at all, as its plan and address are now.
+    /// Whether it can be checked at all, as it is asked and its address is now.
     fn judge_checkable(&mut self, at: u32, policy: &Policy) {
         let record = &mut self.records[at];
-        let why = match (&record.plan.checker, record.ip.parse::<IpAddr>()) {
-            (Checker::Unsupported(_) | Checker::None, _) => Some(Unchecked::Checker),
+        let why = match (self.probes.get(record.probe), record.ip.parse::<IpAddr>()) {
+            (None, _) => Some(Unchecked::Checker),
             (_, Err(_)) => Some(Unchecked::Name),
             (_, Ok(ip)) if !policy.allows(ip) => Some(Unchecked::Forbidden),
             _ => None,
@@ -364,11 +357,13 @@ impl Checks {
         }
     }
 
-    /// The instance is gone. A probe under way ends by itself, and nobody minds what it says.
-    pub fn remove(&mut self, plan: &Plan, ip: &str, port: u16) {
-        let hash = self.hash(plan, ip, port);
-        let Some(at) = self.find(hash, plan, ip, port) else { return };
+    /// The instance is gone, or not to be checked any more. A probe under way ends by itself, and
+    /// nobody minds what it says.
+    pub fn remove(&mut self, service: &ServiceKey, ip: &str, port: i32) {
+        let hash = self.hasher.hash_one((service, ip, port));
+        let Some(at) = self.find(hash, service, ip, port) else { return };
         let Some(record) = self.records.remove(at) else { return };
+        self.probes.give_back(record.probe);
         if let State::Unchecked(why) = record.state {
             self.tally.unchecked[why as usize] -= 1;
         }
@@ -434,11 +429,8 @@ impl Checks {
                 |record: &&Record| record.generation == generation && record.state == State::Due;
             let Some(record) = self.records.get(at).filter(fits) else { continue };
             let host = record.ip.parse().expect("judged when it was put");
-            let to = SocketAddr::new(host, record.plan.port.unwrap_or(record.port));
-            let probe = match &record.plan.checker {
-                Checker::Http(get) => Probe::Get(get.clone()),
-                _ => Probe::Connect,
-            };
+            let to = SocketAddr::new(host, record.check_port);
+            let Some(probe) = self.probes.get(record.probe).clone() else { continue };
             let probes = self.hosts.entry(host).or_insert(0);
             if *probes >= CHECKS_PER_HOST_MAX {
                 self.postpone(at, means);
@@ -499,8 +491,8 @@ impl Checks {
             return;
         }
         record.state = State::Idle;
-        let pace = match record.plan.checker {
-            Checker::Http(_) => means.switches.http,
+        let pace = match self.probes.get(record.probe) {
+            Some(Probe::Get(_)) => means.switches.http,
             _ => means.switches.tcp,
         };
         let took_ms = means.now_ms.saturating_sub(probe.began_ms);
@@ -552,8 +544,7 @@ impl Checks {
                 false => self.tally.became_unhealthy += 1,
             }
             flips.push(Flip {
-                service: record.plan.service,
-                cluster: record.plan.cluster.clone(),
+                service: record.service.clone(),
                 ip: record.ip.clone(),
                 port: record.port,
                 healthy,

@@ -53,7 +53,7 @@ pub struct Switches {
     pub disable_add_ip: bool,
     pub send_beat_only: bool,
     pub enable_standalone: bool,
-    /// Starts of paths below the context path, and what they are answered with.
+    /// Starts of paths with their queries, and what they are answered with.
     pub limited_urls: Box<[(Box<str>, u16)]>,
     pub http: Pace,
     pub tcp: Pace,

@@ -153,25 +153,28 @@ pub(super) async fn beat(api: &Api, input: &Input<'_>) -> Outcome {
         }
     };
     let answer = api.ask(Call::Beat { name, address, instance }).await?;
-    Ok(beaten(&answer))
+    Ok(beaten(api, &answer))
 }
 
 /// Bare JSON in every version.
-fn beaten(answer: &Answer) -> Reply {
+fn beaten(api: &Api, answer: &Answer) -> Reply {
+    let switches = api.tables.switches().now();
     let (interval_ms, code) = match answer {
         Answer::Beaten { interval_ms } => (*interval_ms, Code::NamingOk),
-        _ => (DEFAULT_BEAT_MS, Code::NamingNotFound),
+        _ => {
+            let interval_ms = u32::try_from(switches.client_beat_interval_ms);
+            (interval_ms.unwrap_or(u32::MAX), Code::NamingNotFound)
+        }
     };
     let mut out = b"{\"clientBeatInterval\":".to_vec();
     json::write_i64(&mut out, i64::from(interval_ms));
     out.extend_from_slice(b",\"code\":");
     json::write_i64(&mut out, i64::from(code.number()));
-    out.extend_from_slice(b",\"lightBeatEnabled\":true}");
+    out.extend_from_slice(b",\"lightBeatEnabled\":");
+    json::write_bool(&mut out, switches.light_beat_enabled);
+    out.push(b'}');
     reply::json(StatusCode::OK, out)
 }
-
-/// `clientBeatInterval` of an instance nobody knows.
-const DEFAULT_BEAT_MS: u32 = 5_000;
 
 fn shown(answer: Answer, version: Version) -> Outcome {
     match answer {

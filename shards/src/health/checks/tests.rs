@@ -1,6 +1,4 @@
 use super::*;
-use crate::key::ServiceKey;
-use crate::naming::services::Services;
 use std::collections::BTreeMap;
 
 /// A core's checks, a clock, and a peer that answers as it is told.
@@ -11,16 +9,15 @@ struct Bench {
     policy: Policy,
     now_ms: u64,
     stalled_ms: u64,
-    plan: Arc<Plan>,
-    services: Services,
+    service: ServiceKey,
+    probe: Option<Probe>,
+    /// `None`: the instance's own.
+    check_port: Option<i32>,
 }
 
 impl Bench {
     fn new() -> Self {
         let hasher = RandomState::with_seeds(1, 2, 3, 4);
-        let mut services = Services::new(hasher.clone());
-        let service = services.obtain(&ServiceKey::new("n", "g", "s"), 0).0;
-        let plan = plan(service, Checker::Tcp);
         Self {
             checks: Checks::new(hasher, 5),
             wheel: Wheel::default(),
@@ -28,8 +25,9 @@ impl Bench {
             policy: Policy::default(),
             now_ms: 0,
             stalled_ms: 0,
-            plan,
-            services,
+            service: ServiceKey::new("n", "g", "s"),
+            probe: Some(Probe::Connect),
+            check_port: None,
         }
     }
 
@@ -44,10 +42,15 @@ impl Bench {
         act(&mut self.checks, &mut means)
     }
 
-    fn put(&mut self, ip: &str, port: u16, healthy: bool) -> bool {
-        let plan = self.plan.clone();
-        let subject = Subject { ip, port, healthy, revision: 7 };
-        self.with(|checks, means| checks.put(&plan, subject, means))
+    fn put(&mut self, ip: &str, port: i32, healthy: bool) {
+        let (service, probe) = (&self.service.clone(), self.probe.clone());
+        let check_port = self.check_port.unwrap_or(port);
+        let subject = Subject { service, ip, port, check_port, probe, healthy, revision: 7 };
+        assert!(self.with(|checks, means| checks.put(&subject, means)));
+    }
+
+    fn remove(&mut self, ip: &str) {
+        self.checks.remove(&self.service, ip, 80);
     }
 
     /// What is started once the clock shows this, at most.
@@ -92,10 +95,6 @@ impl Bench {
         assert!(flips.len() <= 1);
         flips.pop().map(|flip| flip.healthy)
     }
-}
-
-fn plan(service: ServiceId, checker: Checker) -> Arc<Plan> {
-    Arc::new(Plan { service, cluster: "DEFAULT".into(), checker, port: None })
 }
 
 #[test]
@@ -150,8 +149,7 @@ fn a_flip_is_asked_for_until_it_is_replicated_and_says_what_it_saw() {
     bench.done(&check, Outcome::Refused);
     let flip = bench.checks.take_flips(10).remove(0);
     let expected = Flip {
-        service: bench.plan.service,
-        cluster: "DEFAULT".into(),
+        service: bench.service.clone(),
         ip: "10.0.0.1".into(),
         port: 80,
         healthy: false,
@@ -182,8 +180,7 @@ fn a_flip_that_somebody_else_made_first_is_not_asked_for() {
     bench.put("10.0.0.1", 80, true);
     let check = bench.next();
     bench.done(&check, Outcome::Refused);
-    let plan = bench.plan.clone();
-    bench.checks.remove(&plan, "10.0.0.1", 80);
+    bench.remove("10.0.0.1");
     assert_eq!(bench.checks.take_flips(10), []);
 }
 
@@ -291,49 +288,50 @@ fn what_may_not_or_cannot_be_asked_keeps_its_health_and_is_counted() {
     bench.put("169.254.169.254", 80, true);
     bench.put("127.0.0.1", 80, true);
     bench.put("host.example", 80, true);
-    let service = bench.plan.service;
-    let tcp = std::mem::replace(&mut bench.plan, plan(service, Checker::Unsupported("X".into())));
+    bench.check_port = Some(70_000);
+    bench.put("10.0.0.8", 80, true);
+    bench.check_port = None;
+    bench.probe = None;
     bench.put("10.0.0.9", 80, true);
     assert_eq!(bench.until(60_000), []);
     let tally = bench.checks.tally();
-    assert_eq!((tally.checked, tally.unchecked), (0, [2, 1, 1]));
+    assert_eq!((tally.checked, tally.unchecked), (0, [2, 1, 2]));
     // The cluster gets a checker this server has.
-    bench.plan = tcp.clone();
+    bench.probe = Some(Probe::Connect);
     bench.put("10.0.0.9", 80, true);
     assert_eq!(bench.result(Outcome::Refused), Some(false));
-    assert_eq!(bench.checks.tally().unchecked, [2, 1, 0]);
-    for ip in ["169.254.169.254", "127.0.0.1", "host.example", "10.0.0.9"] {
-        bench.checks.remove(&tcp, ip, 80);
+    assert_eq!(bench.checks.tally().unchecked, [2, 1, 1]);
+    for ip in ["169.254.169.254", "127.0.0.1", "host.example", "10.0.0.8", "10.0.0.9"] {
+        bench.remove(ip);
     }
     assert_eq!(bench.checks.tally().unchecked, [0; 3]);
     assert_eq!(bench.checks.tally().checked, 0);
-    assert!(bench.checks.index.is_empty());
+    assert!(bench.checks.index.is_empty() && bench.checks.probes.is_empty());
 }
 
 #[test]
-fn a_cluster_without_checks_forgets_and_one_with_a_port_uses_it() {
+fn an_instance_is_asked_as_its_cluster_says_from_the_next_time_on() {
     let mut bench = Bench::new();
     bench.put("10.0.0.1", 80, true);
-    let service = bench.plan.service;
-    let cluster = || Box::from("DEFAULT");
-    let get = Checker::parse(r#"{"type":"HTTP","path":"/up"}"#).unwrap();
-    bench.plan = Arc::new(Plan { service, cluster: cluster(), checker: get, port: Some(8_080) });
+    let check = bench.next();
+    assert_eq!((check.to, check.probe.clone()), ("10.0.0.1:80".parse().unwrap(), Probe::Connect));
+    bench.probe = Some(Probe::get("/up", "").unwrap());
+    bench.check_port = Some(8_080);
     bench.put("10.0.0.1", 80, true);
+    bench.done(&check, Outcome::Passed);
     let check = bench.next();
     assert_eq!(check.to, "10.0.0.1:8080".parse().unwrap());
     assert!(matches!(&check.probe, Probe::Get(get) if &*get.path == "/up"));
-    bench.plan = plan(service, Checker::None);
-    bench.put("10.0.0.1", 80, true);
+    bench.remove("10.0.0.1");
     bench.done(&check, Outcome::Refused);
     assert!(!bench.checks.has_flips());
     assert_eq!(bench.until(60_000), []);
-    assert_eq!(bench.checks.tally().checked, 0);
 }
 
 #[test]
 fn probes_are_bounded_by_core_and_by_host_and_nobody_is_forgotten() {
     let mut bench = Bench::new();
-    for number in 0..1_000u16 {
+    for number in 0..1_000 {
         bench.put(&format!("10.1.{}.{}", number / 250, number % 250), 80, true);
         bench.put("10.0.0.1", number, true);
     }
@@ -368,8 +366,7 @@ fn a_result_of_a_removed_instance_touches_nobody() {
     let mut bench = Bench::new();
     bench.put("10.0.0.1", 80, true);
     let check = bench.next();
-    let plan = bench.plan.clone();
-    bench.checks.remove(&plan, "10.0.0.1", 80);
+    bench.remove("10.0.0.1");
     bench.put("10.0.0.1", 80, true);
     bench.done(&check, Outcome::Refused);
     bench.done(&check, Outcome::Refused);
@@ -390,19 +387,16 @@ fn a_node_that_stops_asks_and_judges_nobody() {
 }
 
 #[test]
-fn services_and_clusters_are_told_apart() {
+fn services_and_ports_are_told_apart() {
     let mut bench = Bench::new();
-    let other = bench.services.obtain(&ServiceKey::new("n", "g", "t"), 0).0;
     bench.put("10.0.0.1", 80, true);
-    bench.plan = plan(other, Checker::Tcp);
-    bench.put("10.0.0.1", 80, true);
-    let cluster = Plan { cluster: "B".into(), ..(*bench.plan).clone() };
-    bench.plan = Arc::new(cluster);
+    bench.put("10.0.0.1", 81, true);
+    bench.service = ServiceKey::new("n", "g", "t");
     bench.put("10.0.0.1", 80, true);
     bench.put("10.0.0.1", 80, true);
     assert_eq!(bench.checks.tally().checked, 3);
-    let plan = bench.plan.clone();
-    bench.checks.remove(&plan, "10.0.0.1", 80);
-    bench.checks.remove(&plan, "10.0.0.1", 80);
+    bench.remove("10.0.0.1");
+    bench.remove("10.0.0.1");
     assert_eq!(bench.checks.tally().checked, 2);
+    assert_eq!(bench.checks.probes.len(), 1);
 }
