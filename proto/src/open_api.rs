@@ -2,6 +2,7 @@
 
 use crate::fault::ParseError;
 use crate::form::{self, form};
+use crate::naming::Instance;
 use crate::scan::Scan;
 use crate::text::{Pairs, Text};
 use crate::value::Value;
@@ -66,6 +67,67 @@ impl<'a> Selector<'a> {
     }
 }
 
+/// The `healthChecker` parameter of a cluster, as far as it is looked at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HealthChecker<'a> {
+    /// `TCP`, `HTTP`, `MYSQL`, `NONE`.
+    pub kind: Option<Text<'a>>,
+    pub path: Option<Text<'a>>,
+    /// `k:v|k:v`.
+    pub headers: Option<Text<'a>>,
+    pub expected_response_code: i64,
+    /// Of `MYSQL`, as the next two.
+    pub user: Option<Text<'a>>,
+    pub password: Option<Text<'a>>,
+    pub command: Option<Text<'a>>,
+}
+
+form!(HealthChecker {
+    "type" => kind,
+    "path" => path,
+    "headers" => headers,
+    "expectedResponseCode" => expected_response_code,
+    "user" => user,
+    "pwd" => password,
+    "cmd" => command,
+});
+
+impl Default for HealthChecker<'_> {
+    fn default() -> Self {
+        Self {
+            kind: None,
+            path: None,
+            headers: None,
+            expected_response_code: 200,
+            user: None,
+            password: None,
+            command: None,
+        }
+    }
+}
+
+impl<'a> HealthChecker<'a> {
+    /// Reads the parameter; `None` for JSON's null.
+    ///
+    /// # Errors
+    /// No JSON object, or a member of another type.
+    pub fn parse(text: &'a str) -> Result<Option<Self>, ParseError> {
+        form::parse(text.as_bytes())
+    }
+}
+
+/// The `instances` parameter of a change of many: a JSON list; `None` for null.
+///
+/// # Errors
+/// No JSON list of objects.
+pub fn instances(text: &str) -> Result<Option<Vec<Instance<'_>>>, ParseError> {
+    let mut scan = Scan::new(text.as_bytes())?;
+    if scan.is_done() {
+        return Err(scan.error("the list is empty"));
+    }
+    Value::read(&mut scan)
+}
+
 /// The `metadata` parameter: a JSON object of text, or `k=v,k2=v2`. `None`: neither.
 pub fn metadata(text: &str) -> Option<Pairs<'_>> {
     if text.trim().is_empty() {
@@ -81,7 +143,8 @@ pub fn metadata(text: &str) -> Option<Pairs<'_>> {
     })
 }
 
-fn json_object(text: &str) -> Option<Pairs<'_>> {
+/// A JSON object of text alone. `None`: it is anything else.
+pub fn json_object(text: &str) -> Option<Pairs<'_>> {
     let mut scan = Scan::new(text.as_bytes()).ok()?;
     if scan.is_done() || scan.peek().ok()? != b'{' {
         return None;

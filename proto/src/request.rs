@@ -21,6 +21,7 @@ pub enum Kind {
     ConnectionSetup,
     HealthCheck,
     Instance,
+    PersistentInstance,
     BatchInstance,
     ServiceQuery,
     SubscribeService,
@@ -35,9 +36,9 @@ pub enum Kind {
     ClusterOnly,
     /// Any response type: an answer to a push when it comes on the stream, 302 when unary.
     Response,
-    /// Known to the reference, served by a module this build lacks (lock, AI, persistent
-    /// instances), legacy (`PushAckRequest`), or a type only servers send (`SetupAckRequest`,
-    /// pushes): 302 when unary, dropped on the stream.
+    /// Known to the reference, served by a module this build lacks (lock, AI), legacy
+    /// (`PushAckRequest`), or a type only servers send (`SetupAckRequest`, pushes): 302 when unary,
+    /// dropped on the stream.
     NoHandler,
     /// Unknown name or none: 302 when unary, dropped on the stream.
     Unknown,
@@ -45,11 +46,12 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of [`Kind::index`].
-    pub const ALL: [Kind; 18] = [
+    pub const ALL: [Kind; 19] = [
         Kind::ServerCheck,
         Kind::ConnectionSetup,
         Kind::HealthCheck,
         Kind::Instance,
+        Kind::PersistentInstance,
         Kind::BatchInstance,
         Kind::ServiceQuery,
         Kind::SubscribeService,
@@ -83,6 +85,7 @@ impl Kind {
             "ServerCheckRequest" => Kind::ServerCheck,
             "ConnectionSetupRequest" => Kind::ConnectionSetup,
             "BatchInstanceRequest" => Kind::BatchInstance,
+            "PersistentInstanceRequest" => Kind::PersistentInstance,
             "ServiceListRequest" => Kind::ServiceList,
             "NamingFuzzyWatchRequest" => Kind::NamingFuzzyWatch,
             "ConfigRemoveRequest" => Kind::ConfigRemove,
@@ -96,6 +99,7 @@ impl Kind {
         match self {
             Kind::HealthCheck
             | Kind::Instance
+            | Kind::PersistentInstance
             | Kind::BatchInstance
             | Kind::ServiceQuery
             | Kind::SubscribeService
@@ -127,6 +131,7 @@ impl Kind {
             Kind::ConnectionSetup => "ConnectionSetupRequest",
             Kind::HealthCheck => "HealthCheckRequest",
             Kind::Instance => "InstanceRequest",
+            Kind::PersistentInstance => "PersistentInstanceRequest",
             Kind::BatchInstance => "BatchInstanceRequest",
             Kind::ServiceQuery => "ServiceQueryRequest",
             Kind::SubscribeService => "SubscribeServiceRequest",
@@ -150,7 +155,7 @@ impl Kind {
         match self {
             Kind::ServerCheck => "ServerCheckResponse",
             Kind::HealthCheck => "HealthCheckResponse",
-            Kind::Instance => "InstanceResponse",
+            Kind::Instance | Kind::PersistentInstance => "InstanceResponse",
             Kind::BatchInstance => "BatchInstanceResponse",
             Kind::ServiceQuery => "QueryServiceResponse",
             Kind::SubscribeService => "SubscribeServiceResponse",
@@ -185,7 +190,6 @@ fn rare(type_name: &str) -> Kind {
         | "ClientDetectionRequest"
         | "ConnectResetRequest"
         | "PushAckRequest"
-        | "PersistentInstanceRequest"
         | "NotifySubscriberRequest"
         | "NamingFuzzyWatchSyncRequest"
         | "NamingFuzzyWatchChangeNotifyRequest"
@@ -236,6 +240,7 @@ fn rare(type_name: &str) -> Kind {
 pub enum Request<'a> {
     HealthCheck,
     Instance(InstanceRequest<'a>),
+    PersistentInstance(InstanceRequest<'a>),
     BatchInstance(BatchInstanceRequest<'a>),
     ServiceQuery(ServiceQueryRequest<'a>),
     SubscribeService(SubscribeServiceRequest<'a>),
@@ -262,6 +267,7 @@ impl<'a> Request<'a> {
         match kind {
             Kind::HealthCheck => one(body, |Bare| Request::HealthCheck),
             Kind::Instance => one(body, Request::Instance),
+            Kind::PersistentInstance => one(body, Request::PersistentInstance),
             Kind::BatchInstance => one(body, Request::BatchInstance),
             Kind::ServiceQuery => one(body, Request::ServiceQuery),
             Kind::SubscribeService => one(body, Request::SubscribeService),
@@ -286,6 +292,7 @@ impl<'a> Request<'a> {
         match self {
             Request::HealthCheck => Kind::HealthCheck,
             Request::Instance(_) => Kind::Instance,
+            Request::PersistentInstance(_) => Kind::PersistentInstance,
             Request::BatchInstance(_) => Kind::BatchInstance,
             Request::ServiceQuery(_) => Kind::ServiceQuery,
             Request::SubscribeService(_) => Kind::SubscribeService,
@@ -338,7 +345,6 @@ mod tests {
             ("com.alibaba.nacos.api.remote.request.HealthCheckRequest", Kind::Unknown),
             ("DistroDataRequest", Kind::ClusterOnly),
             ("ConfigChangeClusterSyncRequest", Kind::ClusterOnly),
-            ("PersistentInstanceRequest", Kind::NoHandler),
             ("PushAckRequest", Kind::NoHandler),
             ("SetupAckRequest", Kind::NoHandler),
             ("NotifySubscriberRequest", Kind::NoHandler),

@@ -45,7 +45,9 @@ pub fn same_request(request: &Request<'_>, tree: &Value) {
     assert!(tree.is_object(), "{tree}");
     match request {
         Request::HealthCheck => {}
-        Request::Instance(request) => instance_request(request, tree),
+        Request::Instance(request) | Request::PersistentInstance(request) => {
+            instance_request(request, tree);
+        }
         Request::BatchInstance(request) => batch(request, tree),
         Request::ServiceQuery(request) => query(request, tree),
         Request::SubscribeService(request) => subscribe(request, tree),

@@ -11,7 +11,9 @@ mod configs;
 pub mod history;
 pub mod identity;
 pub mod namespace;
+pub mod naming;
 mod record;
+pub mod services;
 pub mod state;
 mod switches;
 

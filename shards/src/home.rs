@@ -162,11 +162,7 @@ impl HomeState {
                 self.answer(waiter, body, turn);
                 self.has_seen(waiter.conn, &service, revision);
             }
-            Tell::Opened { waiter, answer } => {
-                if let Some(ticket) = waiter.conn.ticket() {
-                    self.answer_open(ticket, answer, turn);
-                }
-            }
+            Tell::Opened { waiter, answer } => self.opened(waiter, answer, turn),
             Tell::Confirmed => {}
             Tell::Subscribed { waiter, service, filter, view } => {
                 self.subscribed(waiter, &service, *filter, view, turn);
@@ -183,6 +179,7 @@ impl HomeState {
                 self.proposed(waiter, purpose, &outcome, turn);
             }
             Tell::ConfigsChanged { changes } => self.configs_changed(&changes),
+            Tell::ServicesChanged => unreachable!("the shard gives it to its owner side"),
         }
     }
 

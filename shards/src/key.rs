@@ -90,6 +90,11 @@ impl ServiceKey {
         &self.text[self.namespace_bytes as usize + self.group_bytes as usize + 4..]
     }
 
+    /// Its slot. Some 50 ns.
+    pub fn slot(&self) -> u32 {
+        slot_of(&self.text)
+    }
+
     /// `group@@service`, as `hosts[].serviceName` has it.
     pub fn grouped(&self) -> &str {
         &self.text[self.namespace_bytes as usize + 2..]
@@ -200,7 +205,7 @@ pub struct Map {
 }
 
 impl Map {
-    fn core_of_slot(self, slot: u32) -> Core {
+    pub(crate) fn core_of_slot(self, slot: u32) -> Core {
         Core((slot * u32::from(self.cores) / SLOTS) as u16)
     }
 

@@ -111,12 +111,15 @@ pub const CLEANED_PER_TICK_MAX: usize = 1_024;
 /// refused with 503.
 pub const BEATING_PER_CORE_MAX: usize = 4_194_304;
 
-/// Checked instances of one core: some 100 bytes each beside the instance itself. One more keeps its
-/// health unasked.
+/// Checked instances of one core: some 150 bytes each beside the instance itself. One more keeps
+/// its health unasked.
 pub const CHECKED_PER_CORE_MAX: usize = 1_048_576;
 
-/// Probes under way from one core: each holds a descriptor and some kilobytes of task and socket for
-/// half a second at most. Who is due beyond it waits in line.
+/// Services whose checks changed, looked at in one tick: some microseconds each.
+pub const CHECK_CHANGES_PER_TICK_MAX: usize = 256;
+
+/// Probes under way from one core: each holds a descriptor and some kilobytes of task and socket
+/// for half a second at most. Who is due beyond it waits in line.
 pub const CHECKS_UNDER_WAY_MAX: usize = 512;
 
 /// Probes of one core under way to one address: somebody who registers a thousand ports of one host
@@ -127,12 +130,18 @@ pub const CHECKS_PER_HOST_MAX: usize = 32;
 /// Probes started in one turn; each is some ten system calls, about 20 us.
 pub const CHECKS_STARTED_MAX: usize = 64;
 
-/// Changes of health in one command: some 64 KiB.
-pub const FLIPS_PER_COMMAND_MAX: usize = 512;
+/// Commands of one owner core that nobody waits for (flips of health, what cleaners remove) and that
+/// have no room yet. Beyond it flips are refused to whoever checks, and cleaners look again later.
+pub const PROPOSALS_WAITING_MAX: usize = 256;
 
-/// Services one core holds that somebody created by hand and nobody publishes: their settings are
-/// the client's text. One more is refused with 503. The cleaner takes them after a minute.
-pub const CREATED_PER_CORE_MAX: usize = 65_536;
+/// Of these, sent in one turn: calls of clients go the same way.
+pub const PROPOSALS_PER_DRAIN_MAX: usize = 16;
+
+/// Flips of health in one command, about 64 KiB.
+pub const FLIPS_PER_COMMAND_MAX: usize = 1_024;
+
+/// Overrides that one command forgets; the rest goes with the next scan.
+pub const FORGOTTEN_PER_COMMAND_MAX: usize = 1_024;
 
 /// Bytes of one service's own metadata and selector; a map of 1,024 characters fits many times.
 /// Longer: refused with 400.

@@ -75,8 +75,8 @@ pub enum Message<'a> {
     /// An answer or a change from another core.
     Tell { from: Core, tell: Tell },
     /// On the Raft core: commands were applied and readers see it. Comes before the answers of
-    /// those commands.
-    Settled { changes: Arc<[Change]> },
+    /// those commands. `slots`: where services changed.
+    Settled { changes: Arc<[Change]>, slots: Arc<[u32]> },
     /// On the Raft core: what became of an [`crate::effect::Effect::Propose`], once for each.
     Proposed { to: Core, waiter: Waiter, purpose: Purpose, outcome: Result<Decision, Unready> },
 }
@@ -88,6 +88,12 @@ pub enum Purpose {
     Publish,
     /// `ConfigRemoveResponse`.
     Remove,
+    /// `InstanceResponse` of a persistent registration.
+    Register,
+    /// `InstanceResponse` of a persistent deregistration.
+    Deregister,
+    /// Nobody waits: an owner core's cleaner or health checks.
+    Care,
     /// The open API's: its handler writes the response.
     Open,
 }
@@ -119,10 +125,10 @@ impl Unready {
         match self {
             Unready::Starting => "The server is still reading its log, please try later.",
             Unready::Full => "The server is busy writing, please try again later.",
-            Unready::TooLarge => "The config with all that belongs to it is too large.",
+            Unready::TooLarge => "What is to be written is too large.",
             Unready::Stopping => "The server is stopping, please try another.",
-            Unready::ReadOnly => "The server's disk is full, configs can only be read.",
-            Unready::Latched => "The server's disk failed, configs can only be read.",
+            Unready::ReadOnly => "The server's disk is full, nothing can be written.",
+            Unready::Latched => "The server's disk failed, nothing can be written.",
             Unready::NoLeader => "The cluster has no leader, please try again later.",
             Unready::Unknown => "The server stopped writing, it is unknown whether this was done.",
         }
@@ -223,6 +229,9 @@ pub enum Tell {
     Proposed { waiter: Waiter, purpose: Purpose, outcome: Result<Decision, Unready> },
     /// The Raft core applied commands; the tables show it already. Not an answer.
     ConfigsChanged { changes: Arc<[Change]> },
+    /// The same of services this core owns: look at the tables ([`crate::naming::shared`]). Not an
+    /// answer; one says as much as many.
+    ServicesChanged,
 }
 
 impl Tell {
@@ -230,7 +239,10 @@ impl Tell {
     pub fn is_answer(&self) -> bool {
         !matches!(
             self,
-            Tell::Changed { .. } | Tell::NameChanged { .. } | Tell::ConfigsChanged { .. }
+            Tell::Changed { .. }
+                | Tell::NameChanged { .. }
+                | Tell::ConfigsChanged { .. }
+                | Tell::ServicesChanged
         )
     }
 }

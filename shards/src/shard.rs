@@ -109,8 +109,8 @@ impl Shard {
         }
     }
 
-    /// Lets the shard read configs from these tables, which all cores share. Without it there are
-    /// none, ever.
+    /// Lets the shard read configs and what the log holds of services from these tables, which all
+    /// cores share. Without it there are none, ever.
     pub fn with_tables(mut self, tables: Arc<Tables>) -> Self {
         self.owner.read_from(tables.clone());
         self.home.config_tables = tables;
@@ -129,8 +129,10 @@ impl Shard {
                 debug_assert_ne!(from, self.core, "own asks do not leave the shard");
                 effects.push(Effect::Tell { to: Home(from), tell });
             }
-            Message::Settled { changes } => {
+            Message::Settled { changes, slots } => {
                 self.publisher.settled(&changes);
+                self.publisher.services_settled(self.home.map, self.core, &slots);
+                self.owner.catch_up(now);
                 self.blocked_at = None;
             }
             Message::Proposed { to, waiter, purpose, outcome } => {
@@ -139,6 +141,10 @@ impl Shard {
                 self.blocked_at = None;
             }
             Message::Checked { ticket, outcome } => self.owner.probed(now, ticket, outcome),
+            Message::Tell { tell: Tell::ServicesChanged, .. } => {
+                self.owner.catch_up(now);
+                self.blocked_at = None;
+            }
             Message::Acknowledged { from, number } => {
                 self.blocked_at = None;
                 self.owner.acknowledged(now, from, number);
@@ -173,7 +179,9 @@ impl Shard {
         if self.owner.judge(now) {
             self.blocked_at = None;
         }
-        self.owner.start_checks(now, effects);
+        if self.owner.check(now, effects) {
+            self.blocked_at = None;
+        }
         self.turn(now, effects, |home, turn| home.tick(turn));
     }
 
@@ -230,7 +238,7 @@ impl Shard {
             asks_waiting: home.lanes.waiting(),
             home: home.counters,
             owner: self.owner.census(),
-            checks: self.owner.checks(),
+            checks: self.owner.check_tally(),
         }
     }
 

@@ -13,7 +13,7 @@ pub struct KindTag {
 }
 
 /// Rows: one per [`Kind`].
-pub const KINDS: usize = 18;
+pub const KINDS: usize = 19;
 
 /// The row and the names of a request type.
 pub const fn tag(kind: Kind) -> KindTag {
@@ -36,6 +36,7 @@ pub const fn tag(kind: Kind) -> KindTag {
         Kind::ConfigRemove => (15, "ConfigRemoveRequest", "config"),
         Kind::ConfigBatchListen => (16, "ConfigBatchListenRequest", "config"),
         Kind::ConfigFuzzyWatch => (17, "ConfigFuzzyWatchRequest", "config"),
+        Kind::PersistentInstance => (18, "PersistentInstanceRequest", "naming"),
     };
     KindTag { index, class, module }
 }
@@ -60,6 +61,7 @@ pub const ALL: [Kind; KINDS] = [
     Kind::ConfigRemove,
     Kind::ConfigBatchListen,
     Kind::ConfigFuzzyWatch,
+    Kind::PersistentInstance,
 ];
 
 /// Error codes that have a column; all others share the last one.

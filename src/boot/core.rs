@@ -158,6 +158,8 @@ fn shard_settings(settings: &Settings) -> nacre_shards::settings::Settings {
             fuzzy_matches_max: naming.fuzzy_matches_max as usize,
             empty_scan_ms: u64::from(naming.empty_interval_ms),
             empty_expired_ms: u64::from(naming.empty_expired_ms),
+            metadata_scan_ms: u64::from(naming.metadata_interval_ms),
+            expired_metadata_ms: u64::from(naming.metadata_expired_ms),
             expire_instance: naming.expire_instance,
             client_expired_ms: naming.client_expired_ms,
             probes: probes(settings),

@@ -175,6 +175,10 @@ keys! {
         "How often services without instances are looked for.";
     EMPTY_EXPIRED = "nacos.naming.clean.empty-service.expired-time", [], ms(0, DAY_MS), "60000",
         "How long a service without instances stays in lists.";
+    METADATA_INTERVAL = "nacos.naming.clean.expired-metadata.interval", [], ms(1, DAY_MS), "5000",
+        "How often changes of instances that nobody registers are looked for.";
+    METADATA_EXPIRED = "nacos.naming.clean.expired-metadata.expired-time", [], ms(0, DAY_MS),
+        "60000", "How long settings of services and changes of instances are kept unused.";
     EXPIRE_INSTANCE = "nacos.naming.expireInstance", [], Shape::Flag, "true",
         "Whether an instance without beats is removed after its own time.";
     CLIENT_EXPIRED = "nacos.naming.client.expired.time", [], ms(1_000, DAY_MS), "180000",
@@ -296,8 +300,6 @@ pub const TOLERATED: &[(&str, Shape)] = &[
     ("dumpChangeWorkerInterval", ms(0, DAY_MS)),
     ("embeddedStorage", Shape::Text("true or embedded")),
     ("nacos.naming.data.warmup", Shape::Flag),
-    ("nacos.naming.clean.expired-metadata.interval", ms(1, DAY_MS)),
-    ("nacos.naming.clean.expired-metadata.expired-time", ms(1, DAY_MS)),
     ("nacos.naming.distro.taskDispatchPeriod", ms(0, DAY_MS)),
     ("nacos.naming.distro.batchSyncKeyCount", count(0, 1_000_000)),
     ("nacos.custom.environment.enabled", Shape::Flag),

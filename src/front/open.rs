@@ -28,6 +28,8 @@ use http::request::Parts;
 use input::Input;
 use nacre_proto::code::Code;
 use nacre_shards::config::table::Tables;
+use nacre_shards::durable::answer::Answer as Decision;
+use nacre_shards::durable::naming::Mode;
 use nacre_shards::limits::REFUSED_DELAY_MS;
 use nacre_shards::naming::open::{Answer, Call, Refused};
 use route::{Found, Label, Route, Routes};
@@ -60,10 +62,20 @@ pub enum Endpoint {
     InstanceDetail,
     InstanceList,
     InstanceBeat,
+    /// v3: some of it, the rest as forms have it.
+    InstancePartial,
+    /// Keys of metadata added to many instances, or taken away.
+    MetadataAdd,
+    MetadataRemove,
+    InstanceHealth,
+    HealthCheckers,
+    ClusterUpdate,
     /// v3 client: register, or a light beat.
     InstanceClient,
     /// v3 client: the hosts alone.
     HostList,
+    /// v3 administrator: the disabled ones too.
+    AllHosts,
     ServiceCreate,
     ServiceUpdate,
     ServiceDelete,
@@ -72,8 +84,6 @@ pub enum Endpoint {
     SelectorTypes,
     Switches,
     SetSwitch,
-    /// Kinds of health checks.
-    Checkers,
     Namespaces,
     Login,
     FirstAdministrator,
@@ -227,17 +237,23 @@ impl Api {
             Endpoint::InstanceDetail => instance::detail(self, input).await,
             Endpoint::InstanceList => instance::list(self, input).await,
             Endpoint::InstanceBeat => instance::beat(self, input).await,
+            Endpoint::InstancePartial => instance::partial(self, input).await,
+            Endpoint::MetadataAdd => instance::change_many(self, input, Mode::Merge).await,
+            Endpoint::MetadataRemove => instance::change_many(self, input, Mode::Without).await,
+            Endpoint::InstanceHealth => instance::health(self, input).await,
+            Endpoint::HealthCheckers => Ok(service::checkers(input)),
+            Endpoint::ClusterUpdate => service::cluster(self, input).await,
             Endpoint::InstanceClient => instance::client(self, input).await,
             Endpoint::HostList => instance::hosts(self, input).await,
+            Endpoint::AllHosts => instance::all_hosts(self, input).await,
             Endpoint::ServiceCreate => service::create(self, input).await,
             Endpoint::ServiceUpdate => service::update(self, input).await,
             Endpoint::ServiceDelete => service::delete(self, input).await,
             Endpoint::ServiceDetail => service::detail(self, input).await,
             Endpoint::ServiceList => service::list(self, input).await,
-            Endpoint::SelectorTypes => Ok(shape::rest_result(br#"["none","label"]"#)),
+            Endpoint::SelectorTypes => Ok(service::selector_types(input)),
             Endpoint::Switches => operator::switches(self, input),
             Endpoint::SetSwitch => operator::set_switch(self, input).await,
-            Endpoint::Checkers => operator::checkers(input),
             Endpoint::Namespaces => namespace::list(input),
             Endpoint::Login => identity::login(self, input).await,
             Endpoint::FirstAdministrator => identity::first_administrator(self, input).await,
@@ -258,6 +274,19 @@ impl Api {
         match self.desk.ask(call).await {
             Answer::Refused(refused) => Err(refused),
             answer => Ok(answer),
+        }
+    }
+
+    /// A call that the log may have to decide.
+    async fn decide(&self, call: Call) -> Result<(), Refused> {
+        match self.ask(call).await? {
+            Answer::Done | Answer::Proposed(Ok(Decision::Done { .. })) => Ok(()),
+            Answer::Proposed(Ok(Decision::Refused(refused))) => {
+                let status = if refused.code == Code::OverThreshold { 503 } else { 400 };
+                Err(Refused::new(status, refused.code, refused.text))
+            }
+            Answer::Proposed(Err(unready)) => Err(Refused::busy(unready.sentence())),
+            other => Err(unexpected(&other)),
         }
     }
 

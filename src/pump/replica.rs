@@ -41,9 +41,10 @@ impl Outbox {
         self.bell.ring_if_asleep();
     }
 
-    fn put_changes(&self, changes: Arc<[Change]>) {
-        if !changes.is_empty() {
-            self.put(Message::Settled { changes });
+    /// `slots`: where services changed.
+    fn put_changes(&self, changes: Arc<[Change]>, slots: Arc<[u32]>) {
+        if !changes.is_empty() || !slots.is_empty() {
+            self.put(Message::Settled { changes, slots });
         }
     }
 }
@@ -69,7 +70,8 @@ impl Machine for Replica {
     }
 
     fn settle(&mut self) {
-        self.outbox.put_changes(self.state.settle());
+        let changes = self.state.settle();
+        self.outbox.put_changes(changes, self.state.touched_slots());
     }
 
     fn clear(&mut self) {
@@ -81,7 +83,8 @@ impl Machine for Replica {
     }
 
     fn loaded(&mut self) {
-        self.outbox.put_changes(self.state.loaded());
+        let changes = self.state.loaded();
+        self.outbox.put_changes(changes, self.state.touched_slots());
     }
 }
 

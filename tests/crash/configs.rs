@@ -21,12 +21,12 @@ pub const WAIT: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// The refusals that are certain, in the server's words.
-pub const FULL: &str = "The server's disk is full, configs can only be read.";
-pub const FAILED: &str = "The server's disk failed, configs can only be read.";
+pub const FULL: &str = "The server's disk is full, nothing can be written.";
+pub const FAILED: &str = "The server's disk failed, nothing can be written.";
 pub const STOPPING: &str = "The server is stopping, please try another.";
 const LOST: &str = "Cas publish fail, server md5 may have changed.";
 /// What a write is told that was on its way when the store stopped.
-const UNKNOWN: &str = "The server stopped writing, it is unknown whether this was done.";
+pub const UNKNOWN: &str = "The server stopped writing, it is unknown whether this was done.";
 
 /// How a write ended for its client.
 #[derive(Debug, Clone, PartialEq, Eq)]

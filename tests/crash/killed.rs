@@ -1,10 +1,11 @@
 //! `kill -9` at any moment loses nothing that was acknowledged, shows nothing by halves, and no
 //! client ever sees time go back.
 
-use crate::configs::{Outcome, connect, metric, publish, query, until};
+use crate::configs::{Outcome, connect, metric, query, until};
 use crate::history::{self, Operation, What};
+use crate::instances::{self, METADATA};
 use crate::random::Random;
-use crate::round::{Field, Fresh, KEYS, Round, Seen, key_name, look};
+use crate::round::{Field, Fresh, KEYS, Round, Seen, key_name, look, put};
 use crate::server::{Server, binary};
 use nacre_loadgen::client::Client;
 use std::process::Command;
@@ -106,7 +107,11 @@ impl Trial {
         let client = connect(field.address).expect("connect");
         let bases = (0..KEYS).map(|key| {
             let number = field.number();
-            assert_eq!(publish(&client, &key_name(key), number, None), Outcome::Done);
+            let name = key_name(key);
+            if name.starts_with(METADATA) {
+                assert_eq!(instances::register(&client, &name, 0), Outcome::Done);
+            }
+            assert_eq!(put(field, &client, &name, number), Outcome::Done);
             number
         });
         let bases = bases.collect();

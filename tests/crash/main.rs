@@ -7,6 +7,7 @@
 mod configs;
 mod full;
 mod history;
+mod instances;
 mod killed;
 mod mount;
 mod random;

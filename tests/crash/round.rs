@@ -1,8 +1,10 @@
-//! What clients do between two kills: each writer has a key of its own, all of them swap the
-//! values of shared keys, and new keys come and go; readers look at all but the new ones.
+//! What clients do between two kills: each writer has keys of its own (a config, a persistent
+//! instance, what an administrator lays over another), all of them swap the values of shared keys,
+//! and new keys come and go; readers look at all but the new ones.
 
 use crate::configs::{HEAVY, Outcome, connect, publish, query, remove};
 use crate::history::{Ended, Moment, Operation, What};
+use crate::instances::{self, INSTANCE, METADATA};
 use crate::random::Random;
 use nacre_loadgen::client::Client;
 use std::net::SocketAddr;
@@ -14,11 +16,29 @@ pub const WRITERS: usize = 4;
 const READERS: usize = 2;
 /// Keys whose value every writer swaps.
 const SHARED: usize = 2;
-/// Keys that live through all rounds: first the writers' own, then the shared ones.
-pub const KEYS: usize = WRITERS + SHARED;
+/// Configs that live through all rounds: first the writers' own, then the shared ones.
+const CONFIGS: usize = WRITERS + SHARED;
+/// Keys that do: those, then an instance and an overlay of each writer.
+pub const KEYS: usize = CONFIGS + 2 * WRITERS;
 
 pub fn key_name(key: usize) -> String {
-    if key < WRITERS { format!("own-{key}") } else { format!("shared-{}", key - WRITERS) }
+    match key {
+        0..WRITERS => format!("own-{key}"),
+        WRITERS..CONFIGS => format!("shared-{}", key - WRITERS),
+        _ if key < CONFIGS + WRITERS => format!("{INSTANCE}-{}", key - CONFIGS),
+        _ => format!("{METADATA}-{}", key - CONFIGS - WRITERS),
+    }
+}
+
+/// Writes a key's value of this number, whatever the key is of.
+pub fn put(field: &Field, client: &Client, key: &str, number: u64) -> Outcome {
+    if key.starts_with(INSTANCE) {
+        instances::register(client, key, number)
+    } else if key.starts_with(METADATA) {
+        instances::overlay(field.address, key, number)
+    } else {
+        publish(client, key, number, None)
+    }
 }
 
 /// A key that was made in one round, and perhaps removed in the same.
@@ -118,10 +138,17 @@ impl Round {
 
 /// Reads a key and says when.
 pub fn look(field: &Field, client: &Client, key: usize) -> Option<(Operation, String)> {
+    let name = key_name(key);
     let begin = field.now();
-    let found = query(client, &key_name(key)).ok()?;
+    if key >= CONFIGS {
+        let found = instances::query(client, &name).ok()?;
+        let end = Some(field.now());
+        let number = found.unwrap_or_else(|| panic!("{name} is gone"));
+        return Some((Operation { key, what: What::Read(number), begin, end }, String::new()));
+    }
+    let found = query(client, &name).ok()?;
     let end = Some(field.now());
-    let found = found.unwrap_or_else(|| panic!("{} is gone", key_name(key)));
+    let found = found.unwrap_or_else(|| panic!("{name} is gone"));
     Some((Operation { key, what: What::Read(found.number), begin, end }, found.md5))
 }
 
@@ -147,8 +174,10 @@ impl Writer {
     fn run(mut self) -> Seen {
         let mut seen = Seen::default();
         while !self.field.over.load(Ordering::Acquire) {
-            let goes_on = match self.random.below(8) {
+            let goes_on = match self.random.below(12) {
                 0..=3 => self.write(&mut seen, self.own, None),
+                8..=9 => self.write(&mut seen, CONFIGS + self.own, None),
+                10..=11 => self.write(&mut seen, CONFIGS + WRITERS + self.own, None),
                 4..=5 => self.swap(&mut seen),
                 _ => self.make(&mut seen),
             };
@@ -163,8 +192,10 @@ impl Writer {
     fn write(&self, seen: &mut Seen, key: usize, condition: Option<(u64, &str)>) -> bool {
         let number = self.field.number();
         let begin = self.field.now();
-        let md5 = condition.map(|(_, md5)| md5);
-        let outcome = publish(&self.client, &key_name(key), number, md5);
+        let outcome = match condition {
+            Some((_, md5)) => publish(&self.client, &key_name(key), number, Some(md5)),
+            None => put(self.field, &self.client, &key_name(key), number),
+        };
         let answered = self.field.now();
         let (ended, end) = match &outcome {
             Outcome::Done => (Ended::Done, Some(answered)),

@@ -44,6 +44,11 @@ impl Instance {
         Self { ip: format!("192.0.2.{last}"), port: 8000, metadata }
     }
 
+    /// One of this host, at a port somebody may listen on.
+    pub fn here(port: u16) -> Self {
+        Self { ip: "127.0.0.1".to_owned(), port: port.into(), ..Self::new(0, "here") }
+    }
+
     fn json(&self) -> Value {
         json!({"ip": self.ip, "port": self.port, "metadata": self.metadata})
     }
@@ -66,6 +71,11 @@ pub fn set(instances: &[&Instance]) -> Instances {
 
 fn hosts(value: &Value) -> Instances {
     value.as_array().into_iter().flatten().map(Instance::from_json).collect()
+}
+
+fn healths(value: &Value) -> Vec<bool> {
+    let hosts = value.as_array().into_iter().flatten();
+    hosts.map(|host| host["healthy"].as_bool().unwrap_or_default()).collect()
 }
 
 /// Whether this SDK can be judged here. Builds its judge when that has not been done. On a
@@ -166,6 +176,24 @@ impl Judge {
         self.must("deregister", addressed(service, instance));
     }
 
+    /// The log keeps it, no connection.
+    pub fn register_persistent(
+        &mut self,
+        service: &str,
+        instance: &Instance,
+    ) -> Result<Value, String> {
+        self.call("register", persistent(service, instance))
+    }
+
+    pub fn deregister_persistent(&mut self, service: &str, instance: &Instance) {
+        self.must("deregister", persistent(service, instance));
+    }
+
+    /// A registration that may be refused.
+    pub fn try_register(&mut self, service: &str, instance: &Instance) -> Result<Value, String> {
+        self.call("register", addressed(service, instance))
+    }
+
     pub fn register_batch(&mut self, service: &str, instances: &Instances) {
         let instances: Vec<Value> = instances.iter().map(Instance::json).collect();
         let mut request = about(service);
@@ -225,6 +253,17 @@ impl Judge {
             &what,
             |push| is_push_of(service, push).then(|| hosts(&push["hosts"])),
             wanted,
+        );
+    }
+
+    /// Waits until the SDK's listener of `service` is told of one instance, of this health.
+    pub fn told_health(&mut self, service: &str, healthy: bool) {
+        let wanted = vec![healthy];
+        let what = format!("healthy {wanted:?} of {service}");
+        self.wait_told(
+            &what,
+            |push| is_push_of(service, push).then(|| healths(&push["hosts"])),
+            &wanted,
         );
     }
 
@@ -313,5 +352,11 @@ fn addressed(service: &str, instance: &Instance) -> Value {
     let mut request = instance.json();
     request["service"] = service.into();
     request["group"] = "JUDGED".into();
+    request
+}
+
+fn persistent(service: &str, instance: &Instance) -> Value {
+    let mut request = addressed(service, instance);
+    request["persistent"] = true.into();
     request
 }

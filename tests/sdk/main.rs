@@ -5,9 +5,12 @@
 #![allow(clippy::disallowed_methods)]
 
 mod judge;
+#[path = "../process/port.rs"]
+mod port;
 mod properties;
 mod properties_config;
 mod properties_http;
+mod properties_persistent;
 #[path = "../process/server.rs"]
 mod server;
 
@@ -65,6 +68,13 @@ judged! {
     python_3_2_0_config is "python-3.2.0": lives_and_outlives_a_crash;
     python_2_0_11_config is "python-2.0.11": lives_and_outlives_a_crash;
     rust_0_8_3_config is "rust-0.8.3": lives_and_outlives_a_crash;
+}
+
+judged! {
+    properties_persistent:
+    java_3_1_1_persistent is "java-3.1.1":
+        outlive_client_and_crash a_service_is_of_one_kind health_checks_flip_both_ways;
+    go_2_3_2_persistent is "go-2.3.2": outlive_client_and_crash a_service_is_of_one_kind;
 }
 
 // Clients without a connection: they live by beats and are told by datagram, or poll.

@@ -78,12 +78,13 @@ fn unknown_types_are_302_even_unregistered() {
 fn modules_not_built_yet_are_302_and_not_announced() {
     let server = shared_server();
     let client = client(&server);
-    for kind in ["PersistentInstanceRequest", "LockOperationRequest", "QueryMcpServerRequest"] {
+    for kind in ["LockOperationRequest", "QueryMcpServerRequest"] {
         assert_eq!(outcome(&call(&client, kind, &json!({}))).2, 302, "{kind}");
     }
     let abilities = client.server_abilities().unwrap();
     let announced: Vec<_> = abilities.iter().filter(|(_, on)| **on).map(|(key, _)| key).collect();
-    assert_eq!(announced, ["fuzzyWatch"], "only what works is announced (7.2)");
+    let built = ["fuzzyWatch", "supportPersistentInstanceByGrpc"];
+    assert_eq!(announced, built, "only what works is announced (7.2)");
 }
 
 #[test]

@@ -195,7 +195,7 @@ fn services_are_made_changed_shown_and_deleted() {
         "/nacos/v1/ns/service?serviceName=x&selector=%7B%22type%22:%22y%22%7D",
     );
     assert_eq!(refused.status, 400);
-    // Made for persistent instances, as in the reference; these are not built yet.
+    // Made for persistent instances, as in the reference.
     let refused = ask(&server, "POST", &format!("{INSTANCE}?serviceName=http_made&ip=1&port=1"));
     assert!(refused.status == 400 && refused.text().contains("is persistent service"));
     let (client, name) = (client(&server), service("http_made"));
@@ -217,13 +217,22 @@ fn any_core_serves_any_service() {
 }
 
 #[test]
-fn persistent_instances_are_refused_in_words() {
+fn persistent_instances_need_no_beats_and_no_client() {
     let server = shared_server();
-    let query = "serviceName=http_persistent&ip=10.0.0.1&port=80&ephemeral=False";
-    let refused = ask(&server, "POST", &format!("{INSTANCE}?{query}"));
-    assert_eq!(refused.status, 501);
-    assert!(refused.text().contains("persistent instances"), "{}", refused.text());
-    assert_eq!(must(&server, "DELETE", &format!("{INSTANCE}?{query}")).text(), "ok");
+    let name = "http_persistent";
+    let query = format!("serviceName={name}&ip=10.0.0.1&port=80&ephemeral=False&metadata=p=1");
+    assert_eq!(must(&server, "POST", &format!("{INSTANCE}?{query}")).text(), "ok");
+    let host = list(&server, name)["hosts"][0].clone();
+    assert_eq!((&host["ephemeral"], &host["metadata"]["p"]), (&json!(false), &json!("1")));
+    assert_eq!(host["instanceId"], format!("10.0.0.1#80#DEFAULT#DEFAULT_GROUP@@{name}"));
+    let other = format!("{INSTANCE}?serviceName={name}&ip=10.0.0.2&port=80");
+    let refused = ask(&server, "POST", &other);
+    assert!(refused.status == 400 && refused.text().contains("is persistent service"));
+    let query = query.replace("False", "false");
+    for _ in 0..2 {
+        assert_eq!(must(&server, "DELETE", &format!("{INSTANCE}?{query}")).text(), "ok");
+        assert_eq!(hosts(&server, name), [""; 0]);
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod conformance;
 mod datagrams;
 mod fuzzy_watch;
 mod graceful_stop;
+mod health_checks;
 mod http;
 mod http_abuse;
 mod http_client;
@@ -20,6 +21,9 @@ mod limits;
 mod liveness;
 mod naming;
 mod one_slow_reader;
+mod persistent;
+#[path = "../process/port.rs"]
+mod port;
 mod push;
 mod restart;
 #[path = "../process/server.rs"]

@@ -21,7 +21,7 @@ pub fn needs<'a>(request: &'a Request<'_>) -> Option<(Action, Resource<'a>)> {
         |action, tenant, group, data_id| Some((action, config_resource(tenant, group, data_id)));
     match request {
         Request::HealthCheck => None,
-        Request::Instance(request) => {
+        Request::Instance(request) | Request::PersistentInstance(request) => {
             naming(Action::Write, &request.namespace, &request.group_name, &request.service_name)
         }
         Request::BatchInstance(request) => {

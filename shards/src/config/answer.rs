@@ -35,12 +35,14 @@ pub fn not_found(tag: Option<&str>) -> Body {
     Body { kind: "ConfigQueryResponse", json: Json::Owned(out), error_code }
 }
 
-/// The answer to a proposed command.
+/// The answer to a proposed command of this module.
 pub fn proposed(purpose: Purpose, outcome: &Result<Answer, Unready>) -> Body {
     let kind = match purpose {
         Purpose::Publish => Kind::ConfigPublish,
         Purpose::Remove => Kind::ConfigRemove,
-        Purpose::Open => unreachable!("the open API writes its own answers"),
+        Purpose::Register | Purpose::Deregister | Purpose::Open | Purpose::Care => {
+            unreachable!("not of this module")
+        }
     };
     match outcome {
         Ok(Answer::Done { .. }) => Body::new(kind.response_kind(), Json::Static(SUCCESS)),

@@ -153,18 +153,26 @@ impl HomeState {
         outcome: &Result<Answer, Unready>,
         turn: &mut Turn<'_>,
     ) {
+        if purpose == Purpose::Care {
+            // Who looks after services looks again.
+            return;
+        }
         if let Some(ticket) = waiter.conn.ticket() {
             let answer = open::Answer::Proposed(outcome.clone());
             return self.answer_open(ticket, answer, turn);
         }
-        match outcome {
-            Ok(Answer::Done { .. }) => {}
-            Ok(Answer::Refused(_)) => self.counters.configs.refused += 1,
-            Err(_) => self.counters.configs.unready += 1,
-        }
-        let body = answer::proposed(purpose, outcome);
+        let body = if matches!(purpose, Purpose::Register | Purpose::Deregister) {
+            crate::naming::answer::proposed(purpose, outcome)
+        } else {
+            match outcome {
+                Ok(Answer::Done { .. }) => {}
+                Ok(Answer::Refused(_)) => self.counters.configs.refused += 1,
+                Err(_) => self.counters.configs.unready += 1,
+            }
+            answer::proposed(purpose, outcome)
+        };
         // As every 503: it slows down whoever would repeat at once.
-        let delay_ms = if outcome.is_err() { REFUSED_DELAY_MS } else { 0 };
+        let delay_ms = if body.error_code == 503 { REFUSED_DELAY_MS } else { 0 };
         self.answer_late(waiter, body, delay_ms, turn);
     }
 

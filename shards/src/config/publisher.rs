@@ -1,5 +1,5 @@
-//! What the Raft core has to tell the other cores: which configs changed, and what became of
-//! proposals.
+//! What the Raft core has to tell the other cores: which configs changed, that services did, and
+//! what became of proposals.
 //!
 //! Every answer has its place in the lane it goes back on. A change has none, so it waits here for
 //! room: one batch for all cores, and what waits long is merged into one batch of each config once,
@@ -9,7 +9,7 @@
 
 use crate::durable::state::Change;
 use crate::effect::Effect;
-use crate::key::{Core, Home};
+use crate::key::{Core, Home, Map};
 use crate::message::{NameChange, Tell};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -23,11 +23,17 @@ pub struct Publisher {
     /// By core.
     changes: Vec<VecDeque<Arc<[Change]>>>,
     answers: VecDeque<(Core, Tell)>,
+    /// By core: services it owns changed, and it was not told since. Coalesces to one bit.
+    services: Vec<bool>,
 }
 
 impl Publisher {
     pub fn new(cores: usize) -> Self {
-        Self { changes: vec![VecDeque::new(); cores], answers: VecDeque::new() }
+        Self {
+            changes: vec![VecDeque::new(); cores],
+            answers: VecDeque::new(),
+            services: vec![false; cores],
+        }
     }
 
     /// Configs changed; the tables show it already.
@@ -44,6 +50,14 @@ impl Publisher {
         }
     }
 
+    /// Services of these slots changed; the tables show it already. The core itself has looked.
+    pub fn services_settled(&mut self, map: Map, own: Core, slots: &[u32]) {
+        for slot in slots {
+            let core = map.core_of_slot(*slot);
+            self.services[usize::from(core.0)] |= core != own;
+        }
+    }
+
     /// A proposal was answered.
     pub fn answered(&mut self, to: Core, tell: Tell) {
         self.answers.push_back((to, tell));
@@ -51,11 +65,20 @@ impl Publisher {
 
     /// Whether anything waits.
     pub fn pending(&self) -> bool {
-        !self.answers.is_empty() || self.changes.iter().any(|waiting| !waiting.is_empty())
+        let changes = self.changes.iter().any(|waiting| !waiting.is_empty());
+        !self.answers.is_empty() || changes || self.services.contains(&true)
     }
 
     /// Sends what there is room for; `room` is counted down. True: some changes have to wait.
     pub fn drain(&mut self, room: &mut [usize], sent: &mut Vec<Effect>) -> bool {
+        for (core, waits) in self.services.iter_mut().enumerate() {
+            if *waits && room[core] > 0 {
+                *waits = false;
+                room[core] -= 1;
+                let to = Home(Core(core as u16));
+                sent.push(Effect::Tell { to, tell: Tell::ServicesChanged });
+            }
+        }
         for (core, waiting) in self.changes.iter_mut().enumerate() {
             let to = Home(Core(core as u16));
             while room[core] > 0
@@ -68,7 +91,8 @@ impl Publisher {
         for (to, tell) in self.answers.drain(..) {
             sent.push(Effect::Tell { to: Home(to), tell });
         }
-        self.changes.iter().any(|waiting| !waiting.is_empty())
+        let changes = self.changes.iter().any(|waiting| !waiting.is_empty());
+        changes || self.services.contains(&true)
     }
 }
 

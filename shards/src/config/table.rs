@@ -8,6 +8,7 @@
 use crate::auth;
 use crate::config::entry::Entry;
 use crate::key::{ConfigName, SLOTS};
+use crate::naming::shared::Shared;
 use crate::naming::switches;
 use arc_swap::{ArcSwap, Guard};
 use std::sync::Arc;
@@ -43,6 +44,7 @@ pub struct Tables {
     configs: AtomicUsize,
     identities: auth::Shared,
     switches: switches::Shared,
+    services: Shared,
 }
 
 impl Default for Tables {
@@ -54,6 +56,7 @@ impl Default for Tables {
             configs: AtomicUsize::new(0),
             identities: auth::Shared::default(),
             switches: switches::Shared::default(),
+            services: Shared::default(),
         }
     }
 }
@@ -88,6 +91,11 @@ impl Tables {
     /// What an operator switched, from the same log and on this node alone.
     pub fn switches(&self) -> &switches::Shared {
         &self.switches
+    }
+
+    /// Services and persistent instances, from the same log.
+    pub fn services(&self) -> &Shared {
+        &self.services
     }
 
     /// The checkpoint was loaded and the log behind it replayed: what is in the tables counts from

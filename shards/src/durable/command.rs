@@ -9,6 +9,7 @@ use crate::config::gray::Rule;
 use crate::config::md5::Md5;
 use crate::durable::codec::{Reader, Unreadable, Writer};
 use crate::durable::identity::change::Change;
+use crate::durable::naming;
 use crate::key::ConfigName;
 use bytes::Bytes;
 
@@ -36,6 +37,8 @@ pub enum Command<'a> {
     SetCapacity(CapacityDraft<'a>),
     /// Users, roles, permissions.
     Identity(Change<'a>),
+    /// Services, persistent instances, what administrators want of instances.
+    Naming(naming::Change<'a>),
     /// Sets a switch of naming for all nodes.
     SetSwitch {
         entry: &'a str,
@@ -152,6 +155,7 @@ impl<'a> Command<'a> {
             Command::SweepHistory { .. } => 6,
             Command::SetCapacity(_) => 7,
             Command::Identity(_) => 16,
+            Command::Naming(_) => 17,
             Command::SetSwitch { .. } => 32,
         }
     }
@@ -175,6 +179,7 @@ impl<'a> Command<'a> {
             Command::SweepHistory { before_ms } => writer.u64(*before_ms),
             Command::SetCapacity(draft) => draft.write(&mut writer),
             Command::Identity(change) => change.write(&mut writer),
+            Command::Naming(change) => change.write(&mut writer),
             Command::SetSwitch { entry, value } => {
                 writer.text(entry);
                 writer.text(value);
@@ -200,6 +205,7 @@ impl<'a> Command<'a> {
             6 => Command::SweepHistory { before_ms: reader.u64()? },
             7 => Command::SetCapacity(CapacityDraft::read(reader)?),
             16 => Command::Identity(Change::read(reader)?),
+            17 => Command::Naming(naming::Change::read(reader)?),
             32 => Command::SetSwitch { entry: reader.text()?, value: reader.text()? },
             _ => return Err("a command of a kind this build does not know"),
         };

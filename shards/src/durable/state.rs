@@ -14,6 +14,7 @@ use crate::durable::history::History;
 use crate::durable::identity::Identity;
 use crate::durable::namespace::Namespaces;
 use crate::durable::record;
+use crate::durable::services::Services;
 use crate::durable::switches::Switched;
 use crate::durable::{Record, Table};
 use crate::key::{ConfigKey, SLOTS};
@@ -51,6 +52,7 @@ pub struct State {
     pub(super) namespaces: Namespaces,
     pub(super) capacities: Capacities,
     pub(super) identity: Identity,
+    pub(super) services: Services,
     pub(super) switches: Switched,
     /// Counts every change; numbers of rows are taken from it.
     pub(super) revision: u64,
@@ -101,6 +103,7 @@ impl State {
             namespaces: Namespaces::default(),
             capacities: Capacities::default(),
             identity: Identity::default(),
+            services: Services::default(),
             switches: Switched::default(),
             revision: 0,
             touched: Vec::new(),
@@ -124,6 +127,7 @@ impl State {
             }
             Ok(Command::SetCapacity(draft)) => self.set_capacity(&draft, records),
             Ok(Command::Identity(change)) => self.change_identity(&change, records),
+            Ok(Command::Naming(change)) => self.change_services(&change, records),
             Ok(Command::SetSwitch { entry, value }) => self.set_switch(entry, value, records),
             Err(why) => Answer::refused(Code::ServerError, why),
         };
@@ -137,6 +141,7 @@ impl State {
     /// here on. What every core has to be told.
     pub fn settle(&mut self) -> Arc<[Change]> {
         self.configs.publish(&self.tables);
+        self.services.settle(self.tables.services());
         if std::mem::take(&mut self.identity.touched) {
             self.tables.identities().show(&self.identity.there);
         }
@@ -161,6 +166,12 @@ impl State {
         changes.into()
     }
 
+    /// After [`State::settle`] or [`State::loaded`]: the slots where services changed, whose owners
+    /// must look. Empty when asked again.
+    pub fn touched_slots(&mut self) -> Arc<[u32]> {
+        self.services.take_touched()
+    }
+
     /// Forgets everything, for a snapshot or a store opened anew. Readers go on seeing what there
     /// was.
     pub fn clear(&mut self) {
@@ -170,6 +181,7 @@ impl State {
         self.namespaces = Namespaces::default();
         self.capacities = Capacities::default();
         self.identity = Identity { touched: true, ..Identity::default() };
+        self.services.clear();
         self.switches = Switched { touched: true, ..Switched::default() };
         self.revision = 0;
         self.touched.clear();
@@ -222,9 +234,8 @@ impl State {
             Table::Global if *record.key == *super::switches::KEY => self.switches.load(value)?,
             Table::Global => self.revision = record::read_revision(&record.key, value)?,
             Table::Identity => self.identity.load(&record.key, value)?,
-            Table::Instance | Table::Metadata => {
-                return Err("this build does not know the table");
-            }
+            Table::Instance => self.services.load_instance(&record.key, value)?,
+            Table::Metadata => self.services.load_metadata(&record.key, value)?,
         }
         Ok(())
     }

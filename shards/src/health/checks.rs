@@ -3,7 +3,7 @@
 //!
 //! The wheel says when an instance is due; what is due waits in line until a probe is free. A probe
 //! is made outside ([`Check`]), its [`Outcome`] comes back, and what it leads to waits as a
-//! [`Flip`] until it is proposed. Health itself is replicated: it changes here only by
+//! [`HealthFlip`] until it is proposed. Health itself is replicated: it changes here only by
 //! [`Checks::put`], when the proposal was applied; a flip that got lost is asked for again by the
 //! next result. Nothing is ever removed for being unhealthy.
 //!
@@ -18,6 +18,7 @@ use crate::key::ServiceKey;
 use crate::limits::{
     CHECKED_PER_CORE_MAX, CHECKS_PER_HOST_MAX, CHECKS_STARTED_MAX, CHECKS_UNDER_WAY_MAX,
 };
+use crate::naming::owner::checks::HealthFlip;
 use crate::naming::switches::{Pace, Switches};
 use crate::slab::{END, Slab};
 use ahash::RandomState;
@@ -103,17 +104,6 @@ pub enum Unchecked {
     Name,
     /// A checker this server does not have.
     Checker,
-}
-
-/// A health that is to be replicated.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Flip {
-    pub service: ServiceKey,
-    pub ip: Box<str>,
-    pub port: i32,
-    pub healthy: bool,
-    /// Of the state the flip was decided on.
-    pub revision: u64,
 }
 
 /// Counts for the metrics. The first five are of now, the rest since the start.
@@ -530,7 +520,7 @@ impl Checks {
 
     /// Takes out what is to be replicated, at most so many. Whatever comes of it: an instance that
     /// stays as it was is asked again, and the next result leads here again.
-    pub fn take_flips(&mut self, flips_max: usize) -> Vec<Flip> {
+    pub fn take_flips(&mut self, flips_max: usize) -> Vec<HealthFlip> {
         let mut flips = Vec::with_capacity(flips_max.min(self.flips.len()));
         while flips.len() < flips_max
             && let Some((at, generation)) = self.flips.pop_front()
@@ -543,7 +533,7 @@ impl Checks {
                 true => self.tally.became_healthy += 1,
                 false => self.tally.became_unhealthy += 1,
             }
-            flips.push(Flip {
+            flips.push(HealthFlip {
                 service: record.service.clone(),
                 ip: record.ip.clone(),
                 port: record.port,

@@ -60,6 +60,9 @@ impl HomeState {
         let (kind, outcome) = match request {
             Request::HealthCheck => return self.answer(waiter, answer::health(), turn),
             Request::Instance(request) => (Kind::Instance, self.instance(waiter, &request, turn)),
+            Request::PersistentInstance(request) => {
+                (Kind::PersistentInstance, self.persistent(waiter, &request, turn))
+            }
             Request::BatchInstance(request) => {
                 (Kind::BatchInstance, self.batch(waiter, &request, turn))
             }
@@ -155,6 +158,21 @@ impl HomeState {
                 Ok(())
             }
         }
+    }
+
+    /// The owner looks at what clients hold, the log decides (`naming.md` 3.3). Needs no naming
+    /// client: nobody's leaving ends it.
+    fn persistent(
+        &mut self,
+        waiter: Waiter,
+        request: &InstanceRequest<'_>,
+        turn: &mut Turn<'_>,
+    ) -> Outcome {
+        let order = accept::persistent(request, &self.settings.naming, turn.now, &mut self.ids)?;
+        let service = order.service().expect("it is about one");
+        let owner = self.owner_with_room(service, turn)?;
+        self.lanes.send(owner, Ask::Open { waiter, order: Box::new(order) }, turn);
+        Ok(())
     }
 
     fn batch(

@@ -1,8 +1,11 @@
 //! Calls of the open API: whoever calls has no connection here, only a ticket for his answer.
 
 use crate::home::{HomeState, Phase, Turn};
+use crate::limits::REFUSED_DELAY_MS;
 use crate::message::{Ask, Purpose, Waiter};
-use crate::naming::open::{self, Answer, Call, Means, Order, Refused};
+use crate::naming::answer;
+use crate::naming::open::{self, Answer, Approved, Call, Means, Order, Refused};
+use nacre_proto::request::Kind;
 
 impl HomeState {
     /// One call; its answer leaves as [`crate::effect::Effect::Answer`].
@@ -40,6 +43,47 @@ impl HomeState {
             return Err(Refused::busy("Server is busy, please try again later."));
         }
         self.lanes.send(to, Ask::Open { waiter, order: Box::new(order) }, turn);
+        Ok(())
+    }
+
+    /// What an owner answered: to whoever waits, or on to the Raft core.
+    pub(crate) fn opened(&mut self, waiter: Waiter, answer: Answer, turn: &mut Turn<'_>) {
+        let answer = match answer {
+            Answer::Approved(approved) => match self.approved(waiter, approved, turn) {
+                Ok(()) => return,
+                Err(refused) => Answer::Refused(refused),
+            },
+            answer => answer,
+        };
+        if let Some(ticket) = waiter.conn.ticket() {
+            return self.answer_open(ticket, answer, turn);
+        }
+        match answer {
+            Answer::Refused(refused) if refused.status == 503 => {
+                let body = answer::typed_error(Kind::PersistentInstance, 503, &refused.text);
+                self.answer_late(waiter, body, REFUSED_DELAY_MS, turn);
+            }
+            Answer::Refused(refused) => {
+                self.counters.refusals.invalid += 1;
+                let body = answer::thrown(i32::from(refused.status), &refused.text);
+                self.answer(waiter, body, turn);
+            }
+            other => debug_assert!(false, "{other:?} answers no call of a connection"),
+        }
+    }
+
+    fn approved(
+        &mut self,
+        waiter: Waiter,
+        Approved { purpose, command }: Approved,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), Refused> {
+        let durable = self.map.durable();
+        if !self.lanes.has_room(durable, turn) {
+            self.counters.refusals.lane_full += 1;
+            return Err(Refused::busy("Server is busy, please try again later."));
+        }
+        self.lanes.send(durable, Ask::Propose { waiter, purpose, command }, turn);
         Ok(())
     }
 }

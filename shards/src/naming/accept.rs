@@ -8,10 +8,11 @@
 use crate::effect::Body;
 use crate::key::ServiceKey;
 use crate::limits::{CLUSTERS_BYTES_MAX, FUZZY_PATTERN_BYTES_MAX};
-use crate::message::{Now, Watch};
+use crate::message::{Now, Purpose, Watch};
 use crate::naming::check::{self, Params, is_blank};
 use crate::naming::fuzzy::Pattern;
 use crate::naming::host::{Beats, FIELD_BYTES_MAX, Host, Ids, Publication};
+use crate::naming::open::{self, Order};
 use crate::naming::rules::Rules;
 use crate::naming::view::Filter;
 use nacre_proto::code::{Code, RESULT_FAIL};
@@ -98,14 +99,7 @@ pub fn instance(
 ) -> Result<InstanceOp, Refusal> {
     let name = Name::of(&request.namespace, &request.group_name, &request.service_name);
     let instance = request.instance.as_ref();
-    let params = instance.map_or(name.params(), |instance| Params {
-        ip: instance.ip.as_deref(),
-        port: Some(instance.port),
-        cluster: instance.cluster_name.as_deref(),
-        metadata: Some(&instance.metadata),
-        ..name.params()
-    });
-    check_params(&params, rules)?;
+    check_params(&name.with(instance), rules)?;
     let service = name.key_of_named()?;
     match request.operation.as_deref() {
         Some("registerInstance") => {
@@ -120,6 +114,39 @@ pub fn instance(
         Some("deregisterInstance") => Ok(InstanceOp::Deregister { service }),
         other => Err(Refusal::unsupported(other)),
     }
+}
+
+/// `PersistentInstanceRequest`: what the owner is to look at before the log decides. Its instance is
+/// not put to the checks of an ephemeral one (`grpc-protocol.md` 9.5).
+pub fn persistent(
+    request: &InstanceRequest<'_>,
+    rules: &Rules,
+    now: Now,
+    ids: &mut Ids,
+) -> Result<Order, Refusal> {
+    let name = Name::of(&request.namespace, &request.group_name, &request.service_name);
+    let instance = request.instance.as_ref();
+    check_params(&name.with(instance), rules)?;
+    let service = name.key_of_named()?;
+    let operation = request.operation.as_deref();
+    let purpose = match operation {
+        Some("registerInstance") => Purpose::Register,
+        Some("deregisterInstance") => Purpose::Deregister,
+        other => return Err(Refusal::unsupported(other)),
+    };
+    let instance = instance.ok_or_else(|| missing("instance"))?;
+    check_fields(instance)?;
+    Ok(match purpose {
+        Purpose::Register => {
+            let host = Host::new(instance, &service, ids, now);
+            open::register_persistent(service, &host, purpose)
+        }
+        _ => {
+            let ip = instance.ip.as_deref().unwrap_or_default();
+            let port = i32::try_from(instance.port).unwrap_or_default();
+            open::deregister_persistent(service, ip, port, purpose)
+        }
+    })
 }
 
 /// `BatchInstanceRequest`: the service, and the full list that replaces what the connection
@@ -258,6 +285,17 @@ impl<'a> Name<'a> {
             group: self.group,
             ..Params::default()
         }
+    }
+
+    /// With the parameters of an instance.
+    fn with(self, instance: Option<&'a Instance<'_>>) -> Params<'a> {
+        instance.map_or(self.params(), |instance| Params {
+            ip: instance.ip.as_deref(),
+            port: Some(instance.port),
+            cluster: instance.cluster_name.as_deref(),
+            metadata: Some(&instance.metadata),
+            ..self.params()
+        })
     }
 
     /// Absent, null, `""` and `"public"` occur in requests of one and the same client.

@@ -4,10 +4,11 @@
 //! Key order is free on this wire; keys and their presence are the reference's. Answers carry no
 //! `requestId`, requests to a client carry `headers` (empty) and `module`.
 
+use crate::durable::answer::Answer;
 use crate::effect::{Body, Json, Short};
 use crate::key::ServiceKey;
 use crate::limits::LIST_BYTES_MAX;
-use crate::message::NameChange;
+use crate::message::{NameChange, Purpose, Unready};
 use crate::naming::accept::Refusal;
 use crate::naming::digits::Digits;
 use bytes::Bytes;
@@ -263,6 +264,28 @@ pub fn fuzzy_change(request_id: u64, service: &ServiceKey, change: NameChange) -
     json::write_string(&mut out, changed_type(change));
     out.extend_from_slice(br#","module":"naming"}"#);
     Body::new("NamingFuzzyWatchChangeNotifyRequest", Json::Owned(out))
+}
+
+/// `ErrorResponse` of what the reference throws while it carries out: the code twice, and in the
+/// text (`naming.md` 2.1, as on the wire).
+pub fn thrown(code: i32, text: &str) -> Body {
+    failure(ERROR_RESPONSE, code, code, &format!("errCode: {code}, errMsg: {text} "))
+}
+
+/// The answer to a proposed registration or deregistration of a persistent instance.
+pub fn proposed(purpose: Purpose, outcome: &Result<Answer, Unready>) -> Body {
+    match outcome {
+        Ok(Answer::Done { .. }) if purpose == Purpose::Register => registered(),
+        Ok(Answer::Done { .. }) => deregistered(),
+        Ok(Answer::Refused(refused)) if refused.code == Code::OverThreshold => {
+            typed_error(Kind::PersistentInstance, Code::OverThreshold.number(), &refused.text)
+        }
+        Ok(Answer::Refused(refused)) => thrown(refused.code.number(), &refused.text),
+        Err(unready) => {
+            let code = Code::OverThreshold.number();
+            typed_error(Kind::PersistentInstance, code, unready.sentence())
+        }
+    }
 }
 
 /// `ErrorResponse` built from a code and a text: `resultCode` 500 (`grpc-protocol.md` 3.4).

@@ -13,6 +13,7 @@ use nacre_proto::naming::Instance;
 use nacre_proto::text::Pairs;
 
 mod edit;
+mod form;
 
 pub use edit::{Edit, cluster_or_default};
 
@@ -71,8 +72,10 @@ pub struct Host {
     has_ip: bool,
     /// Nothing in ip, cluster and id needs an escape.
     plain: bool,
-    /// Weight 1, healthy, enabled, in the default cluster, with an ip: [`USUAL`].
+    /// Weight 1, healthy, enabled, ephemeral, in the default cluster, with an ip: [`USUAL`].
     usual: bool,
+    /// False: the log has it, no client.
+    ephemeral: bool,
     id: IdForm,
 }
 
@@ -211,6 +214,7 @@ impl Host {
                 && instance.enabled
                 && cluster.is_empty()
                 && ip.is_some(),
+            ephemeral: true,
             id,
         }
     }
@@ -239,6 +243,11 @@ impl Host {
 
     pub fn enabled(&self) -> bool {
         self.enabled
+    }
+
+    /// Whether a client keeps it; if not, the log does.
+    pub fn ephemeral(&self) -> bool {
+        self.ephemeral
     }
 
     pub fn weight(&self) -> f64 {
@@ -324,7 +333,9 @@ impl Host {
         json::write_bool(out, self.healthy);
         out.extend_from_slice(b",\"enabled\":");
         json::write_bool(out, self.enabled);
-        out.extend_from_slice(b",\"ephemeral\":true,\"clusterName\":\"");
+        out.extend_from_slice(b",\"ephemeral\":");
+        json::write_bool(out, self.ephemeral);
+        out.extend_from_slice(b",\"clusterName\":\"");
         self.write_text(out, self.cluster());
         out.extend_from_slice(b"\",\"serviceName\":\"");
         healthy_at

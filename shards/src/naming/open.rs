@@ -4,9 +4,10 @@
 //! Order, as in the reference: parameter check (a plain line in every version), then the handler's
 //! own checks, whose form depends on the version.
 
+use crate::durable::naming::{Change, Mode, Named};
 use crate::key::ServiceKey;
 use crate::limits::{CLUSTERS_BYTES_MAX, SERVICE_TEXT_BYTES_MAX};
-use crate::message::Now;
+use crate::message::{Now, Purpose};
 use crate::naming::accept::{DEFAULT_GROUP, PUBLIC};
 use crate::naming::check::{self, Params, is_blank};
 use crate::naming::host::{Beats, Edit, FIELD_BYTES_MAX, Host, Ids};
@@ -19,7 +20,10 @@ use nacre_proto::naming::Instance;
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
+mod logged;
+
 pub use crate::naming::host::cluster_or_default;
+pub use logged::{Approved, Check, Cluster, deregister_persistent, register_persistent, texts};
 
 /// The three parts of a service's name; blank is absent.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -46,6 +50,8 @@ pub enum Shape {
     Info,
     /// Its `hosts` alone.
     Hosts,
+    /// The same with disabled ones; none at all is refused.
+    AllHosts,
 }
 
 /// One call as it came, nothing checked.
@@ -61,17 +67,43 @@ pub enum Call {
         address: Address,
         ephemeral: bool,
     },
-    /// Change a published instance as an administrator.
+    /// Say what an administrator wants of an instance.
     Edit {
         name: Name,
         address: Address,
         edit: Edit,
+        mode: Mode,
     },
-    /// One instance; `service_key` is what that version calls the service's name.
+    /// The same of many, by [`Answer::Places`].
+    EditMany {
+        name: Name,
+        places: Vec<Place>,
+        edit: Edit,
+        mode: Mode,
+    },
+    /// Which instances are of a kind, if one is given, and at these addresses unless there are none.
+    Places {
+        name: Name,
+        wanted: Vec<Place>,
+        ephemeral: Option<bool>,
+    },
+    /// The health of a persistent instance nobody checks.
+    SetHealth {
+        name: Name,
+        address: Address,
+        healthy: bool,
+    },
+    /// A cluster's checks and metadata.
+    SetCluster {
+        name: Name,
+        cluster: Cluster,
+    },
+    /// One instance; `service_key` is what that version calls the service's name, `None`: it shows
+    /// the instance as lists do.
     Detail {
         name: Name,
         address: Address,
-        service_key: &'static str,
+        service_key: Option<&'static str>,
     },
     /// A beat; with `instance` an unknown one is registered.
     Beat {
@@ -128,24 +160,86 @@ pub struct Settings {
 pub enum Detail {
     /// v1: clusters as a list.
     List,
-    /// v2, v3: clusters as a map.
+    /// v2: clusters as a map.
     Map,
+    /// v3: with the instances of each.
+    Whole,
 }
 
 /// What the owner (or the directory) is asked.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Order {
-    Register { service: ServiceKey, host: Host, beats: Beats },
-    Deregister { service: ServiceKey, address: Place },
-    Edit { service: ServiceKey, address: Place, edit: Edit },
-    Detail { service: ServiceKey, address: Place, service_key: &'static str },
-    Beat { service: ServiceKey, address: Place, register: Option<(Host, Beats)> },
-    List { service: ServiceKey, filter: Filter, shape: Shape, poller: Option<SocketAddr> },
-    Names { namespace: Box<str>, group: Box<str>, page_no: i64, page_size: i64 },
-    Create { service: ServiceKey, settings: ServiceSettings, persistent: bool },
-    Change { service: ServiceKey, settings: ServiceSettings },
-    Delete { service: ServiceKey },
-    Service { service: ServiceKey, detail: Detail },
+    Register {
+        service: ServiceKey,
+        host: Host,
+        beats: Beats,
+    },
+    /// Look at what clients hold, then let the change through to the log.
+    Approve {
+        service: ServiceKey,
+        check: Check,
+        approved: Approved,
+    },
+    Deregister {
+        service: ServiceKey,
+        address: Place,
+    },
+    Edit {
+        service: ServiceKey,
+        address: Place,
+        edit: Edit,
+        mode: Mode,
+    },
+    EditMany {
+        service: ServiceKey,
+        places: Vec<Place>,
+        edit: Edit,
+        mode: Mode,
+    },
+    Places {
+        service: ServiceKey,
+        wanted: Vec<Place>,
+        ephemeral: Option<bool>,
+    },
+    SetHealth {
+        service: ServiceKey,
+        address: Place,
+        healthy: bool,
+    },
+    Detail {
+        service: ServiceKey,
+        address: Place,
+        service_key: Option<&'static str>,
+    },
+    Beat {
+        service: ServiceKey,
+        address: Place,
+        register: Option<(Host, Beats)>,
+    },
+    List {
+        service: ServiceKey,
+        filter: Filter,
+        shape: Shape,
+        poller: Option<SocketAddr>,
+    },
+    Names {
+        namespace: Box<str>,
+        group: Box<str>,
+        page_no: i64,
+        page_size: i64,
+    },
+    Create {
+        service: ServiceKey,
+        settings: ServiceSettings,
+        persistent: bool,
+    },
+    Delete {
+        service: ServiceKey,
+    },
+    Service {
+        service: ServiceKey,
+        detail: Detail,
+    },
 }
 
 /// An address that was checked.
@@ -162,13 +256,16 @@ impl Order {
         match self {
             Order::Names { .. } => None,
             Order::Register { service, .. }
+            | Order::Approve { service, .. }
+            | Order::EditMany { service, .. }
+            | Order::Places { service, .. }
+            | Order::SetHealth { service, .. }
             | Order::Deregister { service, .. }
             | Order::Edit { service, .. }
             | Order::Detail { service, .. }
             | Order::Beat { service, .. }
             | Order::List { service, .. }
             | Order::Create { service, .. }
-            | Order::Change { service, .. }
             | Order::Delete { service }
             | Order::Service { service, .. } => Some(service),
         }
@@ -193,6 +290,10 @@ pub enum Answer {
     },
     /// A beat without a description of an instance nobody knows: it must register.
     UnknownInstance,
+    /// Instances that are meant, and whether clients keep them.
+    Places(Vec<(Place, bool)>),
+    /// From an owner to a home core alone: the log has to decide.
+    Approved(Approved),
     /// An answer of the other wire, for calls that are the same on both.
     Body(crate::effect::Body),
     /// What became of a proposed command.
@@ -253,16 +354,35 @@ pub fn accept(call: Call, means: &mut Means<'_>) -> Result<Order, Refused> {
             let service = name.key_of_named()?;
             check_fields(&instance)?;
             if !instance.ephemeral {
-                return Err(no_persistent());
+                let (host, _) = publishable(&service, instance, means)?;
+                return Ok(register_persistent(service, &host, Purpose::Open));
             }
             let (host, beats) = publishable(&service, instance, means)?;
             Ok(Order::Register { service, host, beats })
         }
-        Call::Deregister { name, address, .. } => {
+        Call::Deregister { name, address, ephemeral } => {
             let (service, address) = addressed(&name, address, rules)?;
+            if !ephemeral {
+                let Place { ip, port, .. } = address;
+                return Ok(deregister_persistent(service, &ip, port, Purpose::Open));
+            }
             Ok(Order::Deregister { service, address })
         }
-        Call::Edit { name, address, edit } => edited(&name, address, edit, rules),
+        Call::Edit { name, address, edit, mode } => edited(&name, address, edit, mode, rules),
+        Call::EditMany { name, places, edit, mode } => {
+            check(&Params { metadata: edit.metadata.as_ref(), ..name.params() }, rules)?;
+            Ok(Order::EditMany { service: name.key_of_named()?, places, edit, mode })
+        }
+        Call::Places { name, wanted, ephemeral } => {
+            check(&name.params(), rules)?;
+            Ok(Order::Places { service: name.key_of_named()?, wanted, ephemeral })
+        }
+        Call::SetHealth { name, mut address, healthy } => {
+            address.cluster = cluster_or_default(&address.cluster).to_owned();
+            let (service, address) = addressed(&name, address, rules)?;
+            Ok(Order::SetHealth { service, address, healthy })
+        }
+        Call::SetCluster { name, cluster } => logged::clustered(&name, &cluster, rules),
         Call::Detail { name, mut address, service_key } => {
             address.cluster = cluster_or_default(&address.cluster).to_owned();
             let (service, address) = addressed(&name, address, rules)?;
@@ -297,7 +417,10 @@ pub fn accept(call: Call, means: &mut Means<'_>) -> Result<Order, Refused> {
         }
         Call::Change { name, settings } => {
             let (service, settings) = settled(&name, settings, rules)?;
-            Ok(Order::Change { service, settings })
+            let texts = texts(&settings);
+            let change = Change::Update { service: Named::of(&service), texts };
+            let approved = Approved::of(change, Purpose::Open);
+            Ok(Order::Approve { service, check: Check::Known, approved })
         }
         Call::Delete { name } => {
             check(&name.params(), rules)?;
@@ -427,13 +550,14 @@ fn edited(
     name: &Name,
     mut address: Address,
     mut edit: Edit,
+    mode: Mode,
     rules: &Rules,
 ) -> Result<Order, Refused> {
     check(&Params { metadata: edit.metadata.as_ref(), ..Params::default() }, rules)?;
     edit.weight = edit.weight.map(weight).transpose()?;
     address.cluster = cluster_or_default(&address.cluster).to_owned();
     let (service, address) = addressed(name, address, rules)?;
-    Ok(Order::Edit { service, address, edit })
+    Ok(Order::Edit { service, address, edit, mode })
 }
 
 fn settled(
@@ -461,12 +585,6 @@ fn settled(
 
 /// The selector of a service without one.
 pub const NO_SELECTOR: &str = r#"{"type":"none","contextType":"NONE"}"#;
-
-fn no_persistent() -> Refused {
-    let text =
-        "persistent instances are not built yet: register with ephemeral=true and send beats";
-    Refused::new(501, Code::ApiFunctionDisabled, text)
-}
 
 /// Whether a client that names itself so takes datagrams (`http-api.md` 3.5): a prefix, and at
 /// least that version.

@@ -7,7 +7,6 @@
 //!   is lost.
 //! * Nothing here is done per subscriber, and nothing is encoded before somebody looks.
 
-use crate::config::table::Tables;
 use crate::effect::Effect;
 use crate::health::beat::Beating;
 use crate::health::checks::Checks;
@@ -18,6 +17,7 @@ use crate::message::{Ask, Now, QueryPurpose, Tell, Waiter};
 use crate::naming::answer;
 use crate::naming::directory::{Directory, Page};
 use crate::naming::host::Publication;
+use crate::naming::owner::logged::Log;
 use crate::naming::publishers::Put;
 use crate::naming::rules::Rules;
 use crate::naming::services::{Service, ServiceId, Services, Showing};
@@ -29,7 +29,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 mod checked;
+pub mod checks;
+mod edit;
+mod logged;
 mod open;
+mod settings;
 mod told;
 
 /// Messages that may be sent now, by core index. [`OwnerState::drain`] counts them down.
@@ -57,6 +61,8 @@ pub struct Census {
     pub publications: usize,
     /// Instances in them.
     pub instances: usize,
+    /// Persistent instances.
+    pub persistent: usize,
     /// Names in this core's directory.
     pub names: usize,
     /// Fuzzy patterns in this core's directory.
@@ -93,13 +99,13 @@ pub struct OwnerState {
     scan_left: usize,
     publications: usize,
     instances: usize,
-    /// Services made by hand.
-    created: usize,
+    /// What the log holds of them, and what is to be proposed to it.
+    log: Log,
     beating: Beating,
     checks: Checks,
+    /// Before that nothing its checks found is proposed, lived ms: flips leave together.
+    flips_at_ms: u64,
     pollers: Pollers,
-    /// What all cores read.
-    tables: Arc<Tables>,
     /// `cacheMillis` as the settings have it.
     set_cache_ms: u64,
     wheel: Wheel,
@@ -149,8 +155,8 @@ impl OwnerState {
             directory: Directory::new(cores, hasher.clone(), &rules),
             beating: Beating::new(hasher.clone()),
             checks: Checks::new(hasher.clone(), seed),
+            flips_at_ms: 0,
             pollers: Pollers::new(hasher.clone()),
-            tables: Arc::default(),
             set_cache_ms: rules.cache_ms,
             hasher,
             changes: Changes { dirty: vec![VecDeque::new(); cores], polled: VecDeque::new() },
@@ -160,7 +166,7 @@ impl OwnerState {
             scan_left: 0,
             publications: 0,
             instances: 0,
-            created: 0,
+            log: Log::new(core, map),
             wheel: Wheel::default(),
             due: Vec::new(),
             stalled_ms: 0,
@@ -173,6 +179,7 @@ impl OwnerState {
 
     /// Carries out one ask of a home (or owner) core; the result is its one answer, for `from`.
     pub fn handle(&mut self, now: Now, from: Core, ask: Ask) -> Tell {
+        self.catch_up(now);
         match ask {
             Ask::Publish { waiter, service, publication } => {
                 self.publish(now, waiter, &service, publication)
@@ -231,7 +238,7 @@ impl OwnerState {
         match self.put(now, key, waiter.conn, publication) {
             Ok(_) => done(waiter, answer),
             Err(text) if waiter.stream != 0 => {
-                Tell::Answer { waiter, body: answer::error(Code::InvalidParam.number(), &text) }
+                Tell::Answer { waiter, body: answer::thrown(Code::InvalidParam.number(), &text) }
             }
             Err(_) => Tell::Confirmed,
         }
@@ -248,13 +255,17 @@ impl OwnerState {
     ) -> Result<ServiceId, String> {
         debug_assert_eq!(self.map.owner(key).0, self.core, "another core's service");
         let (id, service) = self.services.obtain(key, now.unix_ms);
-        if service.persistent {
+        if !service.takes_clients(now.tick_ms) {
+            let what = match *publication {
+                Publication::One(_) => "register",
+                Publication::Batch(_) => "batch register",
+            };
             return Err(format!(
-                "Current service {} is persistent service, can't register ephemeral instance.",
+                "Current service {} is persistent service, can't {what} ephemeral instance.",
                 key.grouped()
             ));
         }
-        let first = service.publishers.is_empty();
+        let first = !service.is_published();
         let instances = publication.hosts().len();
         match service.publishers.put(publisher, publication, &self.hasher) {
             Put::Same => return Ok(id),
@@ -284,7 +295,7 @@ impl OwnerState {
         self.publications -= 1;
         self.instances -= instances;
         self.changes.change(now, id, service);
-        if service.publishers.is_empty() {
+        if !service.is_published() {
             Self::queue_name(&mut self.names, self.map, id, service);
             Self::queue_cleaning(&mut self.empties, id, service);
         }
@@ -355,10 +366,11 @@ impl OwnerState {
         for core in 0..self.changes.dirty.len() {
             blocked |= self.drain_changes(now, core, &mut room.tells[core], out);
             self.drain_names(core, &mut room.asks[core], out);
-            let dirty = self.pushes() && !self.changes.dirty[core].is_empty();
+            let dirty = !self.changes.dirty[core].is_empty() && self.pushes();
             blocked |= room.tells[core] == 0 && dirty;
             blocked |= room.asks[core] == 0 && !self.names[core].is_empty();
         }
+        blocked |= self.drain_proposals(room, out);
         blocked |= self.drain_pollers(now, out);
         blocked | self.directory.drain(&mut room.tells, out)
     }
@@ -373,7 +385,7 @@ impl OwnerState {
     ) -> bool {
         let home = Core(core as u16);
         let mut paced = false;
-        if !self.pushes() {
+        if self.changes.dirty[core].is_empty() || !self.pushes() {
             return false;
         }
         for _ in 0..CHANGES_PER_TURN_MAX.min(*room).min(self.changes.dirty[core].len()) {
@@ -406,7 +418,7 @@ impl OwnerState {
             let ask = Ask::Named {
                 service: service.key.clone(),
                 listed: service.listed,
-                published: !service.publishers.is_empty(),
+                published: service.is_published(),
             };
             out.push(Effect::Ask { to: Owner(Core(core as u16)), ask });
             self.services.remove_idle(id);
@@ -416,9 +428,10 @@ impl OwnerState {
     /// Whether [`Self::drain`] has work.
     pub fn pending(&self) -> bool {
         let waits = |queues: &[VecDeque<ServiceId>]| queues.iter().any(|queue| !queue.is_empty());
-        (self.pushes() && waits(&self.changes.dirty))
+        (waits(&self.changes.dirty) && self.pushes())
             || waits(&self.names)
             || self.directory.pending()
+            || self.log.proposals_wait()
             || self.pollers_pending()
     }
 
@@ -428,8 +441,10 @@ impl OwnerState {
     /// A service without publishers, 60 s after its last change, leaves the lists (`naming.md` 12);
     /// subscribers do not keep it listed, but they keep its record.
     pub fn tick(&mut self, now: Now) {
+        self.catch_up(now);
         self.directory.tick(now);
         self.follow_switches();
+        self.care(now);
         if self.scan_left == 0 && now.tick_ms >= self.next_scan_ms {
             self.next_scan_ms = now.tick_ms + self.rules.empty_scan_ms;
             self.scan_left = self.empties.len();
@@ -438,7 +453,7 @@ impl OwnerState {
             self.scan_left -= 1;
             let Some(id) = self.empties.pop_front() else { break };
             let Some(service) = self.services.get(id) else { continue };
-            if !service.publishers.is_empty() {
+            if service.is_published() || !service.listed {
                 service.clean_queued = false;
             } else if now.tick_ms < service.changed_ms + self.rules.empty_expired_ms {
                 self.empties.push_back(id);
@@ -446,9 +461,7 @@ impl OwnerState {
                 service.clean_queued = false;
                 service.listed = false;
                 service.persistent = false;
-                if service.settings.take().is_some() {
-                    self.created -= 1;
-                }
+                self.log.expire(now, id, service);
                 Self::queue_name(&mut self.names, self.map, id, service);
             }
         }
@@ -466,6 +479,7 @@ impl OwnerState {
             services: self.services.len(),
             publications: self.publications,
             instances: self.instances,
+            persistent: self.log.instances,
             names: self.directory.names(),
             patterns: self.directory.patterns(),
             beating: self.beating.len(),

@@ -59,12 +59,6 @@ impl Publishers {
         self.entries[at].publication.as_deref_mut()
     }
 
-    /// All publications, to be edited: whose they are, and what they hold.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = (ConnKey, &mut Publication)> {
-        let entries = self.entries.iter_mut();
-        entries.filter_map(|entry| Some((entry.conn, entry.publication.as_deref_mut()?)))
-    }
-
     fn find(&self, conn: ConnKey) -> Option<usize> {
         match &self.index {
             Some(index) => index.0.get(&conn).map(|at| *at as usize),

@@ -17,6 +17,12 @@ pub struct Rules {
     pub empty_scan_ms: u64,
     /// `nacos.naming.clean.empty-service.expired-time`: least age of an empty service, ms.
     pub empty_expired_ms: u64,
+    /// `nacos.naming.clean.expired-metadata.interval`: time between two scans for overrides of
+    /// instances nobody registers, ms.
+    pub metadata_scan_ms: u64,
+    /// `nacos.naming.clean.expired-metadata.expired-time`: how long settings and overrides that
+    /// nobody uses are kept, ms.
+    pub expired_metadata_ms: u64,
     /// `defaultPushCacheMillis`: the `cacheMillis` clients are told.
     pub cache_ms: u64,
     /// `nacos.naming.expireInstance`: whether an instance without beats is removed after its own
@@ -37,6 +43,8 @@ impl Default for Rules {
             fuzzy_matches_max: 500,
             empty_scan_ms: 60_000,
             empty_expired_ms: 60_000,
+            metadata_scan_ms: 5_000,
+            expired_metadata_ms: 60_000,
             cache_ms: 10_000,
             expire_instance: true,
             client_expired_ms: 180_000,

@@ -3,9 +3,12 @@
 use crate::key::ServiceKey;
 use crate::limits::{CHANGE_PACE_INSTANCES, CHANGE_PACE_MS_MAX};
 use crate::naming::cores::Cores;
+use crate::naming::host::Host;
+use crate::naming::kept::{Entry, Override};
 use crate::naming::publishers::Publishers;
 use crate::naming::view::{Bodies, Frame, ServiceMetadata, View};
 use ahash::RandomState;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -16,8 +19,7 @@ pub struct ServiceId {
     generation: u32,
 }
 
-/// What somebody set for a service by hand (`naming.md` 11). In memory: it lives as long as the
-/// service does.
+/// What somebody set for a service by hand (`naming.md` 11); the log holds it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServiceSettings {
     pub protect_threshold: f32,
@@ -30,6 +32,32 @@ pub struct ServiceSettings {
 /// Numbers of pollers. Boxed in [`Service`], because nearly every service has none.
 #[derive(Debug, Default)]
 pub struct PollerNumbers(pub Vec<u32>);
+
+/// What the log holds of a service, and what its owner notes beside it. Boxed in [`Service`],
+/// because nearly every service lives by its clients alone.
+#[derive(Debug, Default)]
+pub struct Logged {
+    pub entry: Option<Arc<Entry>>,
+    /// Persistent registrations are on their way to the log; until then, by the tick clock, no
+    /// client's is let in. 0: none is.
+    pub claimed_until_ms: u64,
+    /// What is wanted of instances that nobody registers, and since when, by the tick clock.
+    pub forsaken: Vec<(Arc<Override>, u64)>,
+    /// A queue holds it until its overrides are gone.
+    pub sweep_queued: bool,
+    /// A queue holds it until what was set by hand is gone, or somebody uses it.
+    pub expiry_queued: bool,
+    /// What health checks were given last, and whether a queue holds it until they get the rest.
+    pub given: Option<Arc<Entry>>,
+    pub check_queued: bool,
+}
+
+impl Logged {
+    /// Nothing here is worth keeping.
+    pub fn is_idle(&self) -> bool {
+        self.entry.is_none() && self.claimed_until_ms == 0 && !self.check_queued
+    }
+}
 
 /// One service: what is published, who must be told.
 #[derive(Debug)]
@@ -59,8 +87,8 @@ pub struct Service {
     pub persistent: bool,
     /// A queue holds it until its pollers were told.
     pub pollers_queued: bool,
-    /// Made by hand; absent for nearly all.
-    pub settings: Option<Box<ServiceSettings>>,
+    /// What the log holds of it; absent for nearly all.
+    pub logged: Option<Box<Logged>>,
     /// Numbers of its pollers; absent for nearly all, never empty.
     pub pollers: Option<Box<PollerNumbers>>,
 }
@@ -89,9 +117,43 @@ impl Service {
             clean_queued: false,
             persistent: false,
             pollers_queued: false,
-            settings: None,
+            logged: None,
             pollers: None,
         }
+    }
+
+    /// What the log holds of it.
+    pub fn entry(&self) -> Option<&Arc<Entry>> {
+        self.logged.as_ref()?.entry.as_ref()
+    }
+
+    /// Whether the log has instances of it.
+    pub fn is_kept(&self) -> bool {
+        self.entry().is_some_and(|entry| !entry.instances.is_empty())
+    }
+
+    /// Whether it has instances, of clients or of the log.
+    pub fn is_published(&self) -> bool {
+        !self.publishers.is_empty() || self.is_kept()
+    }
+
+    /// Whether clients may publish it: it is not persistent, nor about to be.
+    pub fn takes_clients(&self, now_ms: u64) -> bool {
+        let claimed = self.logged.as_ref().is_some_and(|logged| now_ms < logged.claimed_until_ms);
+        !self.persistent && !claimed
+    }
+
+    /// All instances, as administrators want them.
+    pub fn hosts(&self) -> impl Iterator<Item = Cow<'_, Host>> {
+        let entry = self.entry();
+        let kept = entry.into_iter().flat_map(|entry| entry.instances.iter());
+        let hosts = self.publishers.hosts().chain(kept.map(|kept| &kept.host));
+        hosts.map(move |host| {
+            let over = entry
+                .filter(|entry| !entry.overrides.is_empty())
+                .and_then(|entry| entry.override_of(host.ip(), host.port(), host.cluster()));
+            over.map_or(Cow::Borrowed(host), |over| Cow::Owned(over.of(host)))
+        })
     }
 
     /// The current view; built at the first look after a change.
@@ -99,16 +161,29 @@ impl Service {
         if let Some(view) = &self.view {
             return view.clone();
         }
-        let settings = self.settings.as_deref();
+        let entry = self.entry();
+        let explicit = entry.and_then(|entry| entry.explicit.as_deref());
         let frame = Frame {
             service: &self.key,
             revision: self.revision,
             cache_ms: showing.cache_ms,
-            metadata: settings
-                .map(|settings| ServiceMetadata { protect_threshold: settings.protect_threshold }),
+            metadata: explicit.map(|explicit| ServiceMetadata {
+                protect_threshold: explicit.settings.protect_threshold,
+            }),
             hasher: showing.hasher,
         };
-        let view = Arc::new(View::build(&frame, self.publishers.hosts()));
+        let view = match entry {
+            None => View::build(&frame, self.publishers.hosts()),
+            Some(entry) if entry.overrides.is_empty() => {
+                let kept = entry.instances.iter().map(|kept| &kept.host);
+                View::build(&frame, self.publishers.hosts().chain(kept))
+            }
+            Some(_) => {
+                let hosts: Vec<_> = self.hosts().collect();
+                View::build(&frame, hosts.iter().map(|host| &**host))
+            }
+        };
+        let view = Arc::new(view);
         self.view = Some(view.clone());
         view
     }
@@ -141,7 +216,8 @@ impl Service {
 
     /// Nobody publishes, subscribes or must be told of it.
     pub fn is_idle(&self) -> bool {
-        let known = self.listed || self.name_queued || self.settings.is_some();
+        let logged = self.logged.as_ref().is_some_and(|logged| !logged.is_idle());
+        let known = self.listed || self.name_queued || logged;
         let wanted = !self.interest.is_empty() || self.pollers.is_some();
         self.publishers.is_empty() && !known && !wanted
     }
@@ -176,6 +252,15 @@ impl Services {
     #[cfg(any(test, feature = "sim"))]
     pub fn iter(&self) -> impl Iterator<Item = &Service> {
         self.slots.iter().filter_map(|slot| slot.service.as_deref())
+    }
+
+    /// The ids of all of them.
+    pub fn ids(&self) -> Vec<ServiceId> {
+        let there = |(slot, place): (usize, &Slot)| {
+            place.service.as_ref()?;
+            Some(ServiceId { slot: slot as u32, generation: place.generation })
+        };
+        self.slots.iter().enumerate().filter_map(there).collect()
     }
 
     pub fn find(&self, key: &ServiceKey) -> Option<ServiceId> {

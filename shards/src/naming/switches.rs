@@ -1,7 +1,7 @@
 //! Switches: what an operator changes while the cluster runs (`ops.md` 8, `naming.md` 13).
 //!
-//! What was set is kept as it was said, entry by entry, so that a default of a later version reaches
-//! whoever never touched it. [`Shared`] is read by every core without a hop; a change "for this node
+//! What was set is kept as it was said, entry by entry, so that a default of a later version
+//! reaches whoever never touched it. [`Shared`] is read by every core without a hop; a change "for this node
 //! only" lies over the replicated ones until the node ends or the entry is set for all.
 
 use arc_swap::{ArcSwap, Guard};

@@ -94,11 +94,12 @@ impl Log {
         }
         self.commits += 1;
         let changes = self.state.settle();
-        std::iter::once(Input::Settled { changes }).chain(answers).collect()
+        let slots = self.state.touched_slots();
+        std::iter::once(Input::Settled { changes, slots }).chain(answers).collect()
     }
 
     /// The log was replayed, or the store was opened anew: loads what is on disk.
-    pub fn load(&mut self) -> Result<Arc<[Change]>, String> {
+    pub fn load(&mut self) -> Result<(Arc<[Change]>, Arc<[u32]>), String> {
         let was_ready = self.tables.is_ready();
         self.state.clear();
         for ((table, key), value) in &self.records {
@@ -110,7 +111,7 @@ impl Log {
         if was_ready && !changes.is_empty() {
             return Err(format!("what was loaded differs from what was applied: {changes:?}"));
         }
-        Ok(changes)
+        Ok((changes, self.state.touched_slots()))
     }
 
     fn write(&mut self, Record { table, key, value }: Record) {
@@ -401,7 +402,9 @@ pub fn judge_client(online: &Online, log: &Log) -> Result<(), String> {
 /// The config module's message of an input.
 pub fn message(input: &Input) -> Option<Message<'static>> {
     match input {
-        Input::Settled { changes } => Some(Message::Settled { changes: changes.clone() }),
+        Input::Settled { changes, slots } => {
+            Some(Message::Settled { changes: changes.clone(), slots: slots.clone() })
+        }
         Input::Proposed { to, waiter, purpose, outcome } => Some(Message::Proposed {
             to: *to,
             waiter: *waiter,

@@ -47,6 +47,7 @@ pub enum Input {
     /// On the Raft core.
     Settled {
         changes: Arc<[Change]>,
+        slots: Arc<[u32]>,
     },
     Proposed {
         to: Core,

@@ -419,8 +419,8 @@ impl World {
     }
 
     fn load(&mut self) -> Result<(), String> {
-        let changes = self.log.load()?;
-        let input = Input::Settled { changes };
+        let (changes, slots) = self.log.load()?;
+        let input = Input::Settled { changes, slots };
         self.clock.at(self.clock.now_ms, Event::Arrive(self.durable_core(), input));
         Ok(())
     }

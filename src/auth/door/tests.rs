@@ -86,6 +86,7 @@ fn the_matrix_of_requests() {
     let mut rows = 0;
     for (kind, body, writes) in [
         (Kind::Instance, naming, true),
+        (Kind::PersistentInstance, naming, true),
         (Kind::BatchInstance, naming, true),
         (Kind::ServiceQuery, naming, false),
         (Kind::SubscribeService, naming, false),

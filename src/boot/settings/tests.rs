@@ -52,6 +52,8 @@ fn nothing_given() {
         push_retry_ms: 1_000,
         empty_interval_ms: 60_000,
         empty_expired_ms: 60_000,
+        metadata_interval_ms: 5_000,
+        metadata_expired_ms: 60_000,
         fuzzy_patterns_max: 20,
         fuzzy_matches_max: 500,
         expire_instance: true,

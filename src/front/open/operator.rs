@@ -1,5 +1,4 @@
-//! Switches, what they do to the API itself, and the kinds of health checks (`ops.md` 8,
-//! `naming.md` 13, `http-api.md` 3.2).
+//! Switches, and what they do to the API itself (`ops.md` 8, `naming.md` 13).
 
 use super::input::Input;
 use super::shape;
@@ -103,17 +102,6 @@ fn domain(now: &Switches) -> Value {
         all[format!("push{getter}Version")] = json!(version);
     }
     all
-}
-
-/// The kinds of checks, each with its fields as they are initially.
-pub(super) fn checkers(input: &Input<'_>) -> Outcome {
-    let kinds = json!({
-        "TCP": { "type": "TCP" },
-        "HTTP": { "type": "HTTP", "path": "", "headers": "", "expectedResponseCode": 200 },
-        "MYSQL": { "type": "MYSQL", "user": null, "pwd": null, "cmd": null },
-        "NONE": { "type": "NONE" },
-    });
-    Ok(shape::json_of(input.version, kinds.to_string().into()))
 }
 
 /// What stands before every naming call of v1: paths an operator limits, and a server status he

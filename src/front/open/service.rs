@@ -8,7 +8,8 @@ use bytes::Bytes;
 use nacre_proto::code::Code;
 use nacre_proto::json;
 use nacre_proto::open_api::Selector;
-use nacre_shards::naming::open::{Answer, Call, Detail, Name, Refused, Settings};
+use nacre_shards::naming::kept::{Checker, pairs_json};
+use nacre_shards::naming::open::{Answer, Call, Cluster, Detail, Name, Refused, Settings};
 
 type Outcome = Result<Reply, Refused>;
 
@@ -18,7 +19,7 @@ const PAGE_SIZE_MAX: i64 = 500;
 pub(super) async fn create(api: &Api, input: &Input<'_>) -> Outcome {
     let (name, settings) = (input.name()?, settings(input)?);
     let ephemeral = input.flag("ephemeral")?.unwrap_or(false);
-    api.ask(Call::Create { name, settings, ephemeral }).await?;
+    api.decide(Call::Create { name, settings, ephemeral }).await?;
     Ok(shape::done(input.version))
 }
 
@@ -28,17 +29,21 @@ pub(super) async fn update(api: &Api, input: &Input<'_>) -> Outcome {
         input.required("protectThreshold")?;
     }
     let settings = settings(input)?;
-    api.ask(Call::Change { name, settings }).await?;
+    api.decide(Call::Change { name, settings }).await?;
     Ok(shape::done(input.version))
 }
 
 pub(super) async fn delete(api: &Api, input: &Input<'_>) -> Outcome {
-    api.ask(Call::Delete { name: input.name()? }).await?;
+    api.decide(Call::Delete { name: input.name()? }).await?;
     Ok(shape::done(input.version))
 }
 
 pub(super) async fn detail(api: &Api, input: &Input<'_>) -> Outcome {
-    let detail = if input.version == Version::V1 { Detail::List } else { Detail::Map };
+    let detail = match input.version {
+        Version::V1 => Detail::List,
+        Version::V2 => Detail::Map,
+        Version::V3 => Detail::Whole,
+    };
     match api.ask(Call::Service { name: input.name()?, detail }).await? {
         Answer::Json(json) => Ok(shape::json_of(input.version, json)),
         other => Err(super::unexpected(&other)),
@@ -70,24 +75,16 @@ pub(super) async fn list(api: &Api, input: &Input<'_>) -> Outcome {
 }
 
 fn settings(input: &Input<'_>) -> Result<Settings, Refused> {
-    let mut metadata = Vec::new();
-    if let Some(pairs) = input.metadata()? {
-        metadata.push(b'{');
-        for (at, (key, value)) in pairs.iter().enumerate() {
-            if at > 0 {
-                metadata.push(b',');
-            }
-            json::write_string(&mut metadata, key);
-            metadata.push(b':');
-            json::write_string(&mut metadata, value);
-        }
-        metadata.push(b'}');
-    }
     Ok(Settings {
         protect_threshold: input.double("protectThreshold")?.unwrap_or(0.0) as f32,
-        metadata: String::from_utf8(metadata).expect("written from text"),
+        metadata: metadata(input)?,
         selector: selector(input)?,
     })
+}
+
+/// The `metadata` parameter as it is kept; empty for none.
+fn metadata(input: &Input<'_>) -> Result<String, Refused> {
+    Ok(input.metadata()?.as_ref().map(pairs_json).unwrap_or_default())
 }
 
 /// The `selector` parameter as it will be shown; empty for none. In v1 it is encoded once more.
@@ -107,4 +104,48 @@ fn selector(input: &Input<'_>) -> Result<String, Refused> {
         }
         Some(_) => Err(wrong()),
     }
+}
+
+/// The kinds of selectors.
+pub(super) fn selector_types(input: &Input<'_>) -> Reply {
+    match input.version {
+        Version::V3 => shape::result(br#"["label","none"]"#),
+        _ => shape::rest_result(br#"["none","label"]"#),
+    }
+}
+
+/// A cluster's checks and metadata (`http-api.md` 3.2, 7.3).
+pub(super) async fn cluster(api: &Api, input: &Input<'_>) -> Outcome {
+    let name = input.name()?;
+    let cluster = Cluster {
+        name: input.required("clusterName")?.to_owned(),
+        check_port: input.required_whole("checkPort")?,
+        use_instance_port: {
+            input.required("useInstancePort4Check")?;
+            input.flag("useInstancePort4Check")?.unwrap_or(true)
+        },
+        checker: input.required("healthChecker")?.to_owned(),
+        metadata: metadata(input)?,
+    };
+    let is_mysql = matches!(Checker::parse(&cluster.checker), Some(Checker::Mysql { .. }));
+    let who = format!("{}@@{}#{}", name.group, name.service, cluster.name);
+    api.decide(Call::SetCluster { name, cluster }).await?;
+    if is_mysql {
+        tracing::warn!(
+            target: "nacre::health",
+            cluster = who,
+            "MYSQL checks are not built: instances of this cluster keep the health they have"
+        );
+    }
+    Ok(shape::done(input.version))
+}
+
+/// The checkers there are, as untouched ones show.
+pub(super) fn checkers(input: &Input<'_>) -> Reply {
+    const CHECKERS: &str = concat!(
+        r#"{"TCP":{"type":"TCP"},"HTTP":{"type":"HTTP","path":"","headers":"","#,
+        r#""expectedResponseCode":200},"MYSQL":{"type":"MYSQL","user":null,"pwd":null,"#,
+        r#""cmd":null},"NONE":{"type":"NONE"}}"#
+    );
+    shape::json_of(input.version, Bytes::from_static(CHECKERS.as_bytes()))
 }

@@ -34,15 +34,16 @@ type instance struct {
 
 type request struct {
 	instance
-	ID        int64      `json:"id"`
-	Op        string     `json:"op"`
-	Server    string     `json:"server"`
-	Service   string     `json:"service"`
-	Group     string     `json:"group"`
-	Instances []instance `json:"instances"`
-	Page      uint32     `json:"page"`
-	Size      uint32     `json:"size"`
-	N         int        `json:"n"`
+	ID         int64      `json:"id"`
+	Op         string     `json:"op"`
+	Server     string     `json:"server"`
+	Service    string     `json:"service"`
+	Group      string     `json:"group"`
+	Instances  []instance `json:"instances"`
+	Page       uint32     `json:"page"`
+	Size       uint32     `json:"size"`
+	N          int        `json:"n"`
+	Persistent bool       `json:"persistent"`
 	configRequest
 }
 
@@ -119,7 +120,7 @@ func (j *judge) carryOut(r *request) (any, error) {
 	case "deregister":
 		return done(j.naming.DeregisterInstance(vo.DeregisterInstanceParam{
 			Ip: r.IP, Port: r.Port, Cluster: r.Cluster, ServiceName: r.Service,
-			GroupName: r.Group, Ephemeral: true,
+			GroupName: r.Group, Ephemeral: !r.Persistent,
 		}))
 	case "subscribe":
 		return nil, j.subscribe(r)
@@ -208,7 +209,7 @@ func registration(r *request, from instance) vo.RegisterInstanceParam {
 	return vo.RegisterInstanceParam{
 		Ip: from.IP, Port: from.Port, Weight: 1, Enable: true, Healthy: true,
 		Metadata: from.Metadata, ClusterName: from.Cluster, ServiceName: r.Service,
-		GroupName: r.Group, Ephemeral: true,
+		GroupName: r.Group, Ephemeral: !r.Persistent,
 	}
 }
 

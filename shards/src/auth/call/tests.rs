@@ -31,6 +31,7 @@ fn every_type_has_its_row() {
     for (kind, body, expected) in [
         (Type::HealthCheck, "{}", None),
         (Type::Instance, NAMING, write("n:g:Naming/s")),
+        (Type::PersistentInstance, NAMING, write("n:g:Naming/s")),
         (Type::BatchInstance, NAMING, write("n:g:Naming/s")),
         (Type::ServiceQuery, NAMING, read("n:g:Naming/s")),
         (Type::SubscribeService, NAMING, read("n:g:Naming/s")),

@@ -13,7 +13,8 @@ fn setup_is_acknowledged_only_to_those_that_sent_abilities() {
     let [Effect::Push { body, .. }] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!(body.kind, "SetupAckRequest");
     let text = text(body);
-    assert!(text.contains("\"abilityTable\":{\"fuzzyWatch\":true}"), "{text}");
+    let abilities = r#""abilityTable":{"supportPersistentInstanceByGrpc":true,"fuzzyWatch":true}"#;
+    assert!(text.contains(abilities), "{text}");
     assert!(!text.contains("requestId"), "{text}");
     assert_eq!(bench.set_up(conn, "naming", true).len(), 1, "a second setup is acknowledged too");
 

@@ -372,9 +372,10 @@ fn records_that_cannot_be_understood_are_named() {
         load(Table::Global, b"x", b""),
         "a record of Global: a global record this build does not know"
     );
+    assert_eq!(load(Table::Instance, b"", b""), "a record of Instance: ends too early");
     assert_eq!(
-        load(Table::Instance, b"", b""),
-        "a record of Instance: this build does not know the table"
+        load(Table::Metadata, b"\x07\0\0\0", b"\x01\0"),
+        "a record of Metadata: neither of a service nor of an instance"
     );
 }
 

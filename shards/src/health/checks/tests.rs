@@ -148,7 +148,7 @@ fn a_flip_is_asked_for_until_it_is_replicated_and_says_what_it_saw() {
     let check = bench.next();
     bench.done(&check, Outcome::Refused);
     let flip = bench.checks.take_flips(10).remove(0);
-    let expected = Flip {
+    let expected = HealthFlip {
         service: bench.service.clone(),
         ip: "10.0.0.1".into(),
         port: 80,

@@ -1,8 +1,9 @@
 //! Changing an instance that is published: its health by beats, the rest by an administrator.
 
-use super::{DEFAULT_CLUSTER, Grouped, Host, Publication, metadata_json, special_tail};
+use super::{Beats, DEFAULT_CLUSTER, Grouped, Host, Publication, metadata_json, special_tail};
 use crate::naming::digits::Digits;
 use nacre_proto::json;
+use nacre_proto::open_api::json_object;
 use nacre_proto::text::Pairs;
 
 /// What an administrator changes of an instance; `None` leaves it as it is.
@@ -14,18 +15,6 @@ pub struct Edit {
 }
 
 impl Publication {
-    /// Edits the instances of an address; an empty `cluster` means any. True if there was one.
-    pub fn edit(&mut self, (ip, port, cluster): (&str, i32, &str), edit: &Edit) -> bool {
-        let mut found = false;
-        for host in self.hosts_mut() {
-            if host.is_at(ip, port) && (cluster.is_empty() || host.cluster() == cluster) {
-                *host = host.edited(edit);
-                found = true;
-            }
-        }
-        found
-    }
-
     /// Sets the health of all its instances. True if that changed any.
     pub fn set_healthy(&mut self, healthy: bool) -> bool {
         let hosts = self.hosts_mut().iter_mut();
@@ -50,12 +39,30 @@ impl Host {
         self.weight() == 1.0
             && self.healthy
             && self.enabled
+            && self.ephemeral
             && self.cluster_bytes == 0
             && self.has_ip
     }
 
-    /// The instance with an administrator's changes.
-    fn edited(&self, edit: &Edit) -> Self {
+    /// The same, kept by the log and not by a client.
+    pub fn persistent(mut self) -> Self {
+        self.ephemeral = false;
+        self.usual = false;
+        self
+    }
+
+    /// Its metadata; what is kept was written here, so it reads back.
+    pub fn pairs(&self) -> Pairs<'_> {
+        json_object(self.metadata()).unwrap_or_default()
+    }
+
+    /// The three times its metadata asks for.
+    pub fn beats(&self) -> Beats {
+        if self.special_tail().is_empty() { Beats::DEFAULT } else { Beats::of(&self.pairs()) }
+    }
+
+    /// The instance with an administrator's changes; metadata is replaced.
+    pub fn edited(&self, edit: &Edit) -> Self {
         let mut host = self.clone();
         if let Some(weight) = edit.weight {
             host.weight_bits = weight.to_bits();
@@ -181,19 +188,6 @@ mod tests {
         assert_eq!(json(&one.hosts()[0])["healthy"], false);
         assert!(one.set_healthy(true));
         assert_eq!(one, Publication::One(host(&plain())));
-    }
-
-    #[test]
-    fn an_edit_finds_its_address_and_cluster() {
-        let other = Instance { cluster_name: Some("c".into()), ..plain() };
-        let mut batch = Publication::Batch([host(&plain()), host(&other)].into());
-        let edit = Edit { weight: Some(2.0), ..Edit::default() };
-        assert!(!batch.edit(("10.0.0.1", 81, ""), &edit));
-        assert!(!batch.edit(("10.0.0.2", 80, ""), &edit));
-        assert!(!batch.edit(("10.0.0.1", 80, "x"), &edit));
-        assert!(batch.edit(("10.0.0.1", 80, "c"), &edit));
-        let weights: Vec<f64> = batch.hosts().iter().map(Host::weight).collect();
-        assert_eq!(weights, [1.0, 2.0]);
     }
 
     #[test]

@@ -16,10 +16,13 @@ impl OwnerState {
         now.tick_ms.saturating_sub(self.stalled_ms)
     }
 
-    /// When [`Self::judge`] has something to do, in `tick_ms`.
+    /// When [`Self::judge`] or [`Self::check`] has something to do, in `tick_ms`.
     pub fn next_judged(&self) -> Option<u64> {
-        let next = self.wheel.next_ms().filter(|_| !self.stopping)?;
-        Some(if self.checks.can_start() { 0 } else { next + self.stalled_ms })
+        if self.stopping {
+            return None;
+        }
+        let next = self.wheel.next_ms().map(|lived_ms| lived_ms + self.stalled_ms);
+        [next, self.next_check()].into_iter().flatten().min()
     }
 
     /// The node stops: nobody can beat from here on, and nothing is pushed.

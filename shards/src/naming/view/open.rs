@@ -22,9 +22,9 @@ impl View {
         Bytes::from(out)
     }
 
-    /// The `hosts` of [`View::body`] alone.
-    pub fn hosts_body(&self, filter: &Filter) -> Bytes {
-        let selected = self.select(filter, true);
+    /// The `hosts` of [`View::body`] alone; administrators see disabled ones too.
+    pub fn hosts_body(&self, filter: &Filter, enabled_only: bool) -> Bytes {
+        let selected = self.select(filter, enabled_only);
         let protected = self.protects(&selected, filter.healthy_only);
         let bytes = selected.iter().map(|shown: &Shown| shown.bytes as usize + 1).sum::<usize>();
         let mut out = Vec::with_capacity(bytes + 2);
@@ -77,7 +77,7 @@ mod tests {
                     let filter = Filter { clusters: Some(clusters.into()), healthy_only: false };
                     let read = |bytes: Bytes| serde_json::from_slice::<Value>(&bytes).unwrap();
                     let mut plain = read(view.body(&filter));
-                    assert_eq!(read(view.hosts_body(&filter)), plain["hosts"]);
+                    assert_eq!(read(view.hosts_body(&filter, true)), plain["hosts"]);
                     plain["name"] = key.grouped().into();
                     assert_eq!(read(view.grouped_body(&filter)), plain);
                 }

@@ -150,6 +150,7 @@ public final class Judge {
         from.path("metadata").fields()
                 .forEachRemaining(each -> metadata.put(each.getKey(), each.getValue().asText()));
         instance.setMetadata(metadata);
+        instance.setEphemeral(!from.path("persistent").asBoolean(false));
         return instance;
     }
 

@@ -1,16 +1,25 @@
 use super::*;
+use crate::config::table::Tables;
+use crate::durable::answer::Answer as Decision;
+use crate::durable::command::Command;
+use crate::durable::naming::{Change, Mode, Named};
+use crate::durable::state::State;
 use crate::effect::Effect;
 use crate::key::{Core, Map};
-use crate::message::{Ask, Tell, Waiter};
-use crate::naming::host::Ids;
+use crate::message::{Ask, Purpose, Tell, Waiter};
+use crate::naming::host::{Edit, Ids};
+use crate::naming::open::{Approved, Check, Detail, register_persistent, texts};
 use crate::naming::owner::Room;
 use crate::naming::rules::Rules;
+use crate::naming::services::ServiceSettings;
 use nacre_proto::naming::Instance;
 use nacre_proto::text::Pairs;
 use serde_json::Value;
 
+/// An owner and the log.
 struct Bench {
     state: OwnerState,
+    log: State,
     now: Now,
 }
 
@@ -42,8 +51,13 @@ impl Bench {
     }
 
     fn with(rules: Rules) -> Self {
-        let state = OwnerState::new(SELF, Map { cores: 1 }, 7, rules);
-        Self { state, now: Now { tick_ms: 1_000, unix_ms: 1_700_000_001_000 } }
+        let mut state = OwnerState::new(SELF, Map { cores: 1 }, 7, rules);
+        let tables = std::sync::Arc::new(Tables::default());
+        let mut log = State::new(tables.clone());
+        log.loaded();
+        tables.set_ready();
+        state.read_from(tables);
+        Self { state, log, now: Now { tick_ms: 1_000, unix_ms: 1_700_000_001_000 } }
     }
 
     fn open(&mut self, order: Order) -> Answer {
@@ -51,10 +65,39 @@ impl Bench {
         match self.state.handle(self.now, SELF, Ask::Open { waiter, order: Box::new(order) }) {
             Tell::Opened { waiter: back, answer } => {
                 assert_eq!(back, waiter);
-                answer
+                match answer {
+                    Answer::Approved(approved) => self.decided(&approved.command),
+                    answer => answer,
+                }
             }
             other => panic!("{other:?}"),
         }
+    }
+
+    /// What the log makes of a command.
+    fn decided(&mut self, command: &[u8]) -> Answer {
+        let decision = self.log.apply(1, command, &mut Vec::new());
+        self.log.settle();
+        match decision {
+            Decision::Done { .. } => Answer::Done,
+            Decision::Refused(refused) => {
+                Answer::Refused(Refused::new(400, refused.code, refused.text))
+            }
+        }
+    }
+
+    /// Registers a persistent instance.
+    fn persist(&mut self, ip: &str, healthy: bool) -> Answer {
+        let (host, _) = host(ip, &[], healthy);
+        self.open(register_persistent(key(), &host, Purpose::Open))
+    }
+
+    fn change(&mut self, settings: &ServiceSettings) -> Answer {
+        let key = key();
+        let change = Change::Update { service: Named::of(&key), texts: texts(settings) };
+        let command = Command::Naming(change).encode();
+        let approved = Approved { purpose: Purpose::Open, command };
+        self.open(Order::Approve { service: key, check: Check::Known, approved })
     }
 
     fn refused(&mut self, order: Order) -> (u16, Code) {
@@ -122,6 +165,7 @@ impl Bench {
                     let hosts = list["hosts"].as_array().unwrap().len();
                     datagrams.push((to.to_string(), number, hosts));
                 }
+                Effect::Ask { ask: Ask::Propose { command, .. }, .. } => _ = self.decided(&command),
                 Effect::Ask { ask, .. } => {
                     self.state.handle(self.now, SELF, ask);
                 }
@@ -233,10 +277,11 @@ fn an_administrator_edits_what_is_published() {
         enabled: Some(true),
         metadata: Some(metadata.iter().copied().collect()),
     };
-    let order = |edit| Order::Edit { service: key(), address: place(A), edit };
+    let order = |edit| Order::Edit { service: key(), address: place(A), edit, mode: Mode::Replace };
+    let patch = |edit| Order::Edit { service: key(), address: place(A), edit, mode: Mode::Patch };
     assert_eq!(bench.refused(order(edit(&[]))), (400, Code::InstanceError));
     bench.register("10.0.0.2", &[]);
-    assert_eq!(bench.refused(order(edit(&[]))), (404, Code::ResourceNotFound));
+    assert_eq!(bench.refused(patch(edit(&[]))), (404, Code::ResourceNotFound));
     bench.register(A, &[]);
     assert_eq!(bench.open(order(edit(&[("preserved.heart.beat.interval", "1000")]))), Answer::Done);
     let shown = bench.list(None);
@@ -247,14 +292,21 @@ fn an_administrator_edits_what_is_published() {
     );
     assert_eq!(bench.beat(A), Answer::Beaten { interval_ms: 1_000 });
     let hidden = Edit { enabled: Some(false), ..Edit::default() };
-    bench.open(order(hidden));
+    bench.open(patch(hidden));
     assert_eq!(bench.hosts(), ["10.0.0.2"]);
+    bench.deregister(A);
+    bench.register(A, &[]);
+    assert_eq!(bench.hosts(), ["10.0.0.2"], "whoever registers it how often");
+    let shown = Edit { enabled: Some(true), ..Edit::default() };
+    bench.open(patch(shown));
+    assert_eq!(bench.beat(A), Answer::Beaten { interval_ms: 1_000 });
 }
 
 #[test]
 fn details_of_one_instance() {
     let mut bench = Bench::new();
-    let order = |ip| Order::Detail { service: key(), address: place(ip), service_key: "service" };
+    let order =
+        |ip| Order::Detail { service: key(), address: place(ip), service_key: Some("service") };
     assert_eq!(bench.refused(order(A)), (404, Code::ResourceNotFound));
     bench.register(A, &[]);
     let Answer::Json(json) = bench.open(order(A)) else { panic!("there") };
@@ -299,9 +351,12 @@ fn a_service_made_by_hand_and_not_used_is_cleaned() {
     let mut bench = Bench::new();
     bench.open(Order::Create { service: key(), settings: settings(0.0), persistent: true });
     bench.drain();
-    bench.pass(130_000);
-    bench.drain();
-    assert_eq!((bench.state.created, bench.state.census().services), (0, 0));
+    assert_eq!(bench.log.services_kept(), (0, 1, 0));
+    for _ in 0..4 {
+        bench.pass(60_000);
+        bench.drain();
+    }
+    assert_eq!((bench.log.services_kept(), bench.state.census().services), ((0, 0, 0), 0));
 }
 
 /// `naming.md` 5.2: only a service with settings of its own is protected.
@@ -311,7 +366,7 @@ fn settings_protect() {
     bench.register(A, &[]);
     bench.pass(15_400);
     assert_eq!(bench.hosts(), ["!10.0.0.1"]);
-    assert_eq!(bench.open(Order::Change { service: key(), settings: settings(0.5) }), Answer::Done);
+    assert_eq!(bench.change(&settings(0.5)), Answer::Done);
     let list = bench.list(None);
     assert_eq!(list["reachProtectionThreshold"], true);
     assert_eq!(list["hosts"][0]["healthy"], true);
@@ -350,4 +405,145 @@ fn pollers_are_told_of_changes() {
     bench.pass(130_000);
     bench.drain();
     assert_eq!(bench.state.census().services, 0);
+}
+
+#[test]
+fn a_persistent_instance_is_shown_until_it_is_deregistered() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.persist(A, true), Answer::Done);
+    let list = bench.list(None);
+    assert_eq!(list["hosts"][0]["ephemeral"], false);
+    assert_eq!(bench.hosts(), [A]);
+    bench.pass(300_000);
+    assert_eq!(bench.hosts(), [A], "nobody has to beat");
+    assert_eq!(bench.state.census().persistent, 1);
+    let revision = list["lastRefTime"].as_u64().unwrap();
+    assert_eq!(bench.persist(A, false), Answer::Done);
+    let list = bench.list(None);
+    assert!(list["lastRefTime"].as_u64().unwrap() > revision);
+    assert_eq!(bench.hosts(), ["!10.0.0.1"]);
+    let gone = open_deregister_persistent(A);
+    assert_eq!(bench.open(gone.clone()), Answer::Done);
+    assert_eq!(bench.open(gone), Answer::Done, "and again");
+    assert_eq!((bench.hosts(), bench.log.services_kept()), (vec![], (0, 0, 0)));
+    for _ in 0..3 {
+        bench.pass(60_000);
+        bench.drain();
+    }
+    assert_eq!(bench.state.census().services, 0);
+}
+
+fn open_deregister_persistent(ip: &str) -> Order {
+    crate::naming::open::deregister_persistent(key(), ip, 80, Purpose::Open)
+}
+
+#[test]
+fn a_service_is_of_one_kind() {
+    let mut bench = Bench::new();
+    bench.persist(A, true);
+    let Answer::Refused(refused) = bench.register(A, &[]) else { panic!("of the other kind") };
+    let text = "Current service G@@s is persistent service, can't register ephemeral instance.";
+    assert_eq!((refused.status, &*refused.text), (400, text));
+    let mut bench = Bench::new();
+    bench.register(A, &[]);
+    let Answer::Refused(refused) = bench.persist(A, true) else { panic!("of the other kind") };
+    let text = "Current service G@@s is ephemeral service, can't register persistent instance.";
+    assert_eq!((refused.status, &*refused.text), (400, text));
+    bench.deregister(A);
+    assert!(matches!(bench.persist(A, true), Answer::Refused(_)), "until the cleaner came");
+    for _ in 0..2 {
+        bench.pass(65_000);
+        bench.drain();
+    }
+    assert_eq!(bench.persist(A, true), Answer::Done);
+}
+
+/// Between the owner's look and the log's decision no client slips in; if the log never decides,
+/// clients are let in again.
+#[test]
+fn no_client_slips_in_while_the_log_decides() {
+    let mut bench = Bench::new();
+    let (host, _) = host(A, &[], true);
+    let order = Box::new(register_persistent(key(), &host, Purpose::Open));
+    let waiter = Waiter::of_ticket(crate::key::Home(SELF), 3);
+    let tell = bench.state.handle(bench.now, SELF, Ask::Open { waiter, order });
+    assert!(matches!(tell, Tell::Opened { answer: Answer::Approved(_), .. }), "{tell:?}");
+    assert!(matches!(bench.register(A, &[]), Answer::Refused(_)));
+    bench.pass(5_000);
+    assert_eq!(bench.register(A, &[]), Answer::Done);
+    assert_eq!(bench.hosts(), [A]);
+}
+
+#[test]
+fn what_administrators_want_is_forgotten_with_the_instance() {
+    let mut bench = Bench::new();
+    bench.persist(A, true);
+    let edit = Edit { weight: Some(2.0), ..Edit::default() };
+    let mode = Mode::Replace;
+    let order = Order::Edit { service: key(), address: place(A), edit: edit.clone(), mode };
+    assert_eq!(bench.open(order), Answer::Done);
+    assert_eq!(bench.list(None)["hosts"][0]["weight"], 2.0);
+    bench.pass(100_000);
+    bench.drain();
+    assert_eq!(bench.log.services_kept(), (1, 0, 1));
+    bench.open(open_deregister_persistent(A));
+    bench.pass(59_000);
+    bench.drain();
+    assert_eq!(bench.log.services_kept(), (0, 0, 1));
+    bench.pass(10_000);
+    bench.drain();
+    assert_eq!(bench.log.services_kept(), (0, 0, 0));
+}
+
+/// A log that holds things already, as after a start.
+#[test]
+fn a_new_owner_finds_what_the_log_holds() {
+    let mut bench = Bench::new();
+    bench.persist(A, true);
+    bench.open(Order::Edit {
+        service: key(),
+        address: place(A),
+        edit: Edit { weight: Some(2.0), ..Edit::default() },
+        mode: Mode::Replace,
+    });
+    let mut other = Bench::new();
+    other.state.read_from(bench.log.tables().clone());
+    assert_eq!(other.hosts(), [A]);
+    assert_eq!(other.list(None)["hosts"][0]["weight"], 2.0);
+    assert!(matches!(other.register(A, &[]), Answer::Refused(_)));
+    other.drain();
+    assert_eq!(other.state.census().names, 1);
+}
+
+#[test]
+fn clusters_and_health_by_hand() {
+    let mut bench = Bench::new();
+    bench.persist(A, true);
+    let health = |healthy| Order::SetHealth { service: key(), address: place(A), healthy };
+    assert_eq!(bench.refused(health(false)), (400, Code::HealthCheckRunning));
+    let set = |bench: &mut Bench, checker| {
+        let key = key();
+        let cluster = crate::durable::naming::ClusterDraft {
+            name: "DEFAULT",
+            check_port: 81,
+            use_instance_port: false,
+            checker,
+            metadata: "{}",
+        };
+        let change = Change::SetCluster { service: Named::of(&key), cluster };
+        let command = Command::Naming(change).encode();
+        let approved = Approved { purpose: Purpose::Open, command };
+        bench.open(Order::Approve { service: key, check: Check::Known, approved })
+    };
+    assert_eq!(set(&mut bench, r#"{"type":"NONE"}"#), Answer::Done);
+    assert_eq!(bench.open(health(false)), Answer::Done);
+    assert_eq!(bench.list(None)["reachProtectionThreshold"], true, "settings protect");
+    let Answer::Json(json) = bench.open(Order::Service { service: key(), detail: Detail::Map })
+    else {
+        panic!("there")
+    };
+    let shown: Value = serde_json::from_slice(&json).unwrap();
+    let cluster = &shown["clusterMap"]["DEFAULT"];
+    assert_eq!((&cluster["healthyCheckPort"], &shown["ephemeral"]), (&81.into(), &false.into()));
+    assert_eq!(cluster["healthChecker"]["type"], "NONE");
 }
