@@ -130,8 +130,9 @@ pub const CHECKS_PER_HOST_MAX: usize = 32;
 /// Probes started in one turn; each is some ten system calls, about 20 us.
 pub const CHECKS_STARTED_MAX: usize = 64;
 
-/// Commands of one owner core that nobody waits for (flips of health, what cleaners remove) and that
-/// have no room yet. Beyond it flips are refused to whoever checks, and cleaners look again later.
+/// Commands of one owner core that nobody waits for (flips of health, what cleaners remove) and
+/// that have no room yet. Beyond it flips are refused to whoever checks, and cleaners look again
+/// later.
 pub const PROPOSALS_WAITING_MAX: usize = 256;
 
 /// Of these, sent in one turn: calls of clients go the same way.

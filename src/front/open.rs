@@ -4,6 +4,7 @@
 //! Order: path and method, compatibility switch, rights, parameters, handler. Nothing here decides
 //! about services or instances.
 
+mod catalog;
 pub mod identity;
 mod input;
 mod instance;
@@ -81,6 +82,9 @@ pub enum Endpoint {
     ServiceDelete,
     ServiceDetail,
     ServiceList,
+    CatalogServices,
+    CatalogService,
+    CatalogInstances,
     SelectorTypes,
     Switches,
     SetSwitch,
@@ -251,6 +255,9 @@ impl Api {
             Endpoint::ServiceDelete => service::delete(self, input).await,
             Endpoint::ServiceDetail => service::detail(self, input).await,
             Endpoint::ServiceList => service::list(self, input).await,
+            Endpoint::CatalogServices => catalog::services(self, input).await,
+            Endpoint::CatalogService => catalog::service(self, input).await,
+            Endpoint::CatalogInstances => catalog::instances(self, input).await,
             Endpoint::SelectorTypes => Ok(service::selector_types(input)),
             Endpoint::Switches => operator::switches(self, input),
             Endpoint::SetSwitch => operator::set_switch(self, input).await,

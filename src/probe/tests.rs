@@ -7,13 +7,13 @@ use glommio::{LocalExecutorBuilder, Placement};
 use nacre_shards::health::probe::Probe;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::sync_channel;
 
 /// Runs on an executor of its own.
 fn run<F: std::future::Future<Output = T> + 'static, T: Send + 'static>(
     work: impl FnOnce() -> F + Send + 'static,
 ) -> T {
-    LocalExecutorBuilder::new(Placement::Unbound).spawn(move || work()).unwrap().join().unwrap()
+    LocalExecutorBuilder::new(Placement::Unbound).spawn(work).unwrap().join().unwrap()
 }
 
 fn ask(to: SocketAddr, probe: Probe) -> Outcome {
@@ -117,7 +117,7 @@ fn who_hangs_or_drips_runs_out_of_time() {
     assert_eq!(ask(hangs, get()), Outcome::TimedOut);
     // A byte at a time, never the whole line, as long as somebody reads.
     let drips = peer(|mut stream| {
-        let (tell, told) = channel::<()>();
+        let (tell, told) = sync_channel::<()>(1);
         let step = std::time::Duration::from_millis(60);
         for byte in b"HTTP/1.1 200 OK" {
             let _ = told.recv_timeout(step);

@@ -178,7 +178,7 @@ fn shard_counters(metrics: &metrics::Core, counts: &Counts) {
     metrics.gauge(Gauge::ConnectionsUnset, unset);
     metrics.gauge(Gauge::Services, counts.owner.names as u64);
     metrics.gauge(Gauge::Publishers, counts.owner.publications as u64);
-    metrics.gauge(Gauge::Instances, counts.owner.instances as u64);
+    metrics.gauge(Gauge::Instances, (counts.owner.instances + counts.owner.persistent) as u64);
     metrics.gauge(Gauge::Subscribers, counts.subscriptions as u64);
     metrics.gauge(Gauge::FuzzyWatches, counts.patterns as u64);
     metrics.gauge(Gauge::PushesPending, counts.pushes_waiting as u64);

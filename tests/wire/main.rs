@@ -15,6 +15,7 @@ mod graceful_stop;
 mod health_checks;
 mod http;
 mod http_abuse;
+mod http_admin;
 mod http_client;
 mod http_naming;
 mod limits;

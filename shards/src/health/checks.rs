@@ -297,7 +297,8 @@ impl Checks {
         let mut mixed = self.chance;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (((mixed ^ (mixed >> 31)) >> 32) * u64::from(bound) >> 32) as u32
+        let high = (mixed ^ (mixed >> 31)) >> 32;
+        ((high * u64::from(bound)) >> 32) as u32
     }
 
     fn change(&mut self, at: u32, subject: &Subject<'_>, means: &mut Means<'_>) {

@@ -36,7 +36,9 @@ impl HomeState {
         let mut means = Means { rules: &self.settings.naming, now: turn.now, ids: &mut self.ids };
         let order = open::accept(call, &mut means)?;
         let to = match &order {
-            Order::Names { namespace, .. } => self.map.directory(namespace),
+            Order::Names { namespace, .. } | Order::Search { namespace, .. } => {
+                self.map.directory(namespace)
+            }
             about => self.map.owner(about.service().expect("only names are of a directory")),
         };
         if !self.lanes.has_room(to, turn) {

@@ -116,8 +116,8 @@ pub fn instance(
     }
 }
 
-/// `PersistentInstanceRequest`: what the owner is to look at before the log decides. Its instance is
-/// not put to the checks of an ephemeral one (`grpc-protocol.md` 9.5).
+/// `PersistentInstanceRequest`: what the owner is to look at before the log decides. Its instance
+/// is not put to the checks of an ephemeral one (`grpc-protocol.md` 9.5).
 pub fn persistent(
     request: &InstanceRequest<'_>,
     rules: &Rules,

@@ -28,7 +28,7 @@ pub struct Page {
 
 impl Page {
     /// Position of the first name, and how many.
-    fn range(self) -> (usize, usize) {
+    pub(crate) fn range(self) -> (usize, usize) {
         let start = self.page_no.saturating_sub(1).saturating_mul(self.page_size).max(0);
         let items = self.page_size.max(0);
         (usize::try_from(start).unwrap_or(usize::MAX), usize::try_from(items).unwrap_or(usize::MAX))
@@ -110,6 +110,29 @@ impl Directory {
         let (start, items) = page.range();
         let page = names.map(|names| names.skipping(start).take(items));
         (names.map_or(0, Names::len), page.into_iter().flatten())
+    }
+
+    /// Names of a namespace whose parts contain these texts, by group and name: how many, and one
+    /// page of them. Looks at all, some 20 ns each: for administrators.
+    pub fn search(
+        &self,
+        namespace: &str,
+        service: &str,
+        group: &str,
+        page: Page,
+    ) -> (usize, Vec<ServiceKey>) {
+        let groups = self.namespaces.get(namespace).into_iter().flatten();
+        let groups = groups.filter(|(name, _)| name.contains(group));
+        let names = groups.flat_map(|(_, names)| names.iter());
+        let (start, items) = page.range();
+        let (mut count, mut found) = (0, Vec::new());
+        for key in names.filter(|key| key.service().contains(service)) {
+            if count >= start && found.len() < items {
+                found.push(key.clone());
+            }
+            count += 1;
+        }
+        (count, found)
     }
 
     /// What an owner says of a name: whether it is listed, and whether anybody publishes it.

@@ -52,6 +52,8 @@ pub enum Shape {
     Hosts,
     /// The same with disabled ones; none at all is refused.
     AllHosts,
+    /// A page of the same.
+    Page { page_no: i64, page_size: i64 },
 }
 
 /// One call as it came, nothing checked.
@@ -81,7 +83,7 @@ pub enum Call {
         edit: Edit,
         mode: Mode,
     },
-    /// Which instances are of a kind, if one is given, and at these addresses unless there are none.
+    /// Which instances are of a kind, if one is given, and at these addresses if there are any.
     Places {
         name: Name,
         wanted: Vec<Place>,
@@ -125,6 +127,12 @@ pub enum Call {
         page_no: i64,
         page_size: i64,
     },
+    /// Services of a namespace whose group and name contain these texts.
+    Search {
+        name: Name,
+        page_no: i64,
+        page_size: i64,
+    },
     Create {
         name: Name,
         settings: Settings,
@@ -164,6 +172,12 @@ pub enum Detail {
     Map,
     /// v3: with the instances of each.
     Whole,
+    /// One line of a list: how many instances, how many healthy.
+    Line,
+    /// v1's catalog: the service, then its clusters.
+    Catalog,
+    /// v1's list with instances.
+    Hosts,
 }
 
 /// What the owner (or the directory) is asked.
@@ -228,6 +242,12 @@ pub enum Order {
         page_no: i64,
         page_size: i64,
     },
+    Search {
+        namespace: Box<str>,
+        name: Name,
+        page_no: i64,
+        page_size: i64,
+    },
     Create {
         service: ServiceKey,
         settings: ServiceSettings,
@@ -254,7 +274,7 @@ impl Order {
     /// The service it is about; `None` where it is for a namespace's directory.
     pub fn service(&self) -> Option<&ServiceKey> {
         match self {
-            Order::Names { .. } => None,
+            Order::Names { .. } | Order::Search { .. } => None,
             Order::Register { service, .. }
             | Order::Approve { service, .. }
             | Order::EditMany { service, .. }
@@ -283,6 +303,11 @@ pub enum Answer {
     Names {
         count: usize,
         names: Bytes,
+    },
+    /// How many services match, and one page of them.
+    Found {
+        count: usize,
+        services: Vec<ServiceKey>,
     },
     /// A beat of a known instance; its client waits so long until the next, ms.
     Beaten {
@@ -369,20 +394,6 @@ pub fn accept(call: Call, means: &mut Means<'_>) -> Result<Order, Refused> {
             Ok(Order::Deregister { service, address })
         }
         Call::Edit { name, address, edit, mode } => edited(&name, address, edit, mode, rules),
-        Call::EditMany { name, places, edit, mode } => {
-            check(&Params { metadata: edit.metadata.as_ref(), ..name.params() }, rules)?;
-            Ok(Order::EditMany { service: name.key_of_named()?, places, edit, mode })
-        }
-        Call::Places { name, wanted, ephemeral } => {
-            check(&name.params(), rules)?;
-            Ok(Order::Places { service: name.key_of_named()?, wanted, ephemeral })
-        }
-        Call::SetHealth { name, mut address, healthy } => {
-            address.cluster = cluster_or_default(&address.cluster).to_owned();
-            let (service, address) = addressed(&name, address, rules)?;
-            Ok(Order::SetHealth { service, address, healthy })
-        }
-        Call::SetCluster { name, cluster } => logged::clustered(&name, &cluster, rules),
         Call::Detail { name, mut address, service_key } => {
             address.cluster = cluster_or_default(&address.cluster).to_owned();
             let (service, address) = addressed(&name, address, rules)?;
@@ -397,6 +408,27 @@ pub fn accept(call: Call, means: &mut Means<'_>) -> Result<Order, Refused> {
             });
             Ok(Order::Beat { service, address, register: register.transpose()? })
         }
+        call => of_service(call, rules),
+    }
+}
+
+/// Calls about a whole service, several instances, or names.
+fn of_service(call: Call, rules: &Rules) -> Result<Order, Refused> {
+    match call {
+        Call::EditMany { name, places, edit, mode } => {
+            check(&Params { metadata: edit.metadata.as_ref(), ..name.params() }, rules)?;
+            Ok(Order::EditMany { service: name.key_of_named()?, places, edit, mode })
+        }
+        Call::Places { name, wanted, ephemeral } => {
+            check(&name.params(), rules)?;
+            Ok(Order::Places { service: name.key_of_named()?, wanted, ephemeral })
+        }
+        Call::SetHealth { name, mut address, healthy } => {
+            address.cluster = cluster_or_default(&address.cluster).to_owned();
+            let (service, address) = addressed(&name, address, rules)?;
+            Ok(Order::SetHealth { service, address, healthy })
+        }
+        Call::SetCluster { name, cluster } => logged::clustered(&name, &cluster, rules),
         Call::List { name, clusters, healthy_only, shape, poller } => {
             check(&Params { clusters: Some(&clusters), ..name.params() }, rules)?;
             if clusters.len() > CLUSTERS_BYTES_MAX {
@@ -410,6 +442,13 @@ pub fn accept(call: Call, means: &mut Means<'_>) -> Result<Order, Refused> {
             let key = name.key()?;
             let (namespace, group) = (key.namespace().into(), key.group().into());
             Ok(Order::Names { namespace, group, page_no, page_size })
+        }
+        Call::Search { name, page_no, page_size } => {
+            let namespace = if is_blank(&name.namespace) { PUBLIC } else { &name.namespace };
+            let params = Params { namespace: Some(namespace), ..Params::default() };
+            check(&params, rules)?;
+            let namespace = namespace.into();
+            Ok(Order::Search { namespace, name, page_no, page_size })
         }
         Call::Create { name, settings, ephemeral } => {
             let (service, settings) = settled(&name, settings, rules)?;
@@ -431,6 +470,11 @@ pub fn accept(call: Call, means: &mut Means<'_>) -> Result<Order, Refused> {
             check(&name.params(), rules)?;
             Ok(Order::Service { service: name.key_of_named()?, detail })
         }
+        Call::Register { .. }
+        | Call::Deregister { .. }
+        | Call::Edit { .. }
+        | Call::Detail { .. }
+        | Call::Beat { .. } => unreachable!("the caller takes those of one instance"),
     }
 }
 

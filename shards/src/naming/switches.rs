@@ -31,6 +31,9 @@ pub struct Pace {
     pub factor: f64,
 }
 
+/// Starts of URLs, each with a status.
+pub type Limited = Box<[(Box<str>, u16)]>;
+
 /// All switches as they are now. Names and units are the reference's.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Switches {
@@ -54,7 +57,7 @@ pub struct Switches {
     pub send_beat_only: bool,
     pub enable_standalone: bool,
     /// Starts of paths with their queries, and what they are answered with.
-    pub limited_urls: Box<[(Box<str>, u16)]>,
+    pub limited_urls: Limited,
     pub http: Pace,
     pub tcp: Pace,
     pub mysql: Pace,
@@ -241,7 +244,7 @@ fn whole(value: &str, least: i64, too_small: &str) -> Result<i64, String> {
     if number < least { Err(too_small.to_owned()) } else { Ok(number) }
 }
 
-fn limited_urls(value: &str) -> Result<Box<[(Box<str>, u16)]>, String> {
+fn limited_urls(value: &str) -> Result<Limited, String> {
     let mut urls = Vec::new();
     for item in value.split(',').map(str::trim).filter(|item| !item.is_empty()) {
         let (url, code) = item.split_once(':').ok_or("malformed limitedUrlMap: url:status,…")?;

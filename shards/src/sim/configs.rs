@@ -40,6 +40,9 @@ pub struct Log {
     pub commits: u64,
 }
 
+/// What owners and listeners are told of a batch: configs, and slots of services.
+type Settled = (Arc<[Change]>, Arc<[u32]>);
+
 /// A command on its way.
 #[derive(Debug)]
 pub struct Proposal {
@@ -99,7 +102,7 @@ impl Log {
     }
 
     /// The log was replayed, or the store was opened anew: loads what is on disk.
-    pub fn load(&mut self) -> Result<(Arc<[Change]>, Arc<[u32]>), String> {
+    pub fn load(&mut self) -> Result<Settled, String> {
         let was_ready = self.tables.is_ready();
         self.state.clear();
         for ((table, key), value) in &self.records {

@@ -119,8 +119,8 @@ pub(super) async fn hosts(api: &Api, input: &Input<'_>) -> Outcome {
     shown(api.ask(call).await?, input.version)
 }
 
-/// v3 administrator: the disabled ones too, of the default cluster unless one is named. A service or
-/// cluster nobody knows is a 404.
+/// v3 administrator: the disabled ones too, of the default cluster unless one is named. A service
+/// or cluster nobody knows is a 404.
 pub(super) async fn all_hosts(api: &Api, input: &Input<'_>) -> Outcome {
     let name = input.name()?;
     let clusters = cluster_or_default(&input.text("clusterName")).to_owned();
@@ -258,7 +258,8 @@ fn places(input: &Input<'_>) -> Result<Vec<Place>, Refused> {
     instances.unwrap_or_default().into_iter().map(place).collect()
 }
 
-/// Health by hand, of persistent instances nobody checks (`naming.md` 10). v1 calls it `valid`, too.
+/// Health by hand, of persistent instances nobody checks (`naming.md` 10). v1 calls it `valid`,
+/// too.
 pub(super) async fn health(api: &Api, input: &Input<'_>) -> Outcome {
     let healthy = match input.flag("healthy")? {
         None => input.flag("valid")?,

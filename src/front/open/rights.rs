@@ -119,8 +119,12 @@ fn naming<'a>(route: &Route, input: &'a Input<'_>) -> Resource<'a> {
     let group = input.get("groupName").unwrap_or(DEFAULT_GROUP);
     let split = service.split_once("@@").filter(|_| route.version() == Version::V1);
     let (group, name) = split.unwrap_or((group, service));
-    // A list is of the whole group, whatever service it names.
-    let name = if route.endpoint == Endpoint::ServiceList { "" } else { name };
+    // A list is of the whole group, whatever service it names; a catalog of all groups.
+    let (group, name) = match route.endpoint {
+        Endpoint::ServiceList => (group, ""),
+        Endpoint::CatalogServices => ("", ""),
+        _ => (group, name),
+    };
     Resource::Of { namespace, group, kind: Kind::Naming, name }
 }
 

@@ -36,6 +36,21 @@ pub fn result(data: &[u8]) -> Reply {
     reply::json(StatusCode::OK, out)
 }
 
+/// v3's `Page` around a JSON list.
+pub fn page(count: usize, page_no: i64, page_size: i64, items: &[u8]) -> Reply {
+    let pages = (count as i64 + page_size - 1).checked_div(page_size).unwrap_or(0);
+    let mut out = Vec::with_capacity(items.len() + 96);
+    let numbers = [("{\"totalCount\":", count as i64), (",\"pageNumber\":", page_no)];
+    for (key, number) in numbers.into_iter().chain([(",\"pagesAvailable\":", pages)]) {
+        out.extend_from_slice(key.as_bytes());
+        json::write_i64(&mut out, number);
+    }
+    out.extend_from_slice(b",\"pageItems\":");
+    out.extend_from_slice(items);
+    out.push(b'}');
+    result(&out)
+}
+
 /// `RestResult` of a success around JSON: v1 console.
 pub fn rest_result(data: &[u8]) -> Reply {
     let mut out = br#"{"code":200,"message":null,"data":"#.to_vec();

@@ -161,7 +161,8 @@ mod tests {
         fn one_changed_byte_is_read_without_panic(at in any::<usize>(), byte: u8) {
             let metadata = [("a", "b")].into_iter().collect();
             let ip = Some("10.0.0.1".into());
-            let mut bytes = written(&host(&Instance { ip, port: 80, metadata, ..Instance::default() }));
+            let instance = Instance { ip, port: 80, metadata, ..Instance::default() };
+            let mut bytes = written(&host(&instance));
             let at = at % bytes.len();
             bytes[at] = byte;
             if let Ok(host) = Host::read_form(&mut Reader::new(&bytes)) {

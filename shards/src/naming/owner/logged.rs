@@ -120,7 +120,6 @@ impl OwnerState {
     /// Where the log's services are read; before the first message.
     pub fn read_from(&mut self, tables: Arc<Tables>) {
         self.log.tables = tables;
-        self.watch_checks();
     }
 
     /// Takes over what the log holds now. One load when nothing changed, else 2 µs for the slots of

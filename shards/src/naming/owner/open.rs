@@ -55,6 +55,12 @@ impl OwnerState {
             Order::Names { namespace, group, page_no, page_size } => {
                 self.open_names(&namespace, &group, Page { page_no, page_size })
             }
+            Order::Search { namespace, name, page_no, page_size } => {
+                let page = Page { page_no, page_size };
+                let (count, services) =
+                    self.directory.search(&namespace, &name.service, &name.group, page);
+                Ok(Answer::Found { count, services })
+            }
             Order::Create { service, settings, persistent } => {
                 self.open_create(&service, &settings, persistent)
             }
@@ -196,19 +202,32 @@ impl OwnerState {
                 nobody(key, revision, showing(&self.rules, &self.hasher))
             }
         };
-        Ok(Answer::Json(match shape {
-            Shape::Info => view.grouped_body(filter),
-            Shape::Hosts => view.hosts_body(filter, true),
-            Shape::AllHosts if self.is_there(key) => view.hosts_body(filter, false),
-            Shape::AllHosts => {
-                let text = format!(
-                    "service not found, namespace: {}, serviceName: {}",
-                    key.namespace(),
-                    key.grouped()
-                );
-                return Err(Refused::new(404, Code::ResultServerError, text));
+        let is_known = match shape {
+            Shape::Info | Shape::Hosts => true,
+            // Administrators are told what they misspelt.
+            Shape::AllHosts | Shape::Page { .. } => {
+                self.is_there(key) && (view.is_empty() || view.knows_clusters(filter))
             }
-        }))
+        };
+        if !is_known {
+            let text = format!(
+                "service or cluster not found, namespace: {}, serviceName: {}, cluster: {}",
+                key.namespace(),
+                key.grouped(),
+                filter.clusters.as_deref().unwrap_or_default()
+            );
+            return Err(Refused::new(404, Code::ResultServerError, text));
+        }
+        Ok(match shape {
+            Shape::Info => Answer::Json(view.grouped_body(filter)),
+            Shape::Hosts => Answer::Json(view.hosts_body(filter, true)),
+            Shape::AllHosts => Answer::Json(view.hosts_body(filter, false)),
+            Shape::Page { page_no, page_size } => {
+                let (start, items) = Page { page_no, page_size }.range();
+                let (count, names) = view.hosts_page(filter, start, items);
+                Answer::Names { count, names }
+            }
+        })
     }
 
     /// A poll with a port for datagrams. A service nobody publishes is followed too: its first

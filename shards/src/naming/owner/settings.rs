@@ -17,6 +17,8 @@ use nacre_proto::json;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+mod catalog;
+
 type Outcome = Result<Answer, Refused>;
 
 /// A change the log has to decide.
@@ -111,6 +113,9 @@ impl OwnerState {
         let out = match detail {
             Detail::List => service_v1(key, explicit, &clusters),
             Detail::Map => service_v2(key, service, &clusters, false),
+            Detail::Line => catalog::line(key, service, clusters.len()),
+            Detail::Catalog => catalog::service(key, explicit, &clusters),
+            Detail::Hosts => catalog::with_hosts(key, service, &clusters),
             Detail::Whole => service_v2(key, service, &clusters, true),
         };
         Ok(Answer::Json(Bytes::from(out)))

@@ -26,10 +26,28 @@ impl View {
     pub fn hosts_body(&self, filter: &Filter, enabled_only: bool) -> Bytes {
         let selected = self.select(filter, enabled_only);
         let protected = self.protects(&selected, filter.healthy_only);
-        let bytes = selected.iter().map(|shown: &Shown| shown.bytes as usize + 1).sum::<usize>();
+        self.list(&selected, protected)
+    }
+
+    /// How many instances there are, disabled ones too, and some of them as a JSON list.
+    pub fn hosts_page(&self, filter: &Filter, start: usize, items: usize) -> (usize, Bytes) {
+        let selected = self.select(filter, false);
+        let end = start.saturating_add(items).min(selected.len());
+        (selected.len(), self.list(&selected[start.min(end)..end], false))
+    }
+
+    /// Whether any instance is in the clusters of the filter.
+    pub fn knows_clusters(&self, filter: &Filter) -> bool {
+        let mut wanted = filter.selected().into_iter().flatten().peekable();
+        let known = |name: &str| self.clusters.iter().any(|cluster| **cluster == *name);
+        wanted.peek().is_none() || wanted.any(known)
+    }
+
+    fn list(&self, shown: &[Shown], protected: bool) -> Bytes {
+        let bytes = shown.iter().map(|shown| shown.bytes as usize + 1).sum::<usize>();
         let mut out = Vec::with_capacity(bytes + 2);
         out.push(b'[');
-        for (at, shown) in selected.iter().enumerate() {
+        for (at, shown) in shown.iter().enumerate() {
             if at > 0 {
                 out.push(b',');
             }

@@ -34,6 +34,7 @@ impl Bench {
         log.loaded();
         tables.set_ready();
         owner.read_from(tables);
+        owner.watch_checks();
         Self { owner, log, now: Now { tick_ms: 1_000, unix_ms: 1_700_000_001_000 } }
     }
 

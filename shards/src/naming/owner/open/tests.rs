@@ -10,6 +10,7 @@ use crate::message::{Ask, Purpose, Tell, Waiter};
 use crate::naming::host::{Edit, Ids};
 use crate::naming::open::{Approved, Check, Detail, register_persistent, texts};
 use crate::naming::owner::Room;
+use crate::naming::owner::checks::{CheckChange, HealthFlip};
 use crate::naming::rules::Rules;
 use crate::naming::services::ServiceSettings;
 use nacre_proto::naming::Instance;
@@ -546,4 +547,51 @@ fn clusters_and_health_by_hand() {
     let cluster = &shown["clusterMap"]["DEFAULT"];
     assert_eq!((&cluster["healthyCheckPort"], &shown["ephemeral"]), (&81.into(), &false.into()));
     assert_eq!(cluster["healthChecker"]["type"], "NONE");
+}
+
+/// What a checker hears: (address, healthy, port to check), `None` health for what is gone.
+fn heard(bench: &mut Bench) -> Vec<(String, Option<bool>, i32)> {
+    bench.state.catch_up(bench.now);
+    let mut heard = Vec::new();
+    while let Some((service, changes)) = bench.state.take_checks() {
+        assert_eq!(service, key());
+        heard.extend(changes.into_iter().map(|change| match change {
+            CheckChange::Put(checked) => {
+                (checked.ip.into(), Some(checked.healthy), checked.check_port)
+            }
+            CheckChange::Gone { ip, port } => (ip.into(), None, port),
+        }));
+    }
+    heard
+}
+
+#[test]
+fn a_checker_hears_of_what_there_is_and_its_flips_are_logged() {
+    let mut bench = Bench::new();
+    bench.persist(A, true);
+    assert_eq!(heard(&mut bench), [], "nobody checks yet");
+    bench.state.watch_checks();
+    let put = |ip: &str, healthy, port| (ip.to_owned(), Some(healthy), port);
+    assert_eq!(heard(&mut bench), [put(A, true, 80)]);
+    bench.persist("10.0.0.2", true);
+    assert_eq!(heard(&mut bench), [put("10.0.0.2", true, 80)]);
+    let flip = |ip: &str, healthy, revision| HealthFlip {
+        service: key(),
+        ip: ip.into(),
+        port: 80,
+        healthy,
+        revision,
+    };
+    assert!(bench.state.propose_health(&[flip(A, false, 1), flip("10.0.0.2", false, 1)]));
+    bench.drain();
+    assert_eq!(heard(&mut bench), [put(A, false, 80)], "the other was of another registration");
+    assert_eq!(bench.hosts(), ["!10.0.0.1", "10.0.0.2"]);
+    bench.open(open_deregister_persistent(A));
+    assert_eq!(heard(&mut bench), [(A.to_owned(), None, 80)]);
+    bench.open(open_deregister_persistent("10.0.0.2"));
+    assert_eq!(heard(&mut bench), [("10.0.0.2".to_owned(), None, 80)]);
+    assert_eq!(heard(&mut bench), []);
+    let many = vec![flip(A, true, 1); crate::limits::FLIPS_PER_COMMAND_MAX + 1];
+    let fits = (0..).take_while(|_| bench.state.propose_health(&many)).count();
+    assert_eq!(fits, crate::limits::PROPOSALS_WAITING_MAX / 2);
 }

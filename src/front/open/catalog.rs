@@ -1,0 +1,108 @@
+//! Lists of services and instances for consoles and synchronisers (`http-api.md` 3.2, 7.3).
+//!
+//! A page of names comes from their directory, then each service's line from its owner, one after
+//! the other.
+
+use super::input::Input;
+use super::route::Version;
+use super::shape;
+use super::{Api, Outcome, Refused};
+use bytes::Bytes;
+use nacre_proto::json;
+use nacre_shards::naming::open::{Answer, Call, Detail, Name, Shape};
+
+/// Services, or instances, of one page.
+const PAGE_SIZE_MAX: i64 = 500;
+
+/// `/catalog/services`, and v3's list of services.
+pub(super) async fn services(api: &Api, input: &Input<'_>) -> Outcome {
+    let version = input.version;
+    let name = Name {
+        namespace: input.text("namespaceId"),
+        group: input.text("groupNameParam"),
+        service: input.text("serviceNameParam"),
+    };
+    let namespace = name.namespace.clone();
+    let (page_no, page_size) = (input.whole("pageNo", 1)?, page_size(input)?);
+    let with_instances = input.flag("withInstances")?.unwrap_or(false);
+    let skips = if version == Version::V3 { "ignoreEmptyService" } else { "hasIpCount" };
+    let skips_empty = input.flag(skips)?.unwrap_or(false);
+    let (count, services) = match api.ask(Call::Search { name, page_no, page_size }).await? {
+        Answer::Found { count, services } => (count, services),
+        other => return Err(super::unexpected(&other)),
+    };
+    let detail = match (with_instances, version) {
+        (false, _) => Detail::Line,
+        (true, Version::V3) => Detail::Whole,
+        (true, _) => Detail::Hosts,
+    };
+    let mut lines = b"[".to_vec();
+    for service in services {
+        let name = Name {
+            namespace: namespace.clone(),
+            group: service.group().to_owned(),
+            service: service.service().to_owned(),
+        };
+        // Who was removed meanwhile is not shown.
+        let Ok(Answer::Json(line)) = api.ask(Call::Service { name, detail }).await else {
+            continue;
+        };
+        let is_empty = line.windows(EMPTY.len()).any(|part| part == EMPTY);
+        if skips_empty && detail == Detail::Line && is_empty {
+            continue;
+        }
+        if lines.len() > 1 {
+            lines.push(b',');
+        }
+        lines.extend_from_slice(&line);
+    }
+    lines.push(b']');
+    Ok(match (version, with_instances) {
+        (Version::V3, _) => shape::page(count, page_no, page_size, &lines),
+        (_, true) => shape::json_of(version, lines.into()),
+        (_, false) => counted(version, count, "serviceList", &lines),
+    })
+}
+
+/// What a line of a service without instances has.
+const EMPTY: &[u8] = b"\"ipCount\":0,";
+
+fn page_size(input: &Input<'_>) -> Result<i64, Refused> {
+    Ok(input.whole("pageSize", 20)?.min(PAGE_SIZE_MAX))
+}
+
+fn counted(version: Version, count: usize, key: &str, list: &[u8]) -> super::Reply {
+    let mut out = b"{\"count\":".to_vec();
+    json::write_i64(&mut out, count as i64);
+    out.extend_from_slice(format!(",\"{key}\":").as_bytes());
+    out.extend_from_slice(list);
+    out.push(b'}');
+    shape::json_of(version, Bytes::from(out))
+}
+
+/// `/catalog/service`.
+pub(super) async fn service(api: &Api, input: &Input<'_>) -> Outcome {
+    let call = Call::Service { name: input.name()?, detail: Detail::Catalog };
+    match api.ask(call).await? {
+        Answer::Json(json) => Ok(shape::json_of(input.version, json)),
+        other => Err(super::unexpected(&other)),
+    }
+}
+
+/// `/catalog/instances`: a page of a service's instances, disabled ones too.
+pub(super) async fn instances(api: &Api, input: &Input<'_>) -> Outcome {
+    let (key, clusters) = match input.version {
+        Version::V1 => ("list", input.required("clusterName")?),
+        _ => ("instances", input.get("clusterName").unwrap_or_default()),
+    };
+    let (clusters, name) = (clusters.to_owned(), input.name()?);
+    let page_no = input.required_whole("pageNo")?;
+    let page_size = input.required_whole("pageSize")?.min(PAGE_SIZE_MAX);
+    let healthy_only = input.flag("healthyOnly")?.unwrap_or(false);
+    let shape = Shape::Page { page_no, page_size };
+    let call = Call::List { name, clusters, healthy_only, shape, poller: None };
+    match api.ask(call).await? {
+        Answer::Names { count, names } => Ok(counted(input.version, count, key, &names)),
+        other => Err(super::unexpected(&other)),
+    }
+}
