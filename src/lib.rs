@@ -11,5 +11,6 @@ pub mod http1;
 pub mod http2;
 pub mod mesh;
 pub mod operator;
+pub mod probe;
 pub mod pump;
 pub mod raft;

@@ -22,6 +22,7 @@ const FENCES: &[(&str, &[&str])] = &[
             "src/mesh",
             "src/raft",
             "src/http1",
+            "src/probe",
             "src/cluster",
             "src/operator",
             "src/boot",

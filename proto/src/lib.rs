@@ -4,7 +4,8 @@
 //! * [`request`]: a type name and a JSON body become one [`request::Request`], or a refusal.
 //! * [`naming`], [`config`], [`link`]: the JSON shapes of one Nacos module each (`link` is the
 //!   connection itself).
-//! * [`open_api`]: JSON inside HTTP parameters; [`probe`]: what long polls ask and are told.
+//! * [`open_api`], [`health`]: JSON inside HTTP parameters; [`probe`]: what long polls ask and are
+//!   told.
 //! * [`text`]: what requests hold, read with the leniency Jackson grants and clients rely on.
 //! * [`json`]: text, numbers and doubles written as the reference writes them.
 //! * [`code`]: every wire error code, once.
@@ -18,6 +19,7 @@ pub mod config;
 mod fault;
 mod fields;
 mod form;
+pub mod health;
 pub mod json;
 pub mod link;
 pub mod naming;

@@ -16,6 +16,7 @@ pub mod question;
 mod record;
 pub mod services;
 pub mod state;
+mod switches;
 
 use bytes::Bytes;
 

@@ -2,6 +2,7 @@
 //! simulation.
 
 use crate::durable::question::Question;
+use crate::health::checks::Check;
 use crate::key::{ConnKey, Core, Home, Owner};
 use crate::message::{Ask, Purpose, Tell, Waiter};
 use crate::naming::open::Answer;
@@ -121,6 +122,8 @@ pub enum Effect {
     /// Tell a poller of a service's list by datagram. `number` is what its acknowledgement will
     /// carry; datagrams with the same number carry the same list.
     Datagram { to: SocketAddr, number: u64, list: Bytes },
+    /// Ask an instance whether it lives. Answered by one [`crate::message::Message::Checked`].
+    Check(Check),
     /// Close the connection once what was written before has left.
     Close { conn: ConnKey, reason: CloseReason },
 }

@@ -157,6 +157,7 @@ impl HomeState {
             Message::Open { ticket, call } => self.open(ticket, call, turn),
             Message::Ask { .. }
             | Message::Acknowledged { .. }
+            | Message::Checked { .. }
             | Message::Settled { .. }
             | Message::Proposed { .. }
             | Message::Looked { .. } => {
@@ -228,7 +229,7 @@ impl HomeState {
                 Timer::Listener(index) => self.listener_due(index, tick, turn),
                 Timer::Poll(index) => self.poll_due(index, tick, turn),
                 Timer::ConfigFuzzy(slot) => self.fuzzy_due::<Configs>(slot, tick),
-                Timer::Beating(_) | Timer::Poller(_) => {
+                Timer::Beating(_) | Timer::Poller(_) | Timer::Check(_) => {
                     debug_assert!(false, "the owner side has its own wheel");
                 }
             }

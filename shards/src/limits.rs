@@ -127,6 +127,25 @@ pub const CLEANED_PER_TICK_MAX: usize = 1_024;
 /// refused with 503.
 pub const BEATING_PER_CORE_MAX: usize = 4_194_304;
 
+/// Checked instances of one core: some 150 bytes each beside the instance itself. One more keeps
+/// its health unasked.
+pub const CHECKED_PER_CORE_MAX: usize = 1_048_576;
+
+/// Services whose checks changed, looked at in one tick: some microseconds each.
+pub const CHECK_CHANGES_PER_TICK_MAX: usize = 256;
+
+/// Probes under way from one core: each holds a descriptor and some kilobytes of task and socket
+/// for half a second at most. Who is due beyond it waits in line.
+pub const CHECKS_UNDER_WAY_MAX: usize = 512;
+
+/// Probes of one core under way to one address: somebody who registers a thousand ports of one host
+/// must not flood it, nor take all probes while it hangs. Who is due beyond it is looked at again a
+/// moment later.
+pub const CHECKS_PER_HOST_MAX: usize = 32;
+
+/// Probes started in one turn; each is some ten system calls, about 20 us.
+pub const CHECKS_STARTED_MAX: usize = 64;
+
 /// Commands of one owner core that nobody waits for (flips of health, what cleaners remove) and
 /// that have no room yet. Beyond it flips are refused to whoever checks, and cleaners look again
 /// later.

@@ -12,6 +12,7 @@ use crate::durable::answer::Answer as Decision;
 use crate::durable::question::Question;
 use crate::durable::state::Change;
 use crate::effect::Body;
+use crate::health::checks::{Outcome, Ticket};
 use crate::key::{ConnKey, Core, Home, ServiceKey};
 use crate::look::Look;
 use crate::naming::host::Publication;
@@ -73,6 +74,8 @@ pub enum Message<'a> {
     Open { ticket: u32, call: Call },
     /// A poller acknowledged the datagram of this number.
     Acknowledged { from: SocketAddr, number: u64 },
+    /// What came of an [`crate::effect::Effect::Check`].
+    Checked { ticket: Ticket, outcome: Outcome },
     /// A request from another core. Its answer goes back as [`Tell`] effects.
     Ask { from: Core, ask: Ask },
     /// An answer or a change from another core.

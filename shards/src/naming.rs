@@ -16,4 +16,5 @@ mod publishers;
 pub mod rules;
 pub(crate) mod services;
 pub mod shared;
+pub mod switches;
 pub mod view;

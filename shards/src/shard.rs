@@ -9,14 +9,14 @@
 use crate::config::publisher::Publisher;
 use crate::config::table::Tables;
 use crate::effect::{Effect, Effects};
+use crate::health::checks::Tally;
 use crate::home::counts::Counters;
 use crate::home::{HomeState, Phase, Turn};
-use crate::key::{ConnKey, Core, Home, Map, ServiceKey};
+use crate::key::{ConnKey, Core, Home, Map};
 use crate::limits::PUSHES_PER_TURN_MAX;
 use crate::look::{Clock, Look, Seen};
 use crate::message::{Ask, Message, Now, Tell, Waiter};
 use crate::naming::open::Answer;
-use crate::naming::owner::checks::{CheckChange, HealthFlip};
 use crate::naming::owner::{self, Census, OwnerState};
 use crate::settings::Settings;
 use ahash::RandomState;
@@ -77,6 +77,7 @@ pub struct Counts {
     pub home: Counters,
     /// What this core owns.
     pub owner: Census,
+    pub checks: Tally,
 }
 
 /// One core's share of the registry. Lives on its core.
@@ -119,6 +120,7 @@ impl Shard {
     pub fn with_tables(mut self, tables: Arc<Tables>) -> Self {
         self.owner.read_from(tables.clone());
         self.owner.tables = Some(tables.clone());
+        self.owner.watch_checks();
         self.home.config_tables = tables;
         self
     }
@@ -159,6 +161,7 @@ impl Shard {
                 self.publisher.answered(to, tell);
                 self.blocked_at = None;
             }
+            Message::Checked { ticket, outcome } => self.owner.probed(now, ticket, outcome),
             Message::Tell { tell: Tell::ServicesChanged, .. } => {
                 self.owner.catch_up(now);
                 self.blocked_at = None;
@@ -199,6 +202,9 @@ impl Shard {
             self.owner.tick(now);
         }
         if self.owner.judge(now) {
+            self.blocked_at = None;
+        }
+        if self.owner.check(now, effects) {
             self.blocked_at = None;
         }
         self.turn(now, effects, |home, turn| home.tick(turn));
@@ -242,25 +248,6 @@ impl Shard {
     /// What the metrics show.
     pub fn counts(&self) -> Counts {
         counts_of(&self.home, &self.owner)
-    }
-
-    /// Somebody checks the health of persistent instances this core owns: what there is counts as
-    /// changed.
-    pub fn watch_checks(&mut self) {
-        self.owner.watch_checks();
-    }
-
-    /// What changed of one service for whoever checks, until there is nothing more; once a turn
-    /// after input was handled.
-    pub fn take_checks(&mut self) -> Option<(ServiceKey, Vec<CheckChange>)> {
-        self.owner.take_checks()
-    }
-
-    /// Has flips of health logged, in the order they are given. False: none of them, too much waits
-    /// already.
-    pub fn propose_health(&mut self, flips: &[HealthFlip]) -> bool {
-        self.blocked_at = None;
-        self.owner.propose_health(flips)
     }
 
     /// How many (service, home core) pairs of interest the owner side keeps: for audits.
@@ -362,6 +349,7 @@ fn counts_of(home: &HomeState, owner: &OwnerState) -> Counts {
         asks_waiting: home.lanes.waiting(),
         home: home.counters,
         owner: owner.census(),
+        checks: owner.check_tally(),
     }
 }
 

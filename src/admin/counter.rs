@@ -203,6 +203,18 @@ entries! {
         BeatsUnhealthy ["led_to" = "unhealthy"],
         BeatsRemoved ["led_to" = "removed"],
     }
+    "nacre_health_probes", "Health checks of persistent instances, by outcome" {
+        ProbesPassed ["outcome" = "passed"],
+        ProbesFailed ["outcome" = "failed"],
+        ProbesUnable ["outcome" = "unable"],
+    }
+    "nacre_health_probes_postponed", "Health checks put off because their host had enough" {
+        ProbesPostponed []
+    }
+    "nacre_health_changes", "Instances whose health checks had it changed, by what to" {
+        BecameHealthy ["to" = "healthy"],
+        BecameUnhealthy ["to" = "unhealthy"],
+    }
     "nacre_datagrams", "Lists sent to pollers by datagram, by outcome" {
         DatagramsSent ["outcome" = "sent"],
         DatagramsAcknowledged ["outcome" = "acknowledged"],
@@ -231,6 +243,16 @@ entries! {
     "nacre_subscribers", "Subscriptions" { Subscribers [] }
     "nacre_fuzzy_watches", "Fuzzy watches" { FuzzyWatches [] }
     "nacre_beating_instances", "Instances that live by beats" { Beating [] }
+    "nacre_checked_instances", "Instances whose health is checked" { Checked [] }
+    "nacre_unchecked_instances", "Instances that keep their health unasked, by why" {
+        UncheckedForbidden ["why" = "address_forbidden"],
+        UncheckedName ["why" = "name_not_address"],
+        UncheckedChecker ["why" = "unknown_checker"],
+    }
+    "nacre_health_probes_under_way", "Health checks under way" { ProbesUnderWay [] }
+    "nacre_health_probes_waiting", "Health checks due and waiting for their turn" {
+        ProbesWaiting []
+    }
     "nacre_pollers", "Subscriptions by datagram" { Pollers [] }
     "nacre_http_calls", "HTTP/1 requests that wait for a core" { HttpCalls [] }
     "nacre_configs", "Configs" { Configs [] }

@@ -8,6 +8,7 @@ use crate::engine::{Config, Engine, EngineError};
 use crate::grpc;
 use crate::http2;
 use crate::mesh::{Bell, LaneSizes, Port, ports};
+use crate::probe::Prober;
 use crate::pump::carrier::{Carrier, Shared};
 use crate::pump::clock::{Clock, Epoch};
 use crate::pump::datagram::Datagrams;
@@ -21,6 +22,7 @@ use crate::pump::turn::Turn;
 use nacre_shards::config;
 use nacre_shards::config::table::Tables;
 use nacre_shards::durable::command::Quotas;
+use nacre_shards::health::policy as health;
 use nacre_shards::key::{Core, Home, Map};
 use nacre_shards::limits::LaneLimits;
 use nacre_shards::message::{Ask, Tell};
@@ -77,6 +79,7 @@ pub fn make(parts: Parts, settings: &Settings) -> Result<Turn, EngineError> {
     let desk = Desk::new(Arc::clone(&bell));
     let door = Door::new(policy, Arc::clone(&tables), passwords, Arc::clone(&bell), epoch);
     let held = HeldCalls::new(Arc::clone(&bell));
+    let prober = Prober::new(Arc::clone(&bell));
     let durable =
         (core + 1 == usize::from(node.cores)).then(|| Durable::new(bell.clone(), tables.clone()));
     let bed = Bed::new(bell)
@@ -89,8 +92,15 @@ pub fn make(parts: Parts, settings: &Settings) -> Result<Turn, EngineError> {
     let codec = grpc::Codec::new(grpc_limits(settings));
     let room = vec![0; usize::from(node.cores)];
     let lanes = LaneLimits::for_cores(usize::from(node.cores));
-    let mut carrier =
-        Carrier::new(Home(core), shard, codec, Shared { desk, door, held }, clock, metrics, node);
+    let mut carrier = Carrier::new(
+        Home(core),
+        shard,
+        codec,
+        Shared { desk, door, held, prober },
+        clock,
+        metrics,
+        node,
+    );
     carrier.datagrams = settings.http.first().and_then(|at| Datagrams::open(at.ip()).ok());
     let drain_ms = u64::from(settings.drain_ms);
     let report = Report::default();
@@ -152,10 +162,20 @@ fn shard_settings(settings: &Settings) -> nacre_shards::settings::Settings {
             expired_metadata_ms: u64::from(naming.metadata_expired_ms),
             expire_instance: naming.expire_instance,
             client_expired_ms: naming.client_expired_ms,
+            probes: probes(settings),
             ..Rules::default()
         },
         config: config_rules(settings),
         ..nacre_shards::settings::Settings::default()
+    }
+}
+
+/// Loopback may be probed where the server listens on it: whoever registers is on this host then.
+fn probes(settings: &Settings) -> health::Policy {
+    let mut listened = settings.http.iter().chain(&settings.grpc);
+    health::Policy {
+        loopback: listened.any(|address| address.ip().is_loopback()),
+        targets: settings.naming.probe_targets.clone().into(),
     }
 }
 

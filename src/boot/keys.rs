@@ -205,6 +205,9 @@ keys! {
         "Whether an instance without beats is removed after its own time.";
     CLIENT_EXPIRED = "nacos.naming.client.expired.time", [], ms(1_000, DAY_MS), "180000",
         "Silence after which a client that lives by beats is gone, whatever its metadata says.";
+    PROBE_TARGETS = "nacre.health.allow-targets", [],
+        Shape::Text("networks like 127.0.0.0/8, separated by commas"), "",
+        "Loopback addresses health checks may ask; all if the server itself listens on one.";
     OPEN_CLIENT = "nacos.core.api.compatibility.client.enabled", [], Shape::Flag, "true",
         "Whether the HTTP API of 1.x and 2.x answers clients; 410 Gone if not.";
     OPEN_ADMIN = "nacos.core.api.compatibility.admin.enabled", [], Shape::Flag, "true",

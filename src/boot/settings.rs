@@ -3,6 +3,7 @@
 
 use crate::boot::keys::{self, Key, Shape};
 use crate::boot::source::{Layers, Origin, Refusal};
+use nacre_shards::health::policy::Network;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
@@ -112,6 +113,8 @@ pub struct NamingSettings {
     pub fuzzy_matches_max: u32,
     pub expire_instance: bool,
     pub client_expired_ms: u32,
+    /// Loopback addresses health checks may ask though the server does not listen there.
+    pub probe_targets: Vec<Network>,
 }
 
 /// Rules of the config module, and of its store.
@@ -241,6 +244,7 @@ impl Reader<'_> {
             fuzzy_matches_max: self.whole(&keys::FUZZY_MATCHES) as u32,
             expire_instance: self.flag(&keys::EXPIRE_INSTANCE),
             client_expired_ms: self.whole(&keys::CLIENT_EXPIRED) as u32,
+            probe_targets: self.probe_targets(),
         }
     }
 
@@ -263,6 +267,20 @@ impl Reader<'_> {
                 let error: std::net::AddrParseError = error;
                 let why = format!("{error}; allowed: {}", keys::TRUSTED_PROXIES.shape.allowed());
                 self.refuse(&keys::TRUSTED_PROXIES, &value, origin, why);
+                Vec::new()
+            }
+        }
+    }
+
+    fn probe_targets(&mut self) -> Vec<Network> {
+        let (value, origin) = self.text(&keys::PROBE_TARGETS);
+        let parts = value.split(',').map(str::trim).filter(|part| !part.is_empty());
+        match parts.map(|part| Network::parse(part).ok_or(part)).collect() {
+            Ok(targets) => targets,
+            Err(part) => {
+                let allowed = keys::PROBE_TARGETS.shape.allowed();
+                let why = format!("'{part}' is no network; allowed: {allowed}");
+                self.refuse(&keys::PROBE_TARGETS, &value, origin, why);
                 Vec::new()
             }
         }

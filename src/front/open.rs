@@ -11,6 +11,7 @@ mod input;
 mod instance;
 mod namespace;
 mod node;
+mod operator;
 mod rights;
 pub mod route;
 mod service;
@@ -103,6 +104,8 @@ pub enum Endpoint {
     SelectorTypes,
     Namespace(namespace::Op),
     Config(config::Op),
+    Switches,
+    SetSwitch,
     Login,
     FirstAdministrator,
     Users,
@@ -213,6 +216,13 @@ impl Api {
         head: &Parts,
         incoming: Incoming,
     ) -> Reply {
+        if self.is_naming_v1(head.uri.path()) {
+            let agent = text_of(head, header::USER_AGENT).unwrap_or_default();
+            let asked = (&head.method, head.uri.path(), head.uri.query());
+            if let Some(reply) = operator::revised(&self.tables.switches().now(), asked, agent) {
+                return reply;
+            }
+        }
         if let Some(gone) = self.switched_off(route, head.uri.path()) {
             return gone;
         }
@@ -279,7 +289,7 @@ impl Api {
             Endpoint::Metrics => Ok(node::metrics(&self.facts, input)),
             Endpoint::ServerList => Ok(node::server_list(input)),
             Endpoint::NamingHealth => Ok(node::naming_health(&self.facts)),
-            Endpoint::NamingMetrics => node::naming_metrics(&self.facts, input),
+            Endpoint::NamingMetrics => node::naming_metrics(self, input),
             Endpoint::InstanceRegister => instance::register(self, input).await,
             Endpoint::InstanceDeregister => instance::deregister(self, input).await,
             Endpoint::InstanceUpdate => instance::update(self, input).await,
@@ -307,6 +317,8 @@ impl Api {
             Endpoint::SelectorTypes => Ok(service::selector_types(input)),
             Endpoint::Namespace(op) => namespace::answer(self, op, input).await,
             Endpoint::Config(op) => config::answer(self, op, input).await,
+            Endpoint::Switches => operator::switches(self, input),
+            Endpoint::SetSwitch => operator::set_switch(self, input).await,
             Endpoint::Login => identity::login(self, input).await,
             Endpoint::FirstAdministrator => identity::first_administrator(self, input).await,
             Endpoint::Users => identity::users(self, input).await,

@@ -16,6 +16,7 @@ use crate::auth::Door;
 use crate::engine::{CloseWhy, Closing, Handler, Sends, Socket};
 use crate::front::unary::{self, Gate, Unary};
 use crate::grpc;
+use crate::probe::Prober;
 use nacre_shards::auth::Denial;
 use nacre_shards::effect::{CloseReason, Effects};
 use nacre_shards::key::{ConnKey, Core, Home};
@@ -45,6 +46,8 @@ pub struct Shared {
     pub door: Door,
     /// Calls that wait for a password.
     pub held: HeldCalls,
+    /// Asks instances whether they live.
+    pub prober: Prober,
 }
 
 /// One core's connections and its shard, as the handler of the core's engine.
@@ -59,6 +62,8 @@ pub struct Carrier {
     /// Who may come in, and calls that wait for a password.
     pub door: Door,
     pub held: HeldCalls,
+    /// Asks instances whether they live.
+    pub prober: Prober,
     /// Absent where no socket could be had: then pollers are not told, they poll.
     pub datagrams: Option<Datagrams>,
     pub clock: Clock,
@@ -83,7 +88,7 @@ impl Carrier {
         home: Home,
         shard: Shard,
         codec: grpc::Codec,
-        Shared { desk, door, held }: Shared,
+        Shared { desk, door, held, prober }: Shared,
         mut clock: Clock,
         metrics: metrics::Core,
         node: Arc<Node>,
@@ -98,6 +103,7 @@ impl Carrier {
             desk,
             door,
             held,
+            prober,
             datagrams: None,
             clock,
             now,

@@ -49,6 +49,7 @@ impl Carrier {
                     datagrams.send(to, number, &list);
                 }
             }
+            Effect::Check(check) => self.prober.start(check),
             Effect::Close { conn, reason } => self.close(sends, conn, reason),
             Effect::Propose { from, waiter, purpose, command } => {
                 self.outgoing.proposals.push(Proposal { from, waiter, purpose, command });

@@ -9,6 +9,7 @@ use crate::boot::memory;
 use crate::engine::Sends;
 use crate::http2::Reason;
 use crate::raft::Counted;
+use nacre_shards::health::checks::Tally;
 use nacre_shards::naming::owner::Census;
 use nacre_shards::shard::Counts;
 
@@ -63,6 +64,7 @@ impl Report {
             metrics.set(Counter::TokenKeysRefused, refused);
         }
         config_counters(metrics, &counts);
+        health_counters(metrics, &counts.checks);
         if let Some(durable) = durable {
             metrics.gauge(Gauge::Configs, durable.tables.configs() as u64);
             if let Some(group) = durable.group() {
@@ -204,6 +206,22 @@ fn open_counters(metrics: &metrics::Core, carrier: &Carrier, owner: &Census) {
     metrics.set(Counter::PollersGivenUp, owner.pollers_given_up);
     let refused = carrier.datagrams.as_ref().map_or(0, |datagrams| datagrams.refused());
     metrics.set(Counter::DatagramsRefused, refused);
+}
+
+fn health_counters(metrics: &metrics::Core, checks: &Tally) {
+    metrics.set(Counter::ProbesPassed, checks.passed);
+    metrics.set(Counter::ProbesFailed, checks.failed);
+    metrics.set(Counter::ProbesUnable, checks.unable);
+    metrics.set(Counter::ProbesPostponed, checks.postponed);
+    metrics.set(Counter::BecameHealthy, checks.became_healthy);
+    metrics.set(Counter::BecameUnhealthy, checks.became_unhealthy);
+    metrics.gauge(Gauge::Checked, checks.checked as u64);
+    let unchecked = [Gauge::UncheckedForbidden, Gauge::UncheckedName, Gauge::UncheckedChecker];
+    for (gauge, instances) in unchecked.into_iter().zip(checks.unchecked) {
+        metrics.gauge(gauge, instances as u64);
+    }
+    metrics.gauge(Gauge::ProbesUnderWay, checks.under_way as u64);
+    metrics.gauge(Gauge::ProbesWaiting, checks.waiting as u64);
 }
 
 fn config_counters(metrics: &metrics::Core, counts: &Counts) {

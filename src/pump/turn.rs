@@ -60,11 +60,12 @@ impl Turn {
             let wake_at_ms = wake_at_ms.min(self.report.wake_at_ms(self.engine.sends()));
             let (port, stop, desk) = (&self.port, &self.stop, &self.carrier.desk);
             let (door, held) = (&self.carrier.door, &self.carrier.held);
+            let prober = &self.carrier.prober;
             let stopping = self.stopping_since_ms.is_some();
             let durable = &self.durable;
             let is_quiet = || {
                 let runs_on = stopping || stop.phase() == Phase::Running;
-                let at_the_door = door.is_quiet() && held.is_quiet();
+                let at_the_door = door.is_quiet() && held.is_quiet() && prober.is_quiet();
                 let no_letters = durable.as_ref().is_none_or(|durable| durable.is_quiet());
                 port.is_quiet() && no_letters && desk.is_quiet() && at_the_door && runs_on
             };
@@ -127,12 +128,16 @@ impl Turn {
         })
     }
 
-    /// Takes what this core's HTTP side handed in, a bounded number at a time.
+    /// Takes what this core's HTTP side and its prober handed in, a bounded number at a time.
     fn take_calls(&mut self) -> usize {
         let (carrier, sends) = (&mut self.carrier, self.engine.sends());
         let mut taken = carrier.take_held(sends);
         while let Some((from, number)) = carrier.desk.take_ack() {
             carrier.tell_shard(sends, Message::Acknowledged { from, number });
+            taken += 1;
+        }
+        while let Some((ticket, outcome)) = carrier.prober.take() {
+            carrier.tell_shard(sends, Message::Checked { ticket, outcome });
             taken += 1;
         }
         for _ in 0..CALLS_PER_TURN_MAX {

@@ -44,6 +44,11 @@ impl Instance {
         Self { ip: format!("192.0.2.{last}"), port: 8000, metadata }
     }
 
+    /// One of this host, at a port somebody may listen on.
+    pub fn here(port: u16) -> Self {
+        Self { ip: "127.0.0.1".to_owned(), port: port.into(), ..Self::new(0, "here") }
+    }
+
     fn json(&self) -> Value {
         json!({"ip": self.ip, "port": self.port, "metadata": self.metadata})
     }
@@ -66,6 +71,11 @@ pub fn set(instances: &[&Instance]) -> Instances {
 
 fn hosts(value: &Value) -> Instances {
     value.as_array().into_iter().flatten().map(Instance::from_json).collect()
+}
+
+fn healths(value: &Value) -> Vec<bool> {
+    let hosts = value.as_array().into_iter().flatten();
+    hosts.map(|host| host["healthy"].as_bool().unwrap_or_default()).collect()
 }
 
 /// Whether this SDK can be judged here. Builds its judge when that has not been done. On a
@@ -257,6 +267,17 @@ impl Judge {
             &what,
             |push| is_push_of(service, push).then(|| hosts(&push["hosts"])),
             wanted,
+        );
+    }
+
+    /// Waits until the SDK's listener of `service` is told of one instance, of this health.
+    pub fn told_health(&mut self, service: &str, healthy: bool) {
+        let wanted = vec![healthy];
+        let what = format!("healthy {wanted:?} of {service}");
+        self.wait_told(
+            &what,
+            |push| is_push_of(service, push).then(|| healths(&push["hosts"])),
+            &wanted,
         );
     }
 

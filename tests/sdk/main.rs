@@ -5,6 +5,8 @@
 #![allow(clippy::disallowed_methods)]
 
 mod judge;
+#[path = "../process/port.rs"]
+mod port;
 mod properties;
 mod properties_auth;
 mod properties_config;
@@ -71,7 +73,8 @@ judged! {
 
 judged! {
     properties_persistent:
-    java_3_1_1_persistent is "java-3.1.1": outlive_client_and_crash a_service_is_of_one_kind;
+    java_3_1_1_persistent is "java-3.1.1":
+        outlive_client_and_crash a_service_is_of_one_kind health_checks_flip_both_ways;
     go_2_3_2_persistent is "go-2.3.2": outlive_client_and_crash a_service_is_of_one_kind;
 }
 

@@ -21,6 +21,7 @@ mod conformance;
 mod datagrams;
 mod fuzzy_watch;
 mod graceful_stop;
+mod health_checks;
 mod http;
 mod http_abuse;
 mod http_admin;
@@ -32,10 +33,13 @@ mod naming;
 mod one_slow_reader;
 mod operator;
 mod persistent;
+#[path = "../process/port.rs"]
+mod port;
 mod push;
 mod restart;
 #[path = "../process/server.rs"]
 mod server;
 mod starting;
 mod support;
+mod switches;
 mod tool;

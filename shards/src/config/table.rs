@@ -9,6 +9,7 @@ use crate::auth;
 use crate::config::entry::Entry;
 use crate::key::{ConfigName, SLOTS, slot_of_hash};
 use crate::naming::shared::Shared;
+use crate::naming::switches;
 use arc_swap::{ArcSwap, Guard};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -52,6 +53,7 @@ pub struct Tables {
     ready: AtomicBool,
     configs: AtomicUsize,
     identities: auth::Shared,
+    switches: switches::Shared,
     services: Shared,
 }
 
@@ -63,6 +65,7 @@ impl Default for Tables {
             ready: AtomicBool::new(false),
             configs: AtomicUsize::new(0),
             identities: auth::Shared::default(),
+            switches: switches::Shared::default(),
             services: Shared::default(),
         }
     }
@@ -95,6 +98,11 @@ impl Tables {
     /// Users, roles and permissions, from the same log.
     pub fn identities(&self) -> &auth::Shared {
         &self.identities
+    }
+
+    /// What an operator switched, from the same log and on this node alone.
+    pub fn switches(&self) -> &switches::Shared {
+        &self.switches
     }
 
     /// Services and persistent instances, from the same log.

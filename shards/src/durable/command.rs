@@ -39,6 +39,11 @@ pub enum Command<'a> {
     Identity(Change<'a>),
     /// Services, persistent instances, what administrators want of instances.
     Naming(naming::Change<'a>),
+    /// Sets a switch of naming for all nodes.
+    SetSwitch {
+        entry: &'a str,
+        value: &'a str,
+    },
 }
 
 /// Publishes the formal config or a gray variant.
@@ -151,6 +156,7 @@ impl<'a> Command<'a> {
             Command::SetCapacity(_) => 7,
             Command::Identity(_) => 16,
             Command::Naming(_) => 17,
+            Command::SetSwitch { .. } => 32,
         }
     }
 
@@ -174,6 +180,10 @@ impl<'a> Command<'a> {
             Command::SetCapacity(draft) => draft.write(&mut writer),
             Command::Identity(change) => change.write(&mut writer),
             Command::Naming(change) => change.write(&mut writer),
+            Command::SetSwitch { entry, value } => {
+                writer.text(entry);
+                writer.text(value);
+            }
         }
         writer.finish().into()
     }
@@ -196,6 +206,7 @@ impl<'a> Command<'a> {
             7 => Command::SetCapacity(CapacityDraft::read(reader)?),
             16 => Command::Identity(Change::read(reader)?),
             17 => Command::Naming(naming::Change::read(reader)?),
+            32 => Command::SetSwitch { entry: reader.text()?, value: reader.text()? },
             _ => return Err("a command of a kind this build does not know"),
         };
         reader.finish()?;

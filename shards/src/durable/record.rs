@@ -15,7 +15,7 @@ use bytes::Bytes;
 /// First byte of every value of this form.
 const VERSION: u8 = 1;
 
-/// The one record of [`Table::Global`] so far.
+/// The count of changes in [`Table::Global`]; switches are its other record.
 const REVISION_KEY: &[u8] = b"revision";
 
 /// Starts a value.

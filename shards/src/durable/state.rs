@@ -15,6 +15,7 @@ use crate::durable::identity::Identity;
 use crate::durable::namespace::Namespaces;
 use crate::durable::record;
 use crate::durable::services::Services;
+use crate::durable::switches::Switched;
 use crate::durable::{Record, Table};
 use crate::key::{ConfigKey, SLOTS};
 use crate::message::NameChange;
@@ -52,6 +53,7 @@ pub struct State {
     pub(super) capacities: Capacities,
     pub(super) identity: Identity,
     pub(super) services: Services,
+    pub(super) switches: Switched,
     /// Counts every change; numbers of rows are taken from it.
     pub(super) revision: u64,
     pub(super) touched: Vec<Touched>,
@@ -102,6 +104,7 @@ impl State {
             capacities: Capacities::default(),
             identity: Identity::default(),
             services: Services::default(),
+            switches: Switched::default(),
             revision: 0,
             touched: Vec::new(),
             unsorted: Vec::new(),
@@ -125,6 +128,7 @@ impl State {
             Ok(Command::SetCapacity(draft)) => self.set_capacity(&draft, records),
             Ok(Command::Identity(change)) => self.change_identity(&change, records),
             Ok(Command::Naming(change)) => self.change_services(&change, records),
+            Ok(Command::SetSwitch { entry, value }) => self.set_switch(entry, value, records),
             Err(why) => Answer::refused(Code::ServerError, why),
         };
         if self.revision != before {
@@ -140,6 +144,9 @@ impl State {
         self.services.settle(self.tables.services());
         if std::mem::take(&mut self.identity.touched) {
             self.tables.identities().show(&self.identity.there);
+        }
+        if std::mem::take(&mut self.switches.touched) {
+            self.tables.switches().show(&self.switches.sets);
         }
         self.tables.set_configs(self.census.total);
         let mut touched = std::mem::take(&mut self.touched);
@@ -175,6 +182,7 @@ impl State {
         self.capacities = Capacities::default();
         self.identity = Identity { touched: true, ..Identity::default() };
         self.services.clear();
+        self.switches = Switched { touched: true, ..Switched::default() };
         self.revision = 0;
         self.touched.clear();
         self.unsorted.clear();
@@ -223,6 +231,7 @@ impl State {
             }
             Table::Namespace => self.namespaces.load(&record.key, value)?,
             Table::Capacity => self.capacities.load(&record.key, value)?,
+            Table::Global if *record.key == *super::switches::KEY => self.switches.load(value)?,
             Table::Global => self.revision = record::read_revision(&record.key, value)?,
             Table::Identity => self.identity.load(&record.key, value)?,
             Table::Instance => self.services.load_instance(&record.key, value)?,

@@ -18,6 +18,10 @@ use std::collections::HashMap;
 /// second for them. The reference looks every 5 s.
 const ROUND_MS: u64 = 256;
 
+/// How soon a silent instance is looked at again while health checks are switched off: the
+/// reference's period.
+const LATER_MS: u64 = 5_000;
+
 /// The times of one instance, milliseconds, as records keep them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Times {
@@ -226,6 +230,13 @@ impl Beating {
         let record = &mut self.records[at];
         if !wheel.covers(record.tick, deadline) {
             record.tick = wheel.insert(deadline, Timer::Beating(at));
+        }
+    }
+
+    /// The wheel came round while nobody is to be judged.
+    pub fn look_later(&mut self, at: u32, tick: Tick, now_ms: u64, wheel: &mut Wheel) {
+        if let Some(record) = self.records.get_mut(at).filter(|record| record.tick == tick) {
+            record.tick = wheel.insert(now_ms + LATER_MS, Timer::Beating(at));
         }
     }
 

@@ -20,6 +20,8 @@ pub enum Timer {
     Fuzzy(u32),
     /// The beating instance of this number, on its owner core.
     Beating(u32),
+    /// The checked instance of this number, on its owner core.
+    Check(u32),
     /// The poller of this number, on the owner core of its service.
     Poller(u32),
     /// The listener of this number: ack, coalescing, retry.

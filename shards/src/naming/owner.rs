@@ -10,6 +10,7 @@
 use crate::config::table::Tables;
 use crate::effect::Effect;
 use crate::health::beat::Beating;
+use crate::health::checks::Checks;
 use crate::health::wheel::{Tick, Timer, Wheel};
 use crate::key::{ConnKey, Core, Home, Map, Owner, ServiceKey};
 use crate::limits::{CHANGES_PER_TURN_MAX, CLEANED_PER_TICK_MAX};
@@ -28,6 +29,7 @@ use nacre_proto::code::Code;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+mod checked;
 pub mod checks;
 mod edit;
 mod logged;
@@ -101,7 +103,12 @@ pub struct OwnerState {
     /// What the log holds of them, and what is to be proposed to it.
     log: Log,
     beating: Beating,
+    checks: Checks,
+    /// Before that nothing its checks found is proposed, lived ms: flips leave together.
+    flips_at_ms: u64,
     pollers: Pollers,
+    /// `cacheMillis` as the settings have it.
+    set_cache_ms: u64,
     wheel: Wheel,
     due: Vec<(Timer, Tick)>,
     /// Who may be told what; without it everybody may.
@@ -150,8 +157,11 @@ impl OwnerState {
             services: Services::new(hasher.clone()),
             directory: Directory::new(cores, hasher.clone(), &rules),
             beating: Beating::new(hasher.clone()),
+            checks: Checks::new(hasher.clone(), seed),
+            flips_at_ms: 0,
             pollers: Pollers::new(hasher.clone()),
             tables: None,
+            set_cache_ms: rules.cache_ms,
             hasher,
             changes: Changes { dirty: vec![VecDeque::new(); cores], polled: VecDeque::new() },
             names: vec![VecDeque::new(); cores],
@@ -362,7 +372,8 @@ impl OwnerState {
         for core in 0..self.changes.dirty.len() {
             blocked |= self.drain_changes(now, core, &mut room.tells[core], out);
             self.drain_names(core, &mut room.asks[core], out);
-            blocked |= room.tells[core] == 0 && !self.changes.dirty[core].is_empty();
+            let dirty = !self.changes.dirty[core].is_empty() && self.pushes();
+            blocked |= room.tells[core] == 0 && dirty;
             blocked |= room.asks[core] == 0 && !self.names[core].is_empty();
         }
         blocked |= self.drain_proposals(room, out);
@@ -380,6 +391,9 @@ impl OwnerState {
     ) -> bool {
         let home = Core(core as u16);
         let mut paced = false;
+        if self.changes.dirty[core].is_empty() || !self.pushes() {
+            return false;
+        }
         for _ in 0..CHANGES_PER_TURN_MAX.min(*room).min(self.changes.dirty[core].len()) {
             let Some(id) = self.changes.dirty[core].pop_front() else { break };
             let Some(service) = self.services.get(id) else { continue };
@@ -420,7 +434,7 @@ impl OwnerState {
     /// Whether [`Self::drain`] has work.
     pub fn pending(&self) -> bool {
         let waits = |queues: &[VecDeque<ServiceId>]| queues.iter().any(|queue| !queue.is_empty());
-        waits(&self.changes.dirty)
+        (waits(&self.changes.dirty) && self.pushes())
             || waits(&self.names)
             || self.directory.pending()
             || self.log.proposals_wait()
@@ -435,6 +449,7 @@ impl OwnerState {
     pub fn tick(&mut self, now: Now) {
         self.catch_up(now);
         self.directory.tick(now);
+        self.follow_switches();
         self.care(now);
         if self.scan_left == 0 && now.tick_ms >= self.next_scan_ms {
             self.next_scan_ms = now.tick_ms + self.rules.empty_scan_ms;

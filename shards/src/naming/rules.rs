@@ -1,5 +1,7 @@
 //! The settings the naming rules obey; read once at start, the same on every core.
 
+use crate::health::policy::Policy;
+
 /// Effective settings of naming. `Default` is what the reference does unconfigured.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rules {
@@ -28,6 +30,8 @@ pub struct Rules {
     pub expire_instance: bool,
     /// `nacos.naming.client.expired.time`: silence after which a client that beats is gone, ms.
     pub client_expired_ms: u32,
+    /// Which addresses health checks may ask.
+    pub probes: Policy,
 }
 
 impl Default for Rules {
@@ -44,6 +48,7 @@ impl Default for Rules {
             cache_ms: 10_000,
             expire_instance: true,
             client_expired_ms: 180_000,
+            probes: Policy::default(),
         }
     }
 }

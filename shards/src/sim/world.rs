@@ -374,7 +374,10 @@ impl World {
                     }
                     self.send_to_client(conn, Wire::Push(Read::of(&body)));
                 }
-                Effect::Answer { .. } | Effect::Datagram { .. } | Effect::Recall { .. } => {
+                Effect::Answer { .. }
+                | Effect::Datagram { .. }
+                | Effect::Recall { .. }
+                | Effect::Check(_) => {
                     return Err("an answer of the open API, which nobody called".to_owned());
                 }
                 Effect::Close { conn, reason } => {

@@ -58,6 +58,7 @@ fn nothing_given() {
         fuzzy_matches_max: 500,
         expire_instance: true,
         client_expired_ms: 180_000,
+        probe_targets: Vec::new(),
     };
     assert_eq!(settings.naming, naming);
     assert_eq!(settings.warnings, Vec::<String>::new());
@@ -299,4 +300,13 @@ fn the_http_api() {
     );
     let text = refused("nacre.http.trusted-proxies=10.0.0.0/8");
     assert!(text.contains("IP addresses, separated by commas"), "{text}");
+}
+
+#[test]
+fn targets_of_health_checks_are_networks() {
+    let settings = read("nacre.health.allow-targets=127.0.0.0/8, ::1").unwrap();
+    let targets = ["127.0.0.0/8", "::1"].map(|text| Network::parse(text).unwrap());
+    assert_eq!(settings.naming.probe_targets, targets);
+    let text = refused("nacre.health.allow-targets=127.0.0.0/33");
+    assert!(text.contains("127.0.0.0/33"), "{text}");
 }

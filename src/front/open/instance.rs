@@ -20,13 +20,13 @@ use std::net::SocketAddr;
 type Outcome = Result<Reply, Refused>;
 
 pub(super) async fn register(api: &Api, input: &Input<'_>) -> Outcome {
-    let (name, instance) = (input.name()?, instance(input)?);
+    let (name, instance) = (input.name()?, instance(api, input)?);
     api.decide(Call::Register { name, instance }).await?;
     Ok(shape::done(input.version))
 }
 
 /// The instance that the parameters describe. v1 knows `enable` and `cluster` as well.
-fn instance(input: &Input<'_>) -> Result<Instance<'static>, Refused> {
+fn instance(api: &Api, input: &Input<'_>) -> Result<Instance<'static>, Refused> {
     let Address { ip, port, cluster } = input.address()?;
     let enabled = match input.flag("enabled")? {
         Some(enabled) => Some(enabled),
@@ -38,7 +38,7 @@ fn instance(input: &Input<'_>) -> Result<Instance<'static>, Refused> {
         weight: input.double("weight")?.unwrap_or(1.0),
         healthy: input.flag("healthy")?.unwrap_or(true),
         enabled: enabled.unwrap_or(true),
-        ephemeral: input.flag("ephemeral")?.unwrap_or(true),
+        ephemeral: is_ephemeral(api, input)?,
         cluster_name: Some(cluster_or_default(&cluster).to_owned().into()),
         metadata: input.metadata()?.unwrap_or_default(),
         ..Instance::default()
@@ -47,7 +47,7 @@ fn instance(input: &Input<'_>) -> Result<Instance<'static>, Refused> {
 
 pub(super) async fn deregister(api: &Api, input: &Input<'_>) -> Outcome {
     let (name, address) = (input.name()?, input.address()?);
-    let ephemeral = input.flag("ephemeral")?.unwrap_or(true);
+    let ephemeral = is_ephemeral(api, input)?;
     api.decide(Call::Deregister { name, address, ephemeral }).await?;
     Ok(shape::done(input.version))
 }
@@ -55,7 +55,7 @@ pub(super) async fn deregister(api: &Api, input: &Input<'_>) -> Outcome {
 /// Replaces weight, enabled and metadata; what is absent takes its default.
 pub(super) async fn update(api: &Api, input: &Input<'_>) -> Outcome {
     let (name, address) = (input.name()?, input.address()?);
-    let Instance { weight, enabled, metadata, .. } = instance(input)?;
+    let Instance { weight, enabled, metadata, .. } = instance(api, input)?;
     let edit = Edit { weight: Some(weight), enabled: Some(enabled), metadata: Some(metadata) };
     api.decide(Call::Edit { name, address, edit, mode: Mode::Replace }).await?;
     Ok(shape::done(input.version))
@@ -171,25 +171,34 @@ pub(super) async fn beat(api: &Api, input: &Input<'_>) -> Outcome {
         }
     };
     let answer = api.ask(Call::Beat { name, address, instance }).await?;
-    Ok(beaten(&answer))
+    Ok(beaten(api, &answer))
+}
+
+/// Who says nothing gets what is switched.
+fn is_ephemeral(api: &Api, input: &Input<'_>) -> Result<bool, Refused> {
+    let said = input.flag("ephemeral")?;
+    Ok(said.unwrap_or_else(|| api.tables.switches().now().default_instance_ephemeral))
 }
 
 /// Bare JSON in every version.
-fn beaten(answer: &Answer) -> Reply {
+fn beaten(api: &Api, answer: &Answer) -> Reply {
+    let switches = api.tables.switches().now();
     let (interval_ms, code) = match answer {
         Answer::Beaten { interval_ms } => (*interval_ms, Code::NamingOk),
-        _ => (DEFAULT_BEAT_MS, Code::NamingNotFound),
+        _ => {
+            let interval_ms = u32::try_from(switches.client_beat_interval_ms);
+            (interval_ms.unwrap_or(u32::MAX), Code::NamingNotFound)
+        }
     };
     let mut out = b"{\"clientBeatInterval\":".to_vec();
     json::write_i64(&mut out, i64::from(interval_ms));
     out.extend_from_slice(b",\"code\":");
     json::write_i64(&mut out, i64::from(code.number()));
-    out.extend_from_slice(b",\"lightBeatEnabled\":true}");
+    out.extend_from_slice(b",\"lightBeatEnabled\":");
+    json::write_bool(&mut out, switches.light_beat_enabled);
+    out.push(b'}');
     reply::json(StatusCode::OK, out)
 }
-
-/// `clientBeatInterval` of an instance nobody knows.
-const DEFAULT_BEAT_MS: u32 = 5_000;
 
 fn shown(answer: Answer, version: Version) -> Outcome {
     match answer {
@@ -267,7 +276,7 @@ pub(super) async fn health(api: &Api, input: &Input<'_>) -> Outcome {
 /// v3: what is not given takes the defaults of a form.
 pub(super) async fn partial(api: &Api, input: &Input<'_>) -> Outcome {
     let (name, address) = (input.name()?, input.address()?);
-    let Instance { weight, enabled, .. } = instance(input)?;
+    let Instance { weight, enabled, .. } = instance(api, input)?;
     let edit = Edit { weight: Some(weight), enabled: Some(enabled), metadata: input.metadata()? };
     api.decide(Call::Edit { name, address, edit, mode: Mode::Patch }).await?;
     Ok(shape::done(input.version))

@@ -1,10 +1,10 @@
 //! The node about itself: health, state, metrics, the list of servers (`http-api.md` 3.2, 4.3, 7.1,
 //! 10).
 
-use super::Facts;
 use super::input::Input;
 use super::route::Version;
 use super::shape;
+use super::{Api, Facts};
 use super::{Outcome, Reply};
 use crate::admin::counter::Gauge;
 use crate::admin::exposition::{self, Format};
@@ -67,12 +67,14 @@ pub(super) fn naming_health(facts: &Facts) -> Reply {
 }
 
 /// `onlyStatus` is true unless it is said to be false.
-pub(super) fn naming_metrics(facts: &Facts, input: &Input<'_>) -> Outcome {
+pub(super) fn naming_metrics(api: &Api, input: &Input<'_>) -> Outcome {
+    let facts = &api.facts;
     let status = match facts.readiness.get() {
         State::Up => "UP",
         State::Starting => "STARTING",
         State::Stopping => "DOWN",
     };
+    let status = api.tables.switches().now().overridden_status.unwrap_or(status);
     let mut metrics = serde_json::json!({ "status": status });
     if !input.flag("onlyStatus")?.unwrap_or(true) {
         let gauge = |gauge| facts.metrics.gauge(gauge);

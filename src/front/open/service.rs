@@ -8,7 +8,7 @@ use bytes::Bytes;
 use nacre_proto::code::Code;
 use nacre_proto::json;
 use nacre_proto::open_api::Selector;
-use nacre_shards::naming::kept::pairs_json;
+use nacre_shards::naming::kept::{Checker, pairs_json};
 use nacre_shards::naming::open::{Answer, Call, Cluster, Detail, Name, Refused, Settings};
 
 type Outcome = Result<Reply, Refused>;
@@ -127,7 +127,16 @@ pub(super) async fn cluster(api: &Api, input: &Input<'_>) -> Outcome {
         checker: input.required("healthChecker")?.to_owned(),
         metadata: metadata(input)?,
     };
+    let is_mysql = matches!(Checker::parse(&cluster.checker), Some(Checker::Mysql { .. }));
+    let who = format!("{}@@{}#{}", name.group, name.service, cluster.name);
     api.decide(Call::SetCluster { name, cluster }).await?;
+    if is_mysql {
+        tracing::warn!(
+            target: "nacre::health",
+            cluster = who,
+            "MYSQL checks are not built: instances of this cluster keep the health they have"
+        );
+    }
     Ok(shape::done(input.version))
 }
 

@@ -4,6 +4,7 @@ use super::{Name, Order, Refused, check};
 use crate::durable::codec::Writer;
 use crate::durable::command::Command;
 use crate::durable::naming::{Change, ClusterDraft, Form, Named, Texts};
+use crate::health::probe::Probe;
 use crate::key::ServiceKey;
 use crate::limits::SERVICE_TEXT_BYTES_MAX;
 use crate::message::Purpose;
@@ -94,6 +95,9 @@ pub(super) fn clustered(name: &Name, cluster: &Cluster, rules: &Rules) -> Result
     let checker = Checker::parse(&cluster.checker).ok_or_else(|| {
         Refused::invalid("Param 'healthChecker' is illegal, it should be JSON of a known type")
     })?;
+    if let Checker::Http { path, headers, .. } = &checker {
+        Probe::get(path, headers).map_err(Refused::invalid)?;
+    }
     let or = |text: &str| if text.trim().is_empty() { "{}".to_owned() } else { text.to_owned() };
     let draft = ClusterDraft {
         name: &cluster.name,

@@ -30,7 +30,7 @@ const CLAIM_MS: u64 = 5_000;
 /// What the owner knows of the log.
 #[derive(Debug)]
 pub struct Log {
-    tables: Arc<Tables>,
+    pub(super) tables: Arc<Tables>,
     /// The version that was taken over.
     seen: u64,
     /// The first slot of this core, and its slots as they were taken over.

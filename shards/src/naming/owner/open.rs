@@ -141,10 +141,11 @@ impl OwnerState {
                 let publisher = self.beating.publisher(at);
                 self.set_healthy(now, id, publisher, true);
             }
-            return Ok(Answer::Beaten { interval_ms: self.beating.interval_ms(at) });
+            let interval_ms = self.beat_interval(self.beating.interval_ms(at));
+            return Ok(Answer::Beaten { interval_ms });
         }
         let Some((host, beats)) = register else { return Ok(Answer::UnknownInstance) };
-        let interval_ms = self.times(beats).interval;
+        let interval_ms = self.beat_interval(self.times(beats).interval);
         self.open_register(now, key, host, beats)?;
         Ok(Answer::Beaten { interval_ms })
     }

@@ -20,15 +20,19 @@ impl OwnerState {
         now.tick_ms.saturating_sub(self.stalled_ms)
     }
 
-    /// When [`Self::judge`] has something to do, in `tick_ms`.
+    /// When [`Self::judge`] or [`Self::check`] has something to do, in `tick_ms`.
     pub fn next_judged(&self) -> Option<u64> {
-        let next = self.wheel.next_ms().filter(|_| !self.stopping)?;
-        Some(next + self.stalled_ms)
+        if self.stopping {
+            return None;
+        }
+        let next = self.wheel.next_ms().map(|lived_ms| lived_ms + self.stalled_ms);
+        [next, self.next_check()].into_iter().flatten().min()
     }
 
     /// The node stops: nobody can beat from here on, and nothing is pushed.
     pub fn stop(&mut self) {
         self.stopping = true;
+        self.checks.stop();
     }
 
     /// Looks at every client whose time has come. True if something changed.
@@ -37,11 +41,17 @@ impl OwnerState {
             return false;
         }
         let lived_ms = self.lived(now);
-        let mut changed = false;
+        let (mut changed, judges) = (false, self.judges());
         let mut due = std::mem::take(&mut self.due);
         self.wheel.advance(lived_ms, &mut due);
         for (timer, tick) in due.drain(..) {
             match timer {
+                Timer::Check(at) => {
+                    self.with_checks(now, |checks, means| checks.look(at, tick, means));
+                }
+                Timer::Beating(at) if !judges => {
+                    self.beating.look_later(at, tick, lived_ms, &mut self.wheel);
+                }
                 Timer::Beating(at) => {
                     let silent = self.beating.due(at, tick, lived_ms, &mut self.wheel);
                     changed |= silent.is_some();
@@ -110,13 +120,14 @@ impl OwnerState {
 
     /// Whether pollers are to be told of something.
     pub(super) fn pollers_pending(&self) -> bool {
-        !self.stopping && (self.pollers.pending() || !self.changes.polled.is_empty())
+        let waits = self.pollers.pending() || !self.changes.polled.is_empty();
+        waits && !self.stopping && self.pushes()
     }
 
     /// Tells pollers, a bounded number at a time. True if a large list has to wait before it is
     /// built again.
     pub(super) fn drain_pollers(&mut self, now: Now, out: &mut Vec<Effect>) -> bool {
-        if self.stopping {
+        if self.stopping || !self.pushes() {
             return false;
         }
         let lived_ms = self.lived(now);
