@@ -1,8 +1,10 @@
 use super::*;
 
+type Holds = fn(&Switches) -> bool;
+
 #[test]
 fn every_entry_its_bounds_and_its_field() {
-    let table: &[(&str, &str, fn(&Switches) -> bool)] = &[
+    let table: &[(&str, &str, Holds)] = &[
         ("distroThreshold", "0.5", |s| s.distro_threshold == 0.5),
         ("clientBeatInterval", "7000", |s| s.client_beat_interval_ms == 7_000),
         ("pushVersion", "java:1.2.3", |s| &*s.push_versions[1] == "1.2.3"),
