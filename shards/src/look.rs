@@ -435,7 +435,7 @@ impl OwnerState {
 
 fn service_row(service: &Service) -> ServiceRow {
     let (mut instances, mut healthy) = (0, 0);
-    for host in service.publishers.hosts() {
+    for host in service.hosts() {
         instances += 1;
         healthy += u32::from(host.healthy());
     }

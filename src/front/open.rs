@@ -209,6 +209,16 @@ impl Api {
         reply::compressed(reply, text_of(&head, header::ACCEPT_ENCODING))
     }
 
+    /// What an operator's switches have v1 answer.
+    fn revised(&self, head: &Parts) -> Option<Reply> {
+        if !self.is_naming_v1(head.uri.path()) {
+            return None;
+        }
+        let agent = text_of(head, header::USER_AGENT).unwrap_or_default();
+        let asked = (&head.method, head.uri.path(), head.uri.query());
+        operator::revised(&self.tables.switches().now(), asked, agent)
+    }
+
     async fn serve(
         &self,
         route: &'static Route,
@@ -216,12 +226,8 @@ impl Api {
         head: &Parts,
         incoming: Incoming,
     ) -> Reply {
-        if self.is_naming_v1(head.uri.path()) {
-            let agent = text_of(head, header::USER_AGENT).unwrap_or_default();
-            let asked = (&head.method, head.uri.path(), head.uri.query());
-            if let Some(reply) = operator::revised(&self.tables.switches().now(), asked, agent) {
-                return reply;
-            }
+        if let Some(revised) = self.revised(head) {
+            return revised;
         }
         if let Some(gone) = self.switched_off(route, head.uri.path()) {
             return gone;
