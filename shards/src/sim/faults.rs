@@ -2,7 +2,7 @@
 //! in luck.
 
 use crate::limits::LaneLimits;
-use crate::settings::Settings;
+use crate::settings::{PlantedBug, Settings};
 use crate::sim::random::Random;
 
 /// The habits of one world. Times in milliseconds, chances in percent.
@@ -99,6 +99,19 @@ impl Faults {
         self.clients = random.between(16, 30);
         self.services = random.between(1, 2);
         self.turn_pushes = random.pick(&[1, 2]);
+    }
+
+    /// Has the world make a mistake. One shows only where many leave a service in the middle of a
+    /// broadcast: its worlds are all like that, or thousands of them would be tried.
+    pub fn plant(&mut self, bug: Option<PlantedBug>) {
+        self.settings.planted = bug;
+        if bug == Some(PlantedBug::LeavingMovesCursor) {
+            self.cores = 1;
+            self.clients = 30;
+            self.services = 1;
+            self.turn_pushes = 1;
+            self.configs = 0;
+        }
     }
 
     /// What is left when everything has healed: the same lanes and delays, but nobody misbehaves.

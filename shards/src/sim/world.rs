@@ -86,7 +86,7 @@ impl World {
     pub fn new(seed: u64, bug: Option<PlantedBug>, verbose: bool) -> Self {
         let mut random = Random::new(seed);
         let mut faults = Faults::draw(&mut random);
-        faults.settings.planted = bug;
+        faults.plant(bug);
         let map = Map { cores: faults.cores };
         let log = Log::default();
         let server = |core| {
