@@ -1,5 +1,6 @@
 //! File systems that a test may fill and break, mounted where a server keeps its data.
 
+use crate::configs::until;
 use crate::server::Directory;
 use crate::store::{said, skipped};
 use std::fs;
@@ -80,7 +81,8 @@ impl Mount {
 
     /// What an operator does: takes it away, has it repaired, mounts it again.
     pub fn repair_disk(&self) {
-        run(Command::new("umount").arg(self.data())).expect("nobody uses it");
+        // A ring outlives its process by a moment, and with it the socket in the data directory.
+        until("nobody uses the disk", || run(Command::new("umount").arg(self.data())).is_ok());
         // 1: errors were found and corrected, as they should be.
         let checked = Command::new("e2fsck").arg("-fp").arg(image(&self.data())).output();
         let checked = checked.expect("run e2fsck");

@@ -59,7 +59,8 @@ pub fn logs_in_is_refused_and_recovers(sdk: &str) {
     assert!(town_hall.lists("orders"));
 }
 
-fn until(sdk: &str, what: &str, mut holds: impl FnMut() -> bool) {
+/// Polls what an SDK is to come to.
+pub fn until(sdk: &str, what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + RECOVERS_WITHIN;
     while !holds() {
         assert!(Instant::now() < deadline, "{sdk} {what}: not within {RECOVERS_WITHIN:?}");
