@@ -119,7 +119,6 @@ impl Shard {
     /// cores share. Without it there are none, ever.
     pub fn with_tables(mut self, tables: Arc<Tables>) -> Self {
         self.owner.read_from(tables.clone());
-        self.owner.tables = Some(tables.clone());
         self.owner.watch_checks();
         self.home.config_tables = tables;
         self

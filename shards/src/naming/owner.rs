@@ -7,7 +7,6 @@
 //!   is lost.
 //! * Nothing here is done per subscriber, and nothing is encoded before somebody looks.
 
-use crate::config::table::Tables;
 use crate::effect::Effect;
 use crate::health::beat::Beating;
 use crate::health::checks::Checks;
@@ -111,8 +110,6 @@ pub struct OwnerState {
     set_cache_ms: u64,
     wheel: Wheel,
     due: Vec<(Timer, Tick)>,
-    /// Who may be told what; without it everybody may.
-    pub(crate) tables: Option<Arc<Tables>>,
     /// How long the process did not run in all, ms: no client's silence.
     pub(crate) stalled_ms: u64,
     /// The node stops: nobody can beat any more, so nobody is judged by it.
@@ -160,7 +157,6 @@ impl OwnerState {
             checks: Checks::new(hasher.clone(), seed),
             flips_at_ms: 0,
             pollers: Pollers::new(hasher.clone()),
-            tables: None,
             set_cache_ms: rules.cache_ms,
             hasher,
             changes: Changes { dirty: vec![VecDeque::new(); cores], polled: VecDeque::new() },

@@ -138,7 +138,7 @@ impl OwnerState {
                 self.pollers.want(*at, lived_ms, &mut self.wheel);
             }
         }
-        let tables = self.tables.as_deref();
+        let tables = &self.log.tables;
         // Those of one service follow each other, most with the same filter.
         let mut last: Option<(ServiceId, Box<str>, u64, Bytes)> = None;
         for _ in 0..DATAGRAMS_PER_TURN_MAX {
@@ -177,7 +177,7 @@ impl OwnerState {
 
 /// Whether a poller may be told of a service; looked up for each datagram, since what he may can
 /// change between two polls.
-fn may_hear(tables: Option<&Tables>, user: Option<&str>, service: &Service) -> bool {
-    let (Some(tables), Some(user)) = (tables, user) else { return true };
+fn may_hear(tables: &Tables, user: Option<&str>, service: &Service) -> bool {
+    let Some(user) = user else { return true };
     tables.identities().now().decide(user, Action::Read, &of_service(&service.key)).is_ok()
 }
