@@ -23,11 +23,12 @@ use super::runtime::{Spawned, spawn};
 use super::snapshot::{Copied, Parcel};
 use super::store::book::Identity;
 use super::store::{Disk, Store};
-use super::types::{LogId, Membership, Types, term_of};
+use super::types::{LogId, Membership, Payload, Types, term_of};
 use bytes::Bytes;
 use nacre_shards::durable::Table;
 use openraft::async_runtime::WatchReceiver;
 use openraft::impls::BasicNode;
+use openraft::storage::RaftStateMachine;
 use openraft::{Config, LogIdOptionExt, Raft, ServerState, SnapshotPolicy};
 use queue::Queue;
 use std::cell::{Cell, RefCell};
@@ -82,8 +83,9 @@ struct Inner<M: Machine> {
 
 impl<M: Machine> Group<M> {
     /// Opens the files, loads the checkpoint into the machine, replays the log behind it, and
-    /// takes part. A group of one is led by this node when this returns, and everything that was
-    /// acknowledged is applied. On the Raft core, once.
+    /// takes part. In a group of one everything that was acknowledged is applied when this returns,
+    /// and this node leads, unless its disk is full: then it is read-only until it can. On the Raft
+    /// core, once.
     ///
     /// # Errors
     /// The disk's; contents that cannot be right or are not ours. Nothing was changed then.
@@ -134,8 +136,13 @@ impl<M: Machine> Group<M> {
             told: Cell::new(None),
             trimming: Cell::new(false),
         });
-        inner.start_raft().await?;
-        inner.set_state(State::Ok);
+        let replayed = inner.replay_alone().await?;
+        match inner.start_raft().await {
+            Ok(()) => inner.set_state(State::Ok),
+            // A term cannot begin without a byte to write it in. Reads go on all the same.
+            Err(Fault::Full(_)) if replayed => {}
+            Err(fault) => return Err(fault),
+        }
         inner.judge();
         let weak = Rc::downgrade(&inner);
         inner.applied.after_checkpoints(move || {
@@ -307,6 +314,25 @@ impl<M: Machine> Inner<M> {
             enable_leader_restore: Some(false),
             ..Config::default()
         })
+    }
+
+    /// In a group of one, applies everything in the log: what only this node votes on is true when
+    /// it is on its disk, so nothing has to be written before it is. Says whether it was one.
+    async fn replay_alone(&self) -> Result<bool, Fault> {
+        let entries = self.log.behind(self.applied.last()).await?;
+        let is_mine = |membership: &Membership| is_alone(membership, self.identity.node);
+        let last = entries.iter().rev().find_map(|entry| match &entry.payload {
+            Payload::Membership(membership) => Some(is_mine(membership)),
+            _ => None,
+        });
+        let alone = last.unwrap_or_else(|| is_mine(self.applied.membership().membership()));
+        if alone {
+            let mut applier = self.applied.applier().await;
+            let entries = entries.into_iter().map(|entry| Ok((entry, None)));
+            let applied = applier.apply(futures_lite::stream::iter(entries)).await;
+            applied.map_err(|error| self.why(&error))?;
+        }
+        Ok(alone)
     }
 
     /// Starts openraft on what is in the files. In a group of one, returns when it leads and has

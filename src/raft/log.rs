@@ -122,6 +122,15 @@ impl Log {
         state.forget();
     }
 
+    /// All entries behind this one.
+    ///
+    /// # Errors
+    /// The disk's; an entry a newer program wrote.
+    pub async fn behind(&self, applied: Option<LogId>) -> Result<Vec<Entry>, Fault> {
+        let read = self.clone().try_get_log_entries(applied.next_index()..).await;
+        read.map_err(|error| Fault::Damaged(error.to_string()))
+    }
+
     /// The last entry, purge point and vote now.
     pub fn ends(&self) -> (Option<LogId>, Option<LogId>, Option<Vote>) {
         let state = self.0.state.borrow();

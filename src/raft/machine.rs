@@ -131,6 +131,11 @@ impl<M: Machine> Applied<M> {
         self.last.get()
     }
 
+    /// Who took part as of the last entry that was applied.
+    pub fn membership(&self) -> StoredMembership {
+        self.membership.borrow().clone()
+    }
+
     /// The last entry that is in the durable checkpoint.
     pub fn checkpointed(&self) -> Option<LogId> {
         self.checkpointed.get()

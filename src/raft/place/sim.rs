@@ -28,8 +28,10 @@ struct Sim {
 pub struct Faults {
     /// Calls that change something until the power is cut; `None`: never.
     pub calls_left: Option<u64>,
-    /// Writes that would make a file longer than this many bytes meet a full disk.
+    /// Writes that would make a file longer than it is and than this many bytes meet a full disk.
     pub file_bytes_max: Option<u64>,
+    /// Writes until the disk is full, even for what is in a file already; `None`: never.
+    pub writes_left: Option<u64>,
     /// Fsync fails with this.
     pub sync: Option<io::ErrorKind>,
     /// Writes fail with this.
@@ -236,7 +238,16 @@ impl Handle {
         if let Some(kind) = faults.write {
             return Err(kind.into());
         }
-        if faults.file_bytes_max.is_some_and(|max| end > max) {
+        let there = self.len()?;
+        self.place.faults(|faults| match &mut faults.writes_left {
+            Some(0) => Err(io::ErrorKind::StorageFull),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        })?;
+        if end > there && faults.file_bytes_max.is_some_and(|max| end > max) {
             return Err(io::ErrorKind::StorageFull.into());
         }
         Ok(())

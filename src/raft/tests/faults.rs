@@ -93,6 +93,52 @@ fn a_full_disk_is_read_only_and_recovers_by_itself() {
     });
 }
 
+/// The disk is full at any write of a start: either nothing could be opened and the error says so,
+/// or everything can be read, and writes come back with the space.
+#[test]
+fn a_start_on_a_full_disk_reads_and_waits_for_space() {
+    let place = SimPlace::default();
+    on_a_core(async {
+        let group = open(&place).await.unwrap();
+        for key in 0..20 {
+            put(&group, &[(&format!("key{key}"), &"x".repeat(10_000))]).await.unwrap();
+        }
+    });
+    let mut read_only = 0;
+    for writes_left in 0.. {
+        let place = after_a_kill(&place);
+        place.faults(|faults| faults.writes_left = Some(writes_left));
+        let was_enough = on_a_core(async {
+            let group = match open(&place).await {
+                Ok(group) => group,
+                Err(fault) => {
+                    assert!(matches!(fault, Fault::Full(_)), "{fault:?}");
+                    return false;
+                }
+            };
+            for key in 0..20 {
+                assert!(get(&group, &format!("key{key}")).is_some(), "{writes_left}: reads go on");
+            }
+            if group.status().state == State::Ok {
+                return true;
+            }
+            let answer = put(&group, &[("b", "1")]).await;
+            assert!(matches!(answer, Err(ProposeError::ReadOnly(_))), "{writes_left}: {answer:?}");
+            place.faults(|faults| faults.writes_left = None);
+            if read_only == 0 {
+                until(|| group.status().state == State::Ok).await;
+                put(&group, &[("b", "1")]).await.unwrap();
+            }
+            read_only += 1;
+            false
+        });
+        if was_enough {
+            break;
+        }
+    }
+    assert!(read_only > 3, "{read_only}");
+}
+
 #[test]
 fn a_checkpoint_that_meets_a_full_disk_is_written_later() {
     let place = SimPlace::default();
