@@ -1,6 +1,7 @@
 //! Public tools against the real server's gRPC port: what they say of it, not what we say of
 //! ourselves. Versions are pinned in tests/tools; see README.md beside this file.
 
+mod prometheus;
 #[path = "../process/server.rs"]
 #[allow(clippy::disallowed_methods)]
 mod server;
