@@ -56,8 +56,8 @@ pub enum Page {
     Whole,
 }
 
-/// Everything of a page, as text: 16 KiB and half a millisecond of the core that serves it, more with each
-/// request type in use.
+/// Everything of a page, as text: 16 KiB and half a millisecond of the core that serves it, more
+/// with each request type and path in use.
 pub fn write(metrics: &Arc<Metrics>, format: Format, page: Page) -> String {
     let mut registry = Registry::default();
     let scrape = Scrape { metrics: Arc::clone(metrics), process: Process::read(), page };

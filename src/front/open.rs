@@ -503,8 +503,8 @@ fn text_of(head: &Parts, name: header::HeaderName) -> Option<&str> {
     head.headers.get(name)?.to_str().ok()
 }
 
-/// What the path names, then query, then a urlencoded or multipart body. The charset a client declares is not looked at: it
-/// is UTF-8 whatever he says (`http-api.md` 1.6).
+/// What the path names, then query, then a urlencoded or multipart body. The charset a client
+/// declares is not looked at: it is UTF-8 whatever he says (`http-api.md` 1.6).
 fn parameters<'a>(
     head: &'a Parts,
     route: &Route,
