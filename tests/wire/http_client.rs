@@ -60,11 +60,6 @@ impl Http {
         let _ = self.stream.write_all(bytes);
     }
 
-    /// Says that nothing follows.
-    pub fn end(&mut self) {
-        let _ = self.stream.shutdown(std::net::Shutdown::Write);
-    }
-
     /// A request without a body.
     pub fn ask(&mut self, method: &str, target: &str) -> Answer {
         self.ask_with(method, target, "", b"")
