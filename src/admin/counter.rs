@@ -273,6 +273,10 @@ entries! {
     "nacre_asks_under_way", "Requests to other cores not yet answered" { AsksUnderWay [] }
     "nacre_send_backlog_bytes", "Bytes waiting to be read by clients" { SendBacklogBytes [] }
     "nacre_http_connections", "HTTP/1 connections open" { HttpConnections [] }
+    "nacre_http_buffered_bytes", "Bytes of requests that are read or worked on, by part" {
+        HttpHeadsHeld ["of" = "head"],
+        HttpBodiesHeld ["of" = "body"],
+    }
 }
 
 #[cfg(test)]

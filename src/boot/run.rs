@@ -263,8 +263,8 @@ async fn serve(seat: Seat, shared: Shared, started: Started) -> io::Result<()> {
     let metrics = shared.metrics.core(core);
     let deadlines = server.clone();
     glommio::spawn_local(async move { deadlines.keep_deadlines().await }).detach();
-    let counted = server.clone();
-    glommio::spawn_local(async move { keep_gauges(&counted, &metrics).await }).detach();
+    let (counted, held) = (server.clone(), api.clone());
+    glommio::spawn_local(async move { keep_gauges(&counted, &held, &metrics).await }).detach();
     let (stop, readiness) = (shared.stop.clone(), shared.readiness.clone());
     glommio::spawn_local(async move {
         if stop.asked(core).await.is_ok() {
@@ -412,7 +412,7 @@ async fn until_now(stop: &Stop) {
     }
 }
 
-async fn keep_gauges(server: &Server, metrics: &Core) {
+async fn keep_gauges(server: &Server, api: &Api, metrics: &Core) {
     loop {
         timer::sleep(GAUGES_EVERY).await;
         let counters = server.counters();
@@ -433,5 +433,7 @@ async fn keep_gauges(server: &Server, metrics: &Core) {
             metrics.set(counter, cell.get());
         }
         metrics.gauge(Gauge::HttpConnections, server.connections() as u64);
+        metrics.gauge(Gauge::HttpHeadsHeld, server.head_bytes() as u64);
+        metrics.gauge(Gauge::HttpBodiesHeld, api.body_bytes() as u64);
     }
 }

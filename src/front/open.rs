@@ -196,6 +196,11 @@ impl Api {
         }
     }
 
+    /// Bytes of bodies that are read or worked on now.
+    pub fn body_bytes(&self) -> usize {
+        self.room.taken()
+    }
+
     /// Answers one request.
     pub async fn answer(&self, ends: Ends, request: Request) -> Reply {
         let (head, body) = request.into_parts();
