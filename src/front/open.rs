@@ -17,15 +17,17 @@ pub mod route;
 mod service;
 mod shape;
 mod table;
+mod targets;
 
 use crate::admin::health::{Probe, Readiness, Shape};
-use crate::admin::metrics::Metrics;
+use crate::admin::metrics::{Core, Metrics};
 use crate::auth::Door;
 use crate::auth::first::FirstToken;
 use crate::http1::body::{self, BodyRefusal, Room};
 use crate::http1::form::{self, Form};
 use crate::http1::reply::{self, Reply};
 use crate::http1::{Ends, Incoming, Method, Request, StatusCode, header, limits, pause};
+use crate::pump::clock::Epoch;
 use crate::pump::desk::Desk;
 use http::request::Parts;
 use input::Input;
@@ -70,6 +72,8 @@ pub enum Endpoint {
     BareState,
     Metrics,
     ServerList,
+    /// Instances as Prometheus discovers them.
+    Targets(targets::Whose),
     NamingHealth,
     NamingMetrics,
     InstanceRegister,
@@ -148,6 +152,10 @@ pub struct Facts {
     pub first: FirstToken,
     pub readiness: Readiness,
     pub metrics: Arc<Metrics>,
+    /// Cores of this node.
+    pub cores: u16,
+    /// Whether Prometheus may discover instances here.
+    pub discovery: bool,
     /// What the rules of configs obey.
     pub config: Rules,
 }
@@ -168,6 +176,12 @@ pub fn rows() -> &'static [Route] {
     table::ROWS
 }
 
+/// Which of them a row is: they stand one behind the other.
+fn number_of(route: &'static Route) -> usize {
+    let bytes = std::ptr::from_ref(route).addr() - table::ROWS.as_ptr().addr();
+    bytes / size_of::<Route>()
+}
+
 /// One core's HTTP API; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Api {
@@ -179,6 +193,10 @@ pub struct Api {
     door: Door,
     room: Room,
     searches: config::Searches,
+    /// Whether it answers on the console's own port.
+    is_console: bool,
+    /// Where answers are counted.
+    counts: Option<(Core, Epoch)>,
 }
 
 impl Api {
@@ -193,6 +211,8 @@ impl Api {
             door,
             room: Room::new(limits::BODY_BYTES_CORE_MAX),
             searches: config::Searches::default(),
+            is_console: false,
+            counts: None,
         }
     }
 
@@ -201,17 +221,42 @@ impl Api {
         self.room.taken()
     }
 
+    /// The same, each answer counted with its time, by this core's clock.
+    pub fn counting(self, metrics: Core, epoch: Epoch) -> Self {
+        Self { counts: Some((metrics, epoch)), ..self }
+    }
+
     /// Answers one request.
     pub async fn answer(&self, ends: Ends, request: Request) -> Reply {
+        let begun_us = self.counts.as_ref().map_or(0, |(_, epoch)| epoch.elapsed_us());
         let (head, body) = request.into_parts();
         let path = head.uri.path();
+        let mut number = usize::MAX;
         let reply = match self.routes.find(&head.method, path) {
-            Found::Route(route) => self.serve(route, ends, &head, body).await,
+            Found::Route(route) => {
+                number = number_of(route);
+                self.serve(route, ends, &head, body).await
+            }
             Found::OtherMethods(rows, at) => self.other_method(&head.method, path, rows, &at),
             Found::Nothing => self.nothing_there(&head.method, path),
         };
-        let reply = reply::and(reply, header::CACHE_CONTROL, "no-cache, no-store");
-        reply::compressed(reply, text_of(&head, header::ACCEPT_ENCODING))
+        let mut reply = reply::and(reply, header::CACHE_CONTROL, "no-cache, no-store");
+        if self.is_console {
+            const POLICY: &str = "script-src 'self'";
+            reply = reply::and(reply, header::CONTENT_SECURITY_POLICY, POLICY);
+        }
+        let reply = reply::compressed(reply, text_of(&head, header::ACCEPT_ENCODING));
+        if let Some((metrics, epoch)) = &self.counts {
+            let took_us = epoch.elapsed_us().saturating_sub(begun_us);
+            metrics.path(number, head.method.as_str(), reply.status().as_u16(), took_us);
+        }
+        reply
+    }
+
+    /// The same rows on the console's own port: no others, below its own context path.
+    pub fn of_console(&self, context_path: &str) -> Self {
+        let routes = Rc::new(Routes::of_console(table::ROWS, context_path));
+        Self { routes, is_console: true, ..self.clone() }
     }
 
     /// What an operator's switches have v1 answer.
@@ -245,7 +290,7 @@ impl Api {
         };
         let content_type = text_of(head, header::CONTENT_TYPE).unwrap_or_default();
         let mut files = Vec::new();
-        let parsed = parameters(head, content_type, kept.bytes(), &mut files);
+        let parsed = parameters(head, route, content_type, kept.bytes(), &mut files);
         let form = match parsed {
             Ok(form) => form,
             Err(malformed) => {
@@ -299,6 +344,7 @@ impl Api {
             Endpoint::BareState => Ok(node::bare_state(&self.facts, &self.door)),
             Endpoint::Metrics => Ok(node::metrics(&self.facts, input)),
             Endpoint::ServerList => Ok(node::server_list(input)),
+            Endpoint::Targets(whose) => targets::list(self, whose, input).await,
             Endpoint::NamingHealth => Ok(node::naming_health(&self.facts)),
             Endpoint::NamingMetrics => node::naming_metrics(self, input),
             Endpoint::InstanceRegister => instance::register(self, input).await,
@@ -366,6 +412,10 @@ impl Api {
     }
 
     fn switched_off(&self, route: &Route, path: &str) -> Option<Reply> {
+        if matches!(route.endpoint, Endpoint::Targets(_)) && !self.facts.discovery {
+            // As where the reference does not load that module.
+            return Some(self.nothing_there(&Method::GET, path));
+        }
         self.gone(route.label, path)
     }
 
@@ -385,7 +435,7 @@ impl Api {
 
     fn is_naming_v1(&self, path: &str) -> bool {
         let below = path.strip_prefix(&*self.facts.context_path);
-        below.is_some_and(|below| below.starts_with("/v1/ns/"))
+        !self.is_console && below.is_some_and(|below| below.starts_with("/v1/ns/"))
     }
 
     fn other_method(&self, method: &Method, path: &str, rows: &[Route], at: &[usize]) -> Reply {
@@ -406,6 +456,14 @@ impl Api {
     fn nothing_there(&self, method: &Method, path: &str) -> Reply {
         if self.is_naming_v1(path) {
             return no_such_api(method, path);
+        }
+        if self.is_console {
+            let message = format!(
+                "there is no such path on the console's port, which has /v3/console and /v3/auth; \
+                 clients and administrators use port {}",
+                self.facts.ports.http
+            );
+            return shape::error(StatusCode::NOT_FOUND, &message, path);
         }
         let message = format!(
             "there is no such path; the HTTP API starts with {}/v1, /v2 or /v3, clients of 2.x and \
@@ -450,15 +508,19 @@ fn text_of(head: &Parts, name: header::HeaderName) -> Option<&str> {
     head.headers.get(name)?.to_str().ok()
 }
 
-/// Query, then a urlencoded or multipart body. The charset a client declares is not looked at: it
-/// is UTF-8 whatever he says (`http-api.md` 1.6).
+/// What the path names, then query, then a urlencoded or multipart body. The charset a client
+/// declares is not looked at: it is UTF-8 whatever he says (`http-api.md` 1.6).
 fn parameters<'a>(
     head: &'a Parts,
+    route: &Route,
     content_type: &str,
     body: &'a bytes::Bytes,
     files: &mut Vec<form::Part>,
 ) -> Result<Form<'a>, form::Malformed> {
     let mut form = Form::default();
+    for (name, text) in route.named(head.uri.path()) {
+        form.push(name.into(), form::decode_path(text.as_bytes())?)?;
+    }
     form.add(head.uri.query().unwrap_or_default().as_bytes())?;
     let kind = content_type.split(';').next().unwrap_or_default().trim();
     if kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {

@@ -37,6 +37,7 @@ mod operator;
 mod persistent;
 #[path = "../process/port.rs"]
 mod port;
+mod prometheus;
 mod push;
 mod restart;
 #[path = "../process/server.rs"]

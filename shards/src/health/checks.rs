@@ -116,6 +116,9 @@ pub struct Tally {
     pub under_way: usize,
     /// Due, and no probe free.
     pub waiting: usize,
+    /// Begun, by how: a connection, a request.
+    pub connects: u64,
+    pub requests: u64,
     pub passed: u64,
     pub failed: u64,
     pub unable: u64,
@@ -421,6 +424,10 @@ impl Checks {
                 continue;
             }
             *probes += 1;
+            match &probe {
+                Probe::Get(_) => self.tally.requests += 1,
+                _ => self.tally.connects += 1,
+            }
             self.records[at].state = State::UnderWay;
             self.generation = self.generation.wrapping_add(1);
             let ticket = Ticket {

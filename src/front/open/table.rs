@@ -4,6 +4,7 @@ use super::Endpoint::{self, Config, Lacking, Namespace as Space};
 use super::config::Op;
 use super::namespace::Op as Of;
 use super::route::{Access, Action, Label, Route, Scope, Verb};
+use super::targets::Whose;
 use crate::admin::health::{Probe, Shape};
 use Label::{Admin, Console, Inner, None as Unlabelled, Open};
 use Verb::{Any, Delete, Get, Patch, Post, Put};
@@ -40,14 +41,20 @@ const NAMING: Endpoint = Lacking("this part of the naming API");
 const CONSOLE_UI: Endpoint = Lacking("the console");
 const MCP: Endpoint = Lacking("the AI registry");
 
+const EVERYBODYS: Endpoint = Endpoint::Targets(Whose::Everybody);
+const NAMESPACE_TARGETS: &str = "/prometheus/namespaceId/{namespaceId}";
+const SERVICE_TARGETS: &str = "/prometheus/namespaceId/{namespaceId}/service/{serviceName}";
 const V3_METADATA: &str = "/v3/admin/ns/instance/metadata/batch";
 
 /// All rows, by family.
-pub const ROWS: &[Route] = &[
+pub static ROWS: &[Route] = &[
     // The node itself.
     row(Get, "/metrics", Unlabelled, FREE, Endpoint::Metrics),
     row(Get, "/actuator/prometheus", Unlabelled, FREE, Endpoint::Metrics),
     row(Get, "/serverlist", Unlabelled, FREE, Endpoint::ServerList),
+    row(Get, "/prometheus", Unlabelled, FREE, EVERYBODYS),
+    row(Get, NAMESPACE_TARGETS, Unlabelled, FREE, Endpoint::Targets(Whose::Namespace)),
+    row(Get, SERVICE_TARGETS, Unlabelled, FREE, Endpoint::Targets(Whose::Service)),
     row(Get, "/v1/console/health/liveness", Console, FREE, Endpoint::Health(LIVE, TEXT)),
     row(Get, "/v1/console/health/readiness", Console, FREE, Endpoint::Health(READY, TEXT)),
     row(Get, "/v2/console/health/liveness", Console, FREE, Endpoint::Health(LIVE, ENVELOPE)),
