@@ -87,6 +87,16 @@ struct Record {
 // A million of them are the point; the address is 16 bytes more.
 const _: () = assert!(size_of::<Record>() <= 72);
 
+/// What there is to see of one instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lodger<'a> {
+    pub service: ServiceId,
+    pub ip: &'a str,
+    pub port: i32,
+    /// Lived milliseconds of the last beat.
+    pub last_ms: u64,
+}
+
 /// All beating instances of one owner core.
 #[derive(Debug)]
 pub struct Beating {
@@ -160,6 +170,18 @@ impl Beating {
         self.index.insert(hash, at);
         self.arm(at, wheel);
         Some(at)
+    }
+
+    /// One beyond the highest record.
+    pub fn end(&self) -> u32 {
+        self.records.end()
+    }
+
+    /// A record, to look at.
+    pub fn at(&self, at: u32) -> Option<Lodger<'_>> {
+        let record = self.records.get(at)?;
+        let Record { service, ref ip, port, last_ms, .. } = *record;
+        Some(Lodger { service, ip, port, last_ms })
     }
 
     /// The key of a record among its service's publishers.
