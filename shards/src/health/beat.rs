@@ -93,6 +93,16 @@ impl Chained for Record {
     }
 }
 
+/// What there is to see of one instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lodger<'a> {
+    pub service: ServiceId,
+    pub ip: &'a str,
+    pub port: i32,
+    /// Lived milliseconds of the last beat.
+    pub last_ms: u64,
+}
+
 /// All beating instances of one owner core.
 #[derive(Debug)]
 pub struct Beating {
@@ -159,6 +169,18 @@ impl Beating {
         self.index.put(hash, at, &mut self.records);
         self.arm(at, wheel);
         Some(at)
+    }
+
+    /// One beyond the highest record.
+    pub fn end(&self) -> u32 {
+        self.records.end()
+    }
+
+    /// A record, to look at.
+    pub fn at(&self, at: u32) -> Option<Lodger<'_>> {
+        let record = self.records.get(at)?;
+        let Record { service, ref ip, port, last_ms, .. } = *record;
+        Some(Lodger { service, ip, port, last_ms })
     }
 
     /// The key of a record among its service's publishers.

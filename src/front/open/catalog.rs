@@ -97,6 +97,20 @@ pub(super) async fn service(api: &Api, input: &Input<'_>) -> Outcome {
     }
 }
 
+/// v3's console: a page of a service's instances, of all clusters unless one is named.
+pub(super) async fn instance_page(api: &Api, input: &Input<'_>) -> Outcome {
+    let (clusters, name) = (input.text("clusterName"), input.name()?);
+    let (page_no, page_size) = (input.whole("pageNo", 1)?, input.whole("pageSize", 100)?);
+    let page_size = page_size.min(PAGE_SIZE_MAX);
+    let healthy_only = input.flag("healthyOnly")?.unwrap_or(false);
+    let shape = Shape::Page { page_no, page_size };
+    let call = Call::List { name, clusters, healthy_only, shape, poller: None };
+    match api.ask(call).await? {
+        Answer::Names { count, names } => Ok(shape::page(count, page_no, page_size, &names)),
+        other => Err(super::unexpected(&other)),
+    }
+}
+
 /// `/catalog/instances`: a page of a service's instances, disabled ones too.
 pub(super) async fn instances(api: &Api, input: &Input<'_>) -> Outcome {
     let (key, clusters) = match input.version {
