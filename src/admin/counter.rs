@@ -60,6 +60,7 @@ entries! {
         ClosedNeverSetUp ["reason" = "never_set_up"],
         ClosedStarting ["reason" = "starting"],
         ClosedTooSlow ["reason" = "too_slow"],
+        ClosedRedirected ["reason" = "redirected"],
         ClosedStopping ["reason" = "stopping"],
     }
     "nacre_limit_reached", "Times a limit was reached and its answer given, by limit" {
@@ -81,6 +82,7 @@ entries! {
         LimitHeaderList ["limit" = "header_list"],
         LimitSendBytes ["limit" = "send_bytes"],
         LimitOperators ["limit" = "operators_at_a_time"],
+        LimitListed ["limit" = "rows_of_a_list"],
     }
     "nacre_refusals", "Requests refused, by class" {
         RefusedUnregistered ["class" = "unregistered_connection"],
@@ -286,6 +288,10 @@ entries! {
     "nacre_asks_under_way", "Requests to other cores not yet answered" { AsksUnderWay [] }
     "nacre_send_backlog_bytes", "Bytes waiting to be read by clients" { SendBacklogBytes [] }
     "nacre_http_connections", "HTTP/1 connections open" { HttpConnections [] }
+    "nacre_http_buffered_bytes", "Bytes of requests that are read or worked on, by part" {
+        HttpHeadsHeld ["of" = "head"],
+        HttpBodiesHeld ["of" = "body"],
+    }
 }
 
 #[cfg(test)]

@@ -139,8 +139,11 @@ keys! {
         Shape::Text("nacos or ldap"), "nacos",
         "Who knows the users: this server alone, or an LDAP directory beside. Empty is nacos.";
     LDAP_URL = "nacos.core.auth.ldap.url", [],
-        Shape::Text("ldap://host:port"), "ldap://localhost:389",
-        "Where the directory is.";
+        Shape::Text("ldap://host:port or ldaps://host:port"), "ldap://localhost:389",
+        "Where the directory is. With ldaps over TLS: its certificate must be for this host.";
+    LDAP_AUTHORITIES = "nacre.auth.ldap.ca-file", [],
+        Shape::Text("a PEM file"), "",
+        "Who may vouch for a directory over TLS. Whom this machine trusts when absent.";
     LDAP_BASE = "nacos.core.auth.ldap.basedc", [],
         Shape::Text("a distinguished name"), "dc=example,dc=org",
         "Below what its users are.";

@@ -16,7 +16,7 @@ use crate::boot::settings::Settings;
 use crate::boot::start::{Failure, Ready, exit};
 use crate::boot::stop::{Ending, Phase, RunningCore, Stop};
 use crate::boot::token_key::{self, KeyFiles};
-use crate::front::open::{self, Api, Facts, Ports, Switches, identity};
+use crate::front::open::{self, Api, Facts, Ports, Switches, identity, ops};
 use crate::http1::server::Server;
 use crate::http1::{Ends, Request};
 use crate::operator::office::{self, Office};
@@ -199,6 +199,7 @@ fn facts(settings: &Settings, readiness: Readiness, metrics: Arc<Metrics>) -> Fa
     let port = |addresses: &[SocketAddr]| addresses.first().map_or(0, |at| at.port());
     let open = &settings.open;
     Facts {
+        cores: settings.cores.len() as u16,
         context_path: settings.context_path.as_str().into(),
         ports: Ports { http: port(&settings.http), grpc: port(&settings.grpc) },
         switches: Switches { client: open.client, admin: open.admin, console: open.console },
@@ -206,8 +207,8 @@ fn facts(settings: &Settings, readiness: Readiness, metrics: Arc<Metrics>) -> Fa
         first: FirstToken::of(&settings.data),
         readiness,
         metrics,
-        cores: settings.cores.len() as u16,
         discovery: open.discovery,
+        push_base: ops::PushBase::default(),
         config: core::config_rules(settings),
     }
 }
@@ -267,8 +268,9 @@ async fn serve(seat: Seat, shared: Shared, started: Started) -> io::Result<()> {
     };
     let bell = turn.bell();
     let (desk, door) = (turn.carrier.desk.clone(), turn.carrier.door.clone());
-    let api = Api::new(Arc::clone(&shared.facts), Arc::clone(&shared.tables), desk, door)
-        .counting(shared.metrics.core(core), shared.epoch);
+    let counted = (shared.metrics.core(core), shared.epoch);
+    let api =
+        Api::new(Arc::clone(&shared.facts), Arc::clone(&shared.tables), (desk, door), counted);
     if core == 0 {
         glommio::spawn_local(identity::offer_key(api.clone())).detach();
     }
@@ -284,8 +286,8 @@ async fn serve(seat: Seat, shared: Shared, started: Started) -> io::Result<()> {
     let metrics = shared.metrics.core(core);
     let deadlines = server.clone();
     glommio::spawn_local(async move { deadlines.keep_deadlines().await }).detach();
-    let counted = server.clone();
-    glommio::spawn_local(async move { keep_gauges(&counted, &metrics).await }).detach();
+    let (counted, held) = (server.clone(), api.clone());
+    glommio::spawn_local(async move { keep_gauges(&counted, &held, &metrics).await }).detach();
     let (stop, readiness) = (shared.stop.clone(), shared.readiness.clone());
     glommio::spawn_local(async move {
         if stop.asked(core).await.is_ok() {
@@ -436,7 +438,7 @@ async fn until_now(stop: &Stop) {
     }
 }
 
-async fn keep_gauges(server: &Server, metrics: &Core) {
+async fn keep_gauges(server: &Server, api: &Api, metrics: &Core) {
     loop {
         timer::sleep(GAUGES_EVERY).await;
         let counters = server.counters();
@@ -457,5 +459,7 @@ async fn keep_gauges(server: &Server, metrics: &Core) {
             metrics.set(counter, cell.get());
         }
         metrics.gauge(Gauge::HttpConnections, server.connections() as u64);
+        metrics.gauge(Gauge::HttpHeadsHeld, server.head_bytes() as u64);
+        metrics.gauge(Gauge::HttpBodiesHeld, api.body_bytes() as u64);
     }
 }

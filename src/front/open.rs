@@ -5,13 +5,17 @@
 //! about services or instances.
 
 mod catalog;
+mod client;
+mod cluster;
 mod config;
 pub mod identity;
 mod input;
 mod instance;
+mod loader;
 mod namespace;
 mod node;
 mod operator;
+pub mod ops;
 mod rights;
 pub mod route;
 mod service;
@@ -19,8 +23,9 @@ mod shape;
 mod table;
 mod targets;
 
+use crate::admin::counter::Counter;
 use crate::admin::health::{Probe, Readiness, Shape};
-use crate::admin::metrics::{Core, Metrics};
+use crate::admin::metrics::{self, Metrics};
 use crate::auth::Door;
 use crate::auth::first::FirstToken;
 use crate::http1::body::{self, BodyRefusal, Room};
@@ -29,6 +34,7 @@ use crate::http1::reply::{self, Reply};
 use crate::http1::{Ends, Incoming, Method, Request, StatusCode, header, limits, pause};
 use crate::pump::clock::Epoch;
 use crate::pump::desk::Desk;
+use crate::pump::eyes::Eyes;
 use http::request::Parts;
 use input::Input;
 use nacre_proto::code::Code;
@@ -36,7 +42,9 @@ use nacre_shards::config::rules::Rules;
 use nacre_shards::config::table::Tables;
 use nacre_shards::durable::answer::Answer as Decision;
 use nacre_shards::durable::naming::Mode;
+use nacre_shards::key::Core;
 use nacre_shards::limits::REFUSED_DELAY_MS;
+use nacre_shards::look::{Look, Seen};
 use nacre_shards::naming::open::{Answer, Call, Refused};
 use route::{Found, Label, Route, Routes};
 use std::net::IpAddr;
@@ -105,9 +113,20 @@ pub enum Endpoint {
     CatalogServices,
     CatalogService,
     CatalogInstances,
+    /// v3's console: a page of a service's instances.
+    InstancePage,
     SelectorTypes,
+    /// All names of services, by namespace.
+    ServiceNames,
+    Subscribers,
+    /// Every instance of a service with its health.
+    InstanceStatuses,
+    Client(client::Op),
     Namespace(namespace::Op),
     Config(config::Op),
+    Cluster(cluster::Op),
+    Loader(loader::Op),
+    Ops(ops::Op),
     Switches,
     SetSwitch,
     Login,
@@ -120,8 +139,8 @@ pub enum Endpoint {
     RoleSearch,
     Permissions,
     PermissionList,
-    /// Part of the API that is not there yet, by name.
-    Lacking(&'static str),
+    /// A module of the reference that is off, or a path that is another process's.
+    Off(&'static str),
 }
 
 /// The two ports of a node.
@@ -142,6 +161,8 @@ pub struct Switches {
 /// What every core's HTTP side knows of the node.
 #[derive(Debug)]
 pub struct Facts {
+    /// Cores of this node.
+    pub cores: u16,
     /// Empty, or with a slash before and none behind.
     pub context_path: Box<str>,
     pub ports: Ports,
@@ -152,10 +173,10 @@ pub struct Facts {
     pub first: FirstToken,
     pub readiness: Readiness,
     pub metrics: Arc<Metrics>,
-    /// Cores of this node.
-    pub cores: u16,
     /// Whether Prometheus may discover instances here.
     pub discovery: bool,
+    /// From where pushes are counted.
+    pub push_base: ops::PushBase,
     /// What the rules of configs obey.
     pub config: Rules,
 }
@@ -195,14 +216,23 @@ pub struct Api {
     searches: config::Searches,
     /// Whether it answers on the console's own port.
     is_console: bool,
-    /// Where answers are counted.
-    counts: Option<(Core, Epoch)>,
+    eyes: Eyes,
+    /// Where answers are counted, and the clock that times them.
+    counted: (metrics::Core, Epoch),
 }
 
 impl Api {
     /// The API of the core whose desk and door these are.
-    pub fn new(facts: Arc<Facts>, tables: Arc<Tables>, desk: Desk, door: Door) -> Self {
+    ///
+    /// `counted` is that core's block and clock.
+    pub fn new(
+        facts: Arc<Facts>,
+        tables: Arc<Tables>,
+        (desk, door): (Desk, Door),
+        counted: (metrics::Core, Epoch),
+    ) -> Self {
         let routes = Rc::new(Routes::new(table::ROWS, &facts.context_path));
+        let eyes = Eyes::new(desk.clone(), facts.cores);
         Self {
             facts,
             tables,
@@ -212,18 +242,20 @@ impl Api {
             room: Room::new(limits::BODY_BYTES_CORE_MAX),
             searches: config::Searches::default(),
             is_console: false,
-            counts: None,
+            eyes,
+            counted,
         }
     }
 
-    /// The same, each answer counted with its time, by this core's clock.
-    pub fn counting(self, metrics: Core, epoch: Epoch) -> Self {
-        Self { counts: Some((metrics, epoch)), ..self }
+    /// Bytes of bodies that are read or worked on now.
+    pub fn body_bytes(&self) -> usize {
+        self.room.taken()
     }
 
     /// Answers one request.
     pub async fn answer(&self, ends: Ends, request: Request) -> Reply {
-        let begun_us = self.counts.as_ref().map_or(0, |(_, epoch)| epoch.elapsed_us());
+        let (counted, epoch) = &self.counted;
+        let begun_us = epoch.elapsed_us();
         let (head, body) = request.into_parts();
         let path = head.uri.path();
         let mut number = usize::MAX;
@@ -241,10 +273,8 @@ impl Api {
             reply = reply::and(reply, header::CONTENT_SECURITY_POLICY, POLICY);
         }
         let reply = reply::compressed(reply, text_of(&head, header::ACCEPT_ENCODING));
-        if let Some((metrics, epoch)) = &self.counts {
-            let took_us = epoch.elapsed_us().saturating_sub(begun_us);
-            metrics.path(number, head.method.as_str(), reply.status().as_u16(), took_us);
-        }
+        let took_us = epoch.elapsed_us().saturating_sub(begun_us);
+        counted.path(number, head.method.as_str(), reply.status().as_u16(), took_us);
         reply
     }
 
@@ -341,7 +371,7 @@ impl Api {
             Endpoint::ServerList => Ok(node::server_list(input)),
             Endpoint::Targets(whose) => targets::list(self, whose, input).await,
             Endpoint::NamingHealth => Ok(node::naming_health(&self.facts)),
-            Endpoint::NamingMetrics => node::naming_metrics(self, input),
+            Endpoint::NamingMetrics => node::naming_metrics(self, input).await,
             Endpoint::InstanceRegister => instance::register(self, input).await,
             Endpoint::InstanceDeregister => instance::deregister(self, input).await,
             Endpoint::InstanceUpdate => instance::update(self, input).await,
@@ -366,9 +396,17 @@ impl Api {
             Endpoint::CatalogServices => catalog::services(self, input).await,
             Endpoint::CatalogService => catalog::service(self, input).await,
             Endpoint::CatalogInstances => catalog::instances(self, input).await,
+            Endpoint::InstancePage => catalog::instance_page(self, input).await,
             Endpoint::SelectorTypes => Ok(service::selector_types(input)),
+            Endpoint::ServiceNames => client::names(self, input).await,
+            Endpoint::Subscribers => client::subscribers(self, input).await,
+            Endpoint::InstanceStatuses => client::statuses(self, input).await,
+            Endpoint::Client(op) => client::answer(self, op, input).await,
             Endpoint::Namespace(op) => namespace::answer(self, op, input).await,
             Endpoint::Config(op) => config::answer(self, op, input).await,
+            Endpoint::Cluster(op) => cluster::answer(self, op, input),
+            Endpoint::Loader(op) => loader::answer(self, op, input).await,
+            Endpoint::Ops(op) => ops::answer(self, op, input).await,
             Endpoint::Switches => operator::switches(self, input),
             Endpoint::SetSwitch => operator::set_switch(self, input).await,
             Endpoint::Login => identity::login(self, input).await,
@@ -381,7 +419,7 @@ impl Api {
             Endpoint::RoleSearch => identity::role_search(self, input),
             Endpoint::Permissions => identity::permissions(self, input).await,
             Endpoint::PermissionList => identity::permission_list(self, input),
-            Endpoint::Lacking(what) => Err(lacking(what)),
+            Endpoint::Off(why) => Err(off(why)),
         }
     }
 
@@ -391,6 +429,17 @@ impl Api {
             Answer::Refused(refused) => Err(refused),
             answer => Ok(answer),
         }
+    }
+
+    /// A list that is longer than any may be was refused.
+    fn note_limit(&self) {
+        self.counted.0.inc(Counter::LimitListed);
+    }
+
+    /// Has a core look.
+    async fn look(&self, core: Core, look: Look) -> Result<Seen, Refused> {
+        let seen = self.eyes.look(core, look).await;
+        seen.ok_or_else(|| Refused::busy("A core of this node does not answer."))
     }
 
     /// A call that the log may have to decide.
@@ -484,8 +533,13 @@ fn unexpected(answer: &Answer) -> Refused {
     Refused::new(500, Code::ServerError, "the server answered another question")
 }
 
-fn lacking(what: &'static str) -> Refused {
-    Refused::new(501, Code::ApiFunctionDisabled, format!("{what}: not built yet"))
+/// Another core answered another question.
+fn strange() -> Refused {
+    Refused::new(500, Code::ServerError, "the server answered another question")
+}
+
+fn off(why: &'static str) -> Refused {
+    Refused::new(501, Code::ApiFunctionDisabled, why)
 }
 
 fn of_body(refusal: BodyRefusal, bytes_max: usize) -> Refused {
