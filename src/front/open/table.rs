@@ -69,6 +69,8 @@ pub static ROWS: &[Route] = &[
     row(Get, "/v3/admin/core/state", Unlabelled, FREE, Endpoint::State),
     row(Get, "/v3/admin/core/state/liveness", Unlabelled, FREE, Endpoint::Health(LIVE, ENVELOPE)),
     row(Get, "/v3/admin/core/state/readiness", Unlabelled, FREE, Endpoint::Health(READY, ENVELOPE)),
+    // Not the reference's: where nacos-maintainer-client 3.1 asks for it.
+    row(Get, "/v3/admin/core/ops/readiness", Unlabelled, FREE, Endpoint::Health(READY, ENVELOPE)),
     // Naming, v1.
     row(Post, "/v1/ns/instance", Open, WRITE, Endpoint::InstanceRegister),
     row(Delete, "/v1/ns/instance", Open, WRITE, Endpoint::InstanceDeregister),
@@ -225,6 +227,7 @@ pub static ROWS: &[Route] = &[
     row(Get, "/v3/admin/cs/config", Unlabelled, READ_ADMIN, Config(Op::Detail)),
     row(Post, "/v3/admin/cs/config", Unlabelled, WRITE_ADMIN, Config(Op::Publish)),
     row(Delete, "/v3/admin/cs/config", Unlabelled, WRITE_ADMIN, Config(Op::Remove)),
+    row(Put, "/v3/admin/cs/config/metadata", Unlabelled, WRITE_ADMIN, Config(Op::Metadata)),
     row(Delete, "/v3/admin/cs/config/batch", Unlabelled, WRITE_ADMIN, Config(Op::RemoveIds)),
     row(Get, "/v3/admin/cs/config/beta", Unlabelled, READ_ADMIN, Config(Op::Beta)),
     row(Delete, "/v3/admin/cs/config/beta", Unlabelled, WRITE_ADMIN, Config(Op::StopBeta)),
