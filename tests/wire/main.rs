@@ -45,3 +45,4 @@ mod starting;
 mod support;
 mod switches;
 mod tool;
+mod walk;
