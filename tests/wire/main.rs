@@ -50,3 +50,4 @@ mod starting;
 mod support;
 mod switches;
 mod tool;
+mod walk;
