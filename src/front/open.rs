@@ -8,6 +8,7 @@ mod catalog;
 mod client;
 mod cluster;
 mod config;
+mod describe;
 pub mod identity;
 mod input;
 mod instance;
@@ -139,6 +140,8 @@ pub enum Endpoint {
     RoleSearch,
     Permissions,
     PermissionList,
+    /// The API described.
+    OpenApi,
     /// A module of the reference that is off, or a path that is another process's.
     Off(&'static str),
 }
@@ -419,6 +422,7 @@ impl Api {
             Endpoint::RoleSearch => identity::role_search(self, input),
             Endpoint::Permissions => identity::permissions(self, input).await,
             Endpoint::PermissionList => identity::permission_list(self, input),
+            Endpoint::OpenApi => Ok(describe::answer(self)),
             Endpoint::Off(why) => Err(off(why)),
         }
     }
@@ -582,6 +586,9 @@ fn parameters<'a>(
             }
             let text = String::from_utf8(part.content.to_vec());
             let text = text.map_err(|_| form::Malformed::Utf8)?;
+            if text.contains('\0') || part.name.contains('\0') {
+                return Err(form::Malformed::Nul);
+            }
             form.push(part.name.into(), text.into())?;
         }
     }

@@ -103,8 +103,8 @@ fn connections_are_shown_and_sent_elsewhere() {
         id(&first)
     );
     assert_eq!(must(&server, "POST", &path).json()["code"], 0);
-    let is_reset = |kind: &str| kind == "ConnectResetRequest";
-    let push = first.wait_push(WAIT, "a reset", |push| is_reset(&push.kind)).expect("a reset");
+    let is_reset = |push: &nacre_loadgen::client::Push| push.kind == "ConnectResetRequest";
+    let push = first.wait_push(WAIT, "a reset", is_reset).expect("a reset");
     let told: Value = serde_json::from_slice(&push.body).expect("JSON");
     assert_eq!((&told["serverIp"], &told["serverPort"]), (&json!("127.0.0.9"), &json!("8848")));
     first.wait_closed(WAIT).expect("it is closed once it said that it goes");

@@ -8,7 +8,6 @@ use crate::admin::counter::Counter;
 use crate::admin::log;
 use crate::http1::StatusCode;
 use crate::http1::reply;
-use nacre_proto::code::Code;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -84,8 +83,7 @@ struct Level {
 fn set_level(input: &Input<'_>) -> Outcome {
     let of_core = input.path.contains("/core/");
     let body: Level = match (of_core, input.version) {
-        (true, Version::V2 | Version::V3) => serde_json::from_slice(input.body)
-            .map_err(|_| Refused::new(400, Code::ParameterMissing, "the body is no JSON object"))?,
+        (true, Version::V2 | Version::V3) => input.object()?,
         _ => Level::default(),
     };
     let given = |name, given: Option<String>| {
@@ -122,8 +120,7 @@ fn raft(input: &Input<'_>) -> Outcome {
         "lock_acquire_service_v2",
         "nacos_config",
     ];
-    let asked: Command = serde_json::from_slice(input.body)
-        .map_err(|_| Refused::new(400, Code::ParameterMissing, "the body is no JSON object"))?;
+    let asked: Command = input.object()?;
     let failed = |text: &str| match input.version {
         Version::V3 => shape::said(Version::V3, text),
         // v2 kept v1's envelope here.

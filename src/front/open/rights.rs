@@ -46,6 +46,11 @@ pub(super) async fn allowed(
     Ok(Some(claims))
 }
 
+/// Whether a row asks nobody who he is, whatever is guarded.
+pub(super) fn is_free(route: &Route, method: &Method) -> bool {
+    need(route, method) == Need::Nothing
+}
+
 fn is_management(route: &Route) -> bool {
     route.path.starts_with("/v1/auth") || route.path.starts_with("/v3/auth")
 }
@@ -62,6 +67,7 @@ fn need(route: &Route, method: &Method) -> Need {
         | Endpoint::NamingMetrics
         | Endpoint::Login
         | Endpoint::FirstAdministrator
+        | Endpoint::OpenApi
         // A login page shows them.
         | Endpoint::Ops(ops::Op::Announcement | ops::Op::Guide) => return Need::Nothing,
         // Each config of a poll by itself; the handler looks.
