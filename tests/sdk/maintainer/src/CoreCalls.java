@@ -33,7 +33,7 @@ final class CoreCalls {
                     core.updateLogLevel("naming-main", "INFO");
                     return null;
                 });
-        checks.that("raft", true, () -> core.raftOps("doSnapshot", "", "naming_persistent_service_v2") != null);
+        checks.of("raft", () -> core.raftOps("doSnapshot", "", "naming_persistent_service_v2"));
     }
 
     private void members() {
