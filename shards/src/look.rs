@@ -12,6 +12,7 @@ use crate::home::{HomeState, unwrapped};
 use crate::key::{ConfigKey, ConnKey, ServiceKey};
 use crate::limits::{LOOK_ROWS_MAX, LOOK_VISITS_MAX, TELLINGS_SHOWN_MAX};
 use crate::message::Now;
+use crate::naming::host::Host;
 use crate::naming::owner::OwnerState;
 use crate::naming::services::Service;
 use crate::push::subscription;
@@ -30,6 +31,8 @@ pub enum Look {
     Service { service: ServiceKey },
     /// Services this core owns, from this slot on.
     Services { from: u32, wanted: Wanted },
+    /// Instances this core owns, from this slot and, of its service, this instance on.
+    Targets { from: (u32, u32), of: TargetsOf },
     /// Clients at home here, from this slot on.
     Clients { from: u32, wanted: Wanted },
     /// How many subscribers at home here each of these services has.
@@ -77,6 +80,14 @@ impl Wanted {
     }
 }
 
+/// Whose instances are wanted; `None` is any.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TargetsOf {
+    pub namespace: Option<String>,
+    /// Its plain name, in any group.
+    pub service: Option<String>,
+}
+
 /// What pushes are about.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Topic {
@@ -92,6 +103,11 @@ pub enum Seen {
     Services {
         rows: Vec<ServiceRow>,
         next: Option<u32>,
+    },
+    /// Instances by service; one with many comes in parts.
+    Targets {
+        rows: Vec<(ServiceKey, Vec<Host>)>,
+        next: Option<(u32, u32)>,
     },
     Clients {
         rows: Vec<ClientRow>,
@@ -479,6 +495,38 @@ impl OwnerState {
             slot += 1;
         }
         Seen::Services { rows, next: (slot < end).then_some(slot) }
+    }
+
+    /// Instances from one place on, healthy or not, enabled or not.
+    pub(crate) fn look_at_targets(&self, from: (u32, u32), of: &TargetsOf) -> Seen {
+        let is_meant = |service: &&Service| {
+            of.namespace.as_deref().is_none_or(|namespace| service.key.namespace() == namespace)
+                && of.service.as_deref().is_none_or(|name| service.key.service() == name)
+        };
+        let (mut slot, mut skipped) = from;
+        let (mut visits, mut room) = (LOOK_VISITS_MAX, LOOK_ROWS_MAX);
+        let end = self.service_slots();
+        let mut rows = Vec::new();
+        while slot < end && visits > 0 {
+            visits -= 1;
+            if let Some(service) = self.service_at(slot).filter(is_meant) {
+                // What was shown already is passed over, an eighth of a record's cost each.
+                visits = visits.saturating_sub(skipped as usize / 8);
+                let hosts = service.hosts().skip(skipped as usize).take(room);
+                let hosts: Vec<Host> = hosts.map(|host| host.into_owned()).collect();
+                room -= hosts.len();
+                skipped += hosts.len() as u32;
+                if !hosts.is_empty() {
+                    rows.push((service.key.clone(), hosts));
+                }
+                if room == 0 {
+                    // There may be more of this one.
+                    return Seen::Targets { rows, next: Some((slot, skipped)) };
+                }
+            }
+            (slot, skipped) = (slot + 1, 0);
+        }
+        Seen::Targets { rows, next: (slot < end).then_some((slot, 0)) }
     }
 
     pub(crate) fn look_at_service(&self, key: &ServiceKey) -> Seen {

@@ -376,6 +376,7 @@ fn look_at(
         Look::Counts => Seen::Counts(Box::new(counts_of(home, owner))),
         Look::Service { service } => owner.look_at_service(service),
         Look::Services { from, wanted } => owner.look_at_services(*from, wanted),
+        Look::Targets { from, of } => owner.look_at_targets(*from, of),
         Look::Clients { from, wanted } => home.look_at_clients(lived_ms, *from, wanted),
         Look::Subscribers { services } => home.count_subscribers(services),
         Look::Listeners { configs } => home.count_listeners(configs),

@@ -112,12 +112,14 @@ fn directive(name: &str, level: &str) -> Result<String, String> {
 }
 
 /// The line at the start: what runs, where, on what, with what, guarded by what.
-pub fn started(settings: &Settings) {
+pub fn started(settings: &Settings, has_console: bool) {
+    let console = settings.console.as_ref().filter(|_| has_console);
     tracing::info!(
         target: "nacre::start",
         version = env!("CARGO_PKG_VERSION"),
         http = %joined(&settings.http),
         grpc = %joined(&settings.grpc),
+        console = %console.map_or("none".into(), |console| joined(&console.addresses)),
         cores = ?settings.cores,
         data = %settings.data.display(),
         config = %settings.file.as_ref().map_or("none".into(), |path| path.display().to_string()),

@@ -22,6 +22,7 @@ pub mod route;
 mod service;
 mod shape;
 mod table;
+mod targets;
 
 use crate::admin::counter::Counter;
 use crate::admin::health::{Probe, Readiness, Shape};
@@ -32,6 +33,7 @@ use crate::http1::body::{self, BodyRefusal, Room};
 use crate::http1::form::{self, Form};
 use crate::http1::reply::{self, Reply};
 use crate::http1::{Ends, Incoming, Method, Request, StatusCode, header, limits, pause};
+use crate::pump::clock::Epoch;
 use crate::pump::desk::Desk;
 use crate::pump::eyes::Eyes;
 use http::request::Parts;
@@ -79,6 +81,8 @@ pub enum Endpoint {
     BareState,
     Metrics,
     ServerList,
+    /// Instances as Prometheus discovers them.
+    Targets(targets::Whose),
     NamingHealth,
     NamingMetrics,
     InstanceRegister,
@@ -172,6 +176,8 @@ pub struct Facts {
     pub first: FirstToken,
     pub readiness: Readiness,
     pub metrics: Arc<Metrics>,
+    /// Whether Prometheus may discover instances here.
+    pub discovery: bool,
     /// From where pushes are counted.
     pub push_base: ops::PushBase,
     /// What the rules of configs obey.
@@ -194,6 +200,12 @@ pub fn rows() -> &'static [Route] {
     table::ROWS
 }
 
+/// Which of them a row is: they stand one behind the other.
+fn number_of(route: &'static Route) -> usize {
+    let bytes = std::ptr::from_ref(route).addr() - table::ROWS.as_ptr().addr();
+    bytes / size_of::<Route>()
+}
+
 /// One core's HTTP API; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Api {
@@ -205,19 +217,22 @@ pub struct Api {
     door: Door,
     room: Room,
     searches: config::Searches,
+    /// Whether it answers on the console's own port.
+    is_console: bool,
     eyes: Eyes,
-    counted: metrics::Core,
+    /// Where answers are counted, and the clock that times them.
+    counted: (metrics::Core, Epoch),
 }
 
 impl Api {
     /// The API of the core whose desk and door these are.
     ///
-    /// `counted` is that core's block.
+    /// `counted` is that core's block and clock.
     pub fn new(
         facts: Arc<Facts>,
         tables: Arc<Tables>,
         (desk, door): (Desk, Door),
-        counted: metrics::Core,
+        counted: (metrics::Core, Epoch),
     ) -> Self {
         let routes = Rc::new(Routes::new(table::ROWS, &facts.context_path));
         let eyes = Eyes::new(desk.clone(), facts.cores);
@@ -229,22 +244,47 @@ impl Api {
             door,
             room: Room::new(limits::BODY_BYTES_CORE_MAX),
             searches: config::Searches::default(),
+            is_console: false,
             eyes,
             counted,
         }
     }
 
+    /// Bytes of bodies that are read or worked on now.
+    pub fn body_bytes(&self) -> usize {
+        self.room.taken()
+    }
+
     /// Answers one request.
     pub async fn answer(&self, ends: Ends, request: Request) -> Reply {
+        let (counted, epoch) = &self.counted;
+        let begun_us = epoch.elapsed_us();
         let (head, body) = request.into_parts();
         let path = head.uri.path();
+        let mut number = usize::MAX;
         let reply = match self.routes.find(&head.method, path) {
-            Found::Route(route) => self.serve(route, ends, &head, body).await,
+            Found::Route(route) => {
+                number = number_of(route);
+                self.serve(route, ends, &head, body).await
+            }
             Found::OtherMethods(rows, at) => self.other_method(&head.method, path, rows, &at),
             Found::Nothing => self.nothing_there(&head.method, path),
         };
-        let reply = reply::and(reply, header::CACHE_CONTROL, "no-cache, no-store");
-        reply::compressed(reply, text_of(&head, header::ACCEPT_ENCODING))
+        let mut reply = reply::and(reply, header::CACHE_CONTROL, "no-cache, no-store");
+        if self.is_console {
+            const POLICY: &str = "script-src 'self'";
+            reply = reply::and(reply, header::CONTENT_SECURITY_POLICY, POLICY);
+        }
+        let reply = reply::compressed(reply, text_of(&head, header::ACCEPT_ENCODING));
+        let took_us = epoch.elapsed_us().saturating_sub(begun_us);
+        counted.path(number, head.method.as_str(), reply.status().as_u16(), took_us);
+        reply
+    }
+
+    /// The same rows on the console's own port: no others, below its own context path.
+    pub fn of_console(&self, context_path: &str) -> Self {
+        let routes = Rc::new(Routes::of_console(table::ROWS, context_path));
+        Self { routes, is_console: true, ..self.clone() }
     }
 
     /// What an operator's switches have v1 answer.
@@ -278,7 +318,7 @@ impl Api {
         };
         let content_type = text_of(head, header::CONTENT_TYPE).unwrap_or_default();
         let mut files = Vec::new();
-        let parsed = parameters(head, content_type, kept.bytes(), &mut files);
+        let parsed = parameters(head, route, content_type, kept.bytes(), &mut files);
         let form = match parsed {
             Ok(form) => form,
             Err(malformed) => {
@@ -332,6 +372,7 @@ impl Api {
             Endpoint::BareState => Ok(node::bare_state(&self.facts, &self.door)),
             Endpoint::Metrics => Ok(node::metrics(&self.facts, input)),
             Endpoint::ServerList => Ok(node::server_list(input)),
+            Endpoint::Targets(whose) => targets::list(self, whose, input).await,
             Endpoint::NamingHealth => Ok(node::naming_health(&self.facts)),
             Endpoint::NamingMetrics => node::naming_metrics(self, input).await,
             Endpoint::InstanceRegister => instance::register(self, input).await,
@@ -396,7 +437,7 @@ impl Api {
 
     /// A list that is longer than any may be was refused.
     fn note_limit(&self) {
-        self.counted.inc(Counter::LimitListed);
+        self.counted.0.inc(Counter::LimitListed);
     }
 
     /// Has a core look.
@@ -419,6 +460,10 @@ impl Api {
     }
 
     fn switched_off(&self, route: &Route, path: &str) -> Option<Reply> {
+        if matches!(route.endpoint, Endpoint::Targets(_)) && !self.facts.discovery {
+            // As where the reference does not load that module.
+            return Some(self.nothing_there(&Method::GET, path));
+        }
         self.gone(route.label, path)
     }
 
@@ -438,7 +483,7 @@ impl Api {
 
     fn is_naming_v1(&self, path: &str) -> bool {
         let below = path.strip_prefix(&*self.facts.context_path);
-        below.is_some_and(|below| below.starts_with("/v1/ns/"))
+        !self.is_console && below.is_some_and(|below| below.starts_with("/v1/ns/"))
     }
 
     fn other_method(&self, method: &Method, path: &str, rows: &[Route], at: &[usize]) -> Reply {
@@ -459,6 +504,14 @@ impl Api {
     fn nothing_there(&self, method: &Method, path: &str) -> Reply {
         if self.is_naming_v1(path) {
             return no_such_api(method, path);
+        }
+        if self.is_console {
+            let message = format!(
+                "there is no such path on the console's port, which has /v3/console and /v3/auth; \
+                 clients and administrators use port {}",
+                self.facts.ports.http
+            );
+            return shape::error(StatusCode::NOT_FOUND, &message, path);
         }
         let message = format!(
             "there is no such path; the HTTP API starts with {}/v1, /v2 or /v3, clients of 2.x and \
@@ -508,15 +561,19 @@ fn text_of(head: &Parts, name: header::HeaderName) -> Option<&str> {
     head.headers.get(name)?.to_str().ok()
 }
 
-/// Query, then a urlencoded or multipart body. The charset a client declares is not looked at: it
-/// is UTF-8 whatever he says (`http-api.md` 1.6).
+/// What the path names, then query, then a urlencoded or multipart body. The charset a client
+/// declares is not looked at: it is UTF-8 whatever he says (`http-api.md` 1.6).
 fn parameters<'a>(
     head: &'a Parts,
+    route: &Route,
     content_type: &str,
     body: &'a bytes::Bytes,
     files: &mut Vec<form::Part>,
 ) -> Result<Form<'a>, form::Malformed> {
     let mut form = Form::default();
+    for (name, text) in route.named(head.uri.path()) {
+        form.push(name.into(), form::decode_path(text.as_bytes())?)?;
+    }
     form.add(head.uri.query().unwrap_or_default().as_bytes())?;
     let kind = content_type.split(';').next().unwrap_or_default().trim();
     if kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {

@@ -8,6 +8,7 @@ mod abuse;
 mod auth;
 mod auth_attacks;
 mod auth_directory;
+mod auth_directory_tls;
 mod auth_keys;
 mod auth_matrix;
 mod auth_standing;
@@ -19,7 +20,9 @@ mod config_admin;
 mod config_files;
 mod config_http;
 mod conformance;
+mod curl;
 mod datagrams;
+mod described;
 mod fuzzy_watch;
 mod graceful_stop;
 mod health_checks;
@@ -37,6 +40,7 @@ mod operator;
 mod persistent;
 #[path = "../process/port.rs"]
 mod port;
+mod prometheus;
 mod push;
 mod restart;
 #[path = "../process/server.rs"]

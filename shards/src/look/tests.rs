@@ -3,7 +3,7 @@ use crate::config::listen::Has;
 use crate::effect::Effect;
 use crate::home::fixture::Bench;
 use crate::key::{ConfigName, ConnKey, Core, Map};
-use crate::limits::TRACE_RING_EVENTS;
+use crate::limits::{LOOK_ROWS_MAX, TRACE_RING_EVENTS};
 use crate::message::Message;
 use crate::settings::Settings;
 
@@ -217,6 +217,62 @@ fn services_are_listed_with_what_they_hold() {
     assert_eq!(look(Look::Service { service: service("absent") }), none);
     let Seen::Counts(counts) = look(Look::Counts) else { panic!() };
     assert_eq!(counts.owner.instances, 3);
+}
+
+#[test]
+fn instances_come_in_parts_and_each_once() {
+    use crate::effect::Effects;
+    use crate::naming::open::{Answer, Call, Name};
+    use crate::shard::Shard;
+    let mut shard = Shard::new(Core(0), Map { cores: 1 }, Settings::default(), 7);
+    let mut effects = Effects::default();
+    let now = Now { tick_ms: 1_000, unix_ms: 1_700_000_000_000 };
+    shard.handle(now, Message::Started, &mut effects);
+    let many = 2 * LOOK_ROWS_MAX + 7;
+    for (namespace, service, count) in [("a", "many", many), ("a", "one", 1), ("b", "many", 2)] {
+        for number in 0..count {
+            let (namespace, service) = (namespace.to_owned(), service.to_owned());
+            let name = Name { namespace, group: String::new(), service };
+            let ip = Some(format!("10.0.{}.{}", number / 250, number % 250).into());
+            let instance = nacre_proto::naming::Instance { ip, port: 80, ..Default::default() };
+            let call = Call::Register { name, instance };
+            shard.handle(now, Message::Open { ticket: 1, call }, &mut effects);
+        }
+    }
+    let mut walk = |namespace: Option<&str>, service: Option<&str>| {
+        let of = TargetsOf {
+            namespace: namespace.map(str::to_owned),
+            service: service.map(str::to_owned),
+        };
+        let (mut from, mut found, mut looks) = (Some((0, 0)), Vec::new(), 0);
+        while let Some(place) = from {
+            effects.list.clear();
+            let look = Box::new(Look::Targets { from: place, of: of.clone() });
+            let call = Call::Look { core: Core(0), look };
+            shard.handle(now, Message::Open { ticket: 9, call }, &mut effects);
+            let Some(Effect::Answer { answer: Answer::Seen(seen), .. }) = effects.list.pop() else {
+                panic!("an answer")
+            };
+            let Seen::Targets { rows, next } = *seen else { panic!("of this kind") };
+            assert!(rows.iter().map(|(_, hosts)| hosts.len()).sum::<usize>() <= LOOK_ROWS_MAX);
+            for (key, hosts) in rows {
+                let places = hosts.iter().map(|host| host.ip().to_owned());
+                found.extend(places.map(|ip| (key.grouped().to_owned(), ip)));
+            }
+            (from, looks) = (next, looks + 1);
+        }
+        let count = found.len();
+        found.sort();
+        found.dedup();
+        (count, found.len(), looks)
+    };
+    let (count, distinct, looks) = walk(None, None);
+    assert_eq!((count, distinct), (many + 3, many + 1), "two services share a name");
+    assert!(looks >= 3);
+    assert_eq!(walk(Some("a"), None).0, many + 1);
+    assert_eq!(walk(Some("a"), Some("one")).0, 1);
+    assert_eq!(walk(None, Some("many")).0, many + 2);
+    assert_eq!(walk(Some("absent"), None), (0, 0, 1));
 }
 
 /// What one shard of a node of one core answers.

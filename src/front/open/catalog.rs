@@ -24,6 +24,14 @@ pub(super) async fn services(api: &Api, input: &Input<'_>) -> Outcome {
     };
     let namespace = name.namespace.clone();
     let (page_no, page_size) = (input.whole("pageNo", 1)?, page_size(input)?);
+    for (name, given) in [("pageNo", page_no), ("pageSize", page_size)] {
+        if version == Version::V3 && given < 1 {
+            let text = format!(
+                "Required parameter '{name}' should be positive integer, current is {given}"
+            );
+            return Err(Refused::invalid(text));
+        }
+    }
     let with_instances = input.flag("withInstances")?.unwrap_or(false);
     let skips = if version == Version::V3 { "ignoreEmptyService" } else { "hasIpCount" };
     let skips_empty = input.flag(skips)?.unwrap_or(false);

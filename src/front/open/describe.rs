@@ -3,8 +3,8 @@
 //!
 //! What a row takes stands here once, in a form short enough to be kept true: a word a parameter,
 //! `name!` one that must be there, `:i` a whole number, `:n` a number, `:b` true or false, `@name`
-//! a header, `&name` a field of the form that may be too long for an address, `%name` a file, `{}` a
-//! body of JSON. A test leaves each required one out and looks whether the server minds.
+//! a header, `&name` a field of the form that may be too long for an address, `%name` a file, `{}`
+//! a body of JSON. A test leaves each required one out and looks whether the server minds.
 
 use super::Endpoint::{self, Client, Cluster, Config, Loader, Namespace, Ops};
 use super::route::{Route, Verb, Version};

@@ -7,7 +7,7 @@ use super::shape;
 use super::{Api, Facts};
 use super::{Outcome, Reply, client};
 use crate::admin::counter::Gauge;
-use crate::admin::exposition::{self, Format};
+use crate::admin::exposition::{self, Format, Page};
 use crate::admin::health::{self, Probe, Shape, State};
 use crate::admin::process::{self, Process};
 use crate::auth::Door;
@@ -21,7 +21,9 @@ pub(super) fn health(facts: &Facts, probe: Probe, shape: Shape) -> Reply {
 
 pub(super) fn metrics(facts: &Facts, input: &Input<'_>) -> Reply {
     let format = Format::of(input.accept);
-    let text = exposition::write(&facts.metrics, format);
+    let is_whole = input.path.contains("/actuator/");
+    let page = if is_whole { Page::Whole } else { Page::Clean };
+    let text = exposition::write(&facts.metrics, format, page);
     reply::with_type(StatusCode::OK, format.content_type(), text)
 }
 

@@ -8,6 +8,7 @@ use super::loader::Op as Load;
 use super::namespace::Op as Of;
 use super::ops::Op as Do;
 use super::route::{Access, Action, Label, Route, Scope, Verb};
+use super::targets::Whose;
 use crate::admin::health::{Probe, Shape};
 use Label::{Admin, Console, Inner, None as Unlabelled, Open};
 use Verb::{Any, Delete, Get, Patch, Post, Put};
@@ -45,15 +46,21 @@ const ADDRESS_SERVER: Endpoint =
     Off("the address server is a process of its own; /serverlist is here");
 const METRICS: Endpoint = Off("clients are not asked for their metrics");
 
+const EVERYBODYS: Endpoint = Endpoint::Targets(Whose::Everybody);
+const NAMESPACE_TARGETS: &str = "/prometheus/namespaceId/{namespaceId}";
+const SERVICE_TARGETS: &str = "/prometheus/namespaceId/{namespaceId}/service/{serviceName}";
 const V3_METADATA: &str = "/v3/admin/ns/instance/metadata/batch";
 
 /// All rows, by family.
-pub const ROWS: &[Route] = &[
+pub static ROWS: &[Route] = &[
     // The node itself.
     row(Get, "/metrics", Unlabelled, FREE, Endpoint::Metrics),
     row(Get, "/actuator/prometheus", Unlabelled, FREE, Endpoint::Metrics),
     row(Get, "/serverlist", Unlabelled, FREE, Endpoint::ServerList),
     row(Get, "/openapi.json", Unlabelled, FREE, Endpoint::OpenApi),
+    row(Get, "/prometheus", Unlabelled, FREE, EVERYBODYS),
+    row(Get, NAMESPACE_TARGETS, Unlabelled, FREE, Endpoint::Targets(Whose::Namespace)),
+    row(Get, SERVICE_TARGETS, Unlabelled, FREE, Endpoint::Targets(Whose::Service)),
     row(Get, "/v1/console/health/liveness", Console, FREE, Endpoint::Health(LIVE, TEXT)),
     row(Get, "/v1/console/health/readiness", Console, FREE, Endpoint::Health(READY, TEXT)),
     row(Get, "/v2/console/health/liveness", Console, FREE, Endpoint::Health(LIVE, ENVELOPE)),
@@ -110,6 +117,7 @@ pub const ROWS: &[Route] = &[
     row(Get, "/v2/ns/instance", Admin, READ, Endpoint::InstanceDetail),
     row(Get, "/v2/ns/instance/list", Admin, READ, Endpoint::InstanceList),
     row(Put, "/v2/ns/instance/beat", Admin, WRITE, Endpoint::InstanceBeat),
+    row(Any, "/v2/ns/instance/statuses/{key}", Admin, FREE, Endpoint::InstanceStatuses),
     row(Put, "/v2/ns/instance/metadata/batch", Admin, WRITE, Endpoint::MetadataAdd),
     row(Delete, "/v2/ns/instance/metadata/batch", Admin, WRITE, Endpoint::MetadataRemove),
     row(Post, "/v2/ns/service", Admin, WRITE, Endpoint::ServiceCreate),
@@ -414,6 +422,8 @@ pub const ROWS: &[Route] = &[
     row(Any, "/v1/as/nodes", Unlabelled, FREE, ADDRESS_SERVER),
     row(Any, "/v1/cmdb/ops/label", Unlabelled, FREE, Ops(Do::Label)),
     row(Get, "/v0/servers", Unlabelled, FREE, MCP),
+    row(Get, "/v0/servers/{id}", Unlabelled, FREE, MCP),
+    row(Get, "/v0/servers/{id}/tools", Unlabelled, FREE, MCP),
     // The AI registry.
     row(Any, "/v3/admin/ai/mcp", Unlabelled, WRITE_ADMIN, MCP),
     row(Get, "/v3/admin/ai/mcp/list", Unlabelled, READ_ADMIN, MCP),
@@ -441,8 +451,8 @@ mod tests {
         }
     }
 
-    /// `http-api.md` 1.7: v3 has no labels, everything older has one, but for a few paths and what is
-    /// not the reference's.
+    /// `http-api.md` 1.7: v3 has no labels, everything older has one, but for a few paths and what
+    /// is not the reference's.
     #[test]
     fn labels_follow_the_versions() {
         for row in ROWS {
