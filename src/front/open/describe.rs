@@ -160,7 +160,7 @@ fn words(route: &Route) -> Words {
         }
         Endpoint::CatalogInstances => (SERVICE, "clusterName pageNo!:i pageSize!:i healthyOnly:b"),
         Endpoint::NamingMetrics => ("onlyStatus:b", ""),
-        Endpoint::SetSwitch => ("entry! value debug:b", ""),
+        Endpoint::SetSwitch => ("entry! value! debug:b", ""),
         Client(op) => of_client(op),
         Config(op) => of_config(op, version),
         Namespace(op) => of_namespace(op, version),
