@@ -586,6 +586,9 @@ fn parameters<'a>(
             }
             let text = String::from_utf8(part.content.to_vec());
             let text = text.map_err(|_| form::Malformed::Utf8)?;
+            if text.contains('\0') || part.name.contains('\0') {
+                return Err(form::Malformed::Nul);
+            }
             form.push(part.name.into(), text.into())?;
         }
     }

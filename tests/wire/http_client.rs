@@ -60,6 +60,11 @@ impl Http {
         let _ = self.stream.write_all(bytes);
     }
 
+    /// Says that nothing follows.
+    pub fn end(&mut self) {
+        let _ = self.stream.shutdown(std::net::Shutdown::Write);
+    }
+
     /// A request without a body.
     pub fn ask(&mut self, method: &str, target: &str) -> Answer {
         self.ask_with(method, target, "", b"")
@@ -67,6 +72,12 @@ impl Http {
 
     /// A request with further head lines, each ended by CRLF, and a body.
     pub fn ask_with(&mut self, method: &str, target: &str, lines: &str, body: &[u8]) -> Answer {
+        self.begin(method, target, lines, body);
+        self.answer_to(method).unwrap_or_else(|| panic!("no answer to {method} {target}"))
+    }
+
+    /// The same without waiting for its answer.
+    pub fn begin(&mut self, method: &str, target: &str, lines: &str, body: &[u8]) {
         let length = match body.is_empty() && method == "GET" {
             true => String::new(),
             false => format!("content-length: {}\r\n", body.len()),
@@ -74,7 +85,6 @@ impl Http {
         let head = format!("{method} {target} HTTP/1.1\r\nhost: x\r\n{lines}{length}\r\n");
         self.send(head.as_bytes());
         self.try_send(body);
-        self.answer_to(method).unwrap_or_else(|| panic!("no answer to {method} {target}"))
     }
 
     /// The next answer; `None` when the server closed instead.

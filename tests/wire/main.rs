@@ -13,6 +13,8 @@ mod auth_keys;
 mod auth_matrix;
 mod auth_standing;
 mod backup;
+mod bad_heads;
+mod bad_input;
 mod client_queries;
 mod command;
 mod config;

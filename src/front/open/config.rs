@@ -45,6 +45,8 @@ pub enum Op {
     Detail,
     Catalog,
     Publish,
+    /// Description and tags alone.
+    Metadata,
     Remove,
     RemoveIds,
     Beta,
@@ -115,6 +117,7 @@ async fn answered(api: &Api, op: Op, input: &Input<'_>) -> Answered {
         Op::Detail => gray::detail(api, input),
         Op::Catalog => gray::catalog(api, input),
         Op::Publish => write::publish(api, input).await,
+        Op::Metadata => write::metadata(api, input).await,
         Op::Remove => write::remove(api, input).await,
         Op::RemoveIds => search::remove_ids(api, input).await,
         Op::Beta => gray::beta(api, input),

@@ -160,6 +160,10 @@ impl Input<'_> {
     /// The `metadata` parameter; `None` when absent.
     pub fn metadata(&self) -> Result<Option<Pairs<'static>>, Refused> {
         let Some(text) = self.get("metadata") else { return Ok(None) };
+        // What Java clients write for none.
+        if text.trim() == "null" {
+            return Ok(Some(Pairs::default()));
+        }
         let pairs = open_api::metadata(text).ok_or_else(|| {
             let text = format!("metadata format incorrect:{text}");
             Refused::new(400, Code::InstanceMetadataError, text)

@@ -57,10 +57,10 @@ pub static ROWS: &[Route] = &[
     row(Get, "/metrics", Unlabelled, FREE, Endpoint::Metrics),
     row(Get, "/actuator/prometheus", Unlabelled, FREE, Endpoint::Metrics),
     row(Get, "/serverlist", Unlabelled, FREE, Endpoint::ServerList),
-    row(Get, "/openapi.json", Unlabelled, FREE, Endpoint::OpenApi),
     row(Get, "/prometheus", Unlabelled, FREE, EVERYBODYS),
     row(Get, NAMESPACE_TARGETS, Unlabelled, FREE, Endpoint::Targets(Whose::Namespace)),
     row(Get, SERVICE_TARGETS, Unlabelled, FREE, Endpoint::Targets(Whose::Service)),
+    row(Get, "/openapi.json", Unlabelled, FREE, Endpoint::OpenApi),
     row(Get, "/v1/console/health/liveness", Console, FREE, Endpoint::Health(LIVE, TEXT)),
     row(Get, "/v1/console/health/readiness", Console, FREE, Endpoint::Health(READY, TEXT)),
     row(Get, "/v2/console/health/liveness", Console, FREE, Endpoint::Health(LIVE, ENVELOPE)),
@@ -70,6 +70,8 @@ pub static ROWS: &[Route] = &[
     row(Get, "/v3/admin/core/state", Unlabelled, FREE, Endpoint::State),
     row(Get, "/v3/admin/core/state/liveness", Unlabelled, FREE, Endpoint::Health(LIVE, ENVELOPE)),
     row(Get, "/v3/admin/core/state/readiness", Unlabelled, FREE, Endpoint::Health(READY, ENVELOPE)),
+    // Not the reference's: where nacos-maintainer-client 3.1 asks for it.
+    row(Get, "/v3/admin/core/ops/readiness", Unlabelled, FREE, Endpoint::Health(READY, ENVELOPE)),
     // Naming, v1.
     row(Post, "/v1/ns/instance", Open, WRITE, Endpoint::InstanceRegister),
     row(Delete, "/v1/ns/instance", Open, WRITE, Endpoint::InstanceDeregister),
@@ -227,6 +229,7 @@ pub static ROWS: &[Route] = &[
     row(Get, "/v3/admin/cs/config", Unlabelled, READ_ADMIN, Config(Op::Detail)),
     row(Post, "/v3/admin/cs/config", Unlabelled, WRITE_ADMIN, Config(Op::Publish)),
     row(Delete, "/v3/admin/cs/config", Unlabelled, WRITE_ADMIN, Config(Op::Remove)),
+    row(Put, "/v3/admin/cs/config/metadata", Unlabelled, WRITE_ADMIN, Config(Op::Metadata)),
     row(Delete, "/v3/admin/cs/config/batch", Unlabelled, WRITE_ADMIN, Config(Op::RemoveIds)),
     row(Get, "/v3/admin/cs/config/beta", Unlabelled, READ_ADMIN, Config(Op::Beta)),
     row(Delete, "/v3/admin/cs/config/beta", Unlabelled, WRITE_ADMIN, Config(Op::StopBeta)),
