@@ -40,6 +40,8 @@ const FENCES: &[(&str, &[&str])] = &[
     ("nacre_shards::", &["src", "bench"]),
     ("tokio::", &["loadgen"]),
     ("zip::", &["src/front"]),
+    ("rustls::", &["src/auth"]),
+    ("rustls_native_certs::", &["src/auth"]),
 ];
 
 /// Where `unsafe` may stand; each block says why it holds (clippy checks the comment).

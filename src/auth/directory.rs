@@ -1,15 +1,19 @@
 //! Users of an LDAP directory (`auth.md` 9): found by a search, proved by a bind in their name.
 //!
 //! Blocks, so only the password thread calls it. Speaks the little of LDAP v3 (RFC 4511) that this
-//! takes, over plain TCP: simple binds and one search. A filter is sent as a structure, never as
+//! takes, over TCP or TLS: simple binds and one search. A filter is sent as a structure, never as
 //! text, so no name can change what is searched for. Everything read is bounded.
 
 mod ber;
+mod line;
+
+pub use line::Trust;
 
 use super::limits::{
     DIRECTORY_ANSWER_BYTES_MAX, DIRECTORY_ANSWERS_MAX, DIRECTORY_REST_MS, DIRECTORY_TRIES_MAX,
 };
 use ber::{Malformed, Reader, Writer, tag};
+use line::Line;
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -33,6 +37,8 @@ pub struct Place {
     /// Host name or address.
     pub host: String,
     pub port: u16,
+    /// Who vouches for it, where it is asked over TLS (`ldaps`).
+    pub trust: Option<Trust>,
     pub base: String,
     /// Who searches: a name and a password, both blank for nobody.
     pub reader: String,
@@ -123,7 +129,7 @@ impl Directory {
 
 /// One connection.
 struct Session {
-    stream: TcpStream,
+    line: Line,
     last_id: i64,
 }
 
@@ -138,7 +144,11 @@ impl Session {
                     stream.set_read_timeout(Some(timeout))?;
                     stream.set_write_timeout(Some(timeout))?;
                     stream.set_nodelay(true)?;
-                    return Ok(Self { stream, last_id: 0 });
+                    let line = match &place.trust {
+                        Some(trust) => trust.line(&place.host, stream)?,
+                        None => Line::Plain(stream),
+                    };
+                    return Ok(Self { line, last_id: 0 });
                 }
                 Err(error) => last = error,
             }
@@ -210,13 +220,13 @@ impl Session {
             message.integer(tag::INTEGER, self.last_id);
             message.nested(operation, write);
         });
-        self.stream.write_all(message.written())
+        self.line.write_all(message.written())
     }
 
     /// The next message to the last request.
     fn receive(&mut self) -> io::Result<Answer> {
         let mut head = [0; 2];
-        self.stream.read_exact(&mut head)?;
+        self.line.read_exact(&mut head)?;
         let mut length = usize::from(head[1]);
         if head[0] != tag::SEQUENCE {
             return Err(unexpected("it speaks no LDAP"));
@@ -224,14 +234,14 @@ impl Session {
         if length >= 0x80 {
             let mut long = [0; 4];
             let long = long.get_mut(..length & 0x7f).ok_or_else(|| unexpected("a long answer"))?;
-            self.stream.read_exact(long)?;
+            self.line.read_exact(long)?;
             length = long.iter().fold(0, |length, byte| length << 8 | usize::from(*byte));
         }
         if length > DIRECTORY_ANSWER_BYTES_MAX {
             return Err(unexpected("a long answer"));
         }
         let mut bytes = vec![0; length];
-        self.stream.read_exact(&mut bytes)?;
+        self.line.read_exact(&mut bytes)?;
         Ok(Answer { bytes, id: self.last_id })
     }
 }
@@ -244,7 +254,8 @@ impl Drop for Session {
             message.integer(tag::INTEGER, self.last_id + 1);
             message.bytes(tag::UNBIND, &[]);
         });
-        let _ = self.stream.write_all(message.written());
+        let _ = self.line.write_all(message.written());
+        self.line.close();
     }
 }
 

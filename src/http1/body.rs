@@ -20,16 +20,28 @@ pub enum BodyRefusal {
 
 /// What the bodies of one core may take together; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Room(Rc<Cell<usize>>);
+pub struct Room {
+    left: Rc<Cell<usize>>,
+    whole: usize,
+}
 
 impl Room {
     pub fn new(bytes: usize) -> Self {
-        Self(Rc::new(Cell::new(bytes)))
+        Self { left: Rc::new(Cell::new(bytes)), whole: bytes }
+    }
+
+    /// Bytes of all bodies in it now.
+    pub fn taken(&self) -> usize {
+        self.whole - self.left.get()
     }
 
     fn take(&self, bytes: usize) -> bool {
-        let left = self.0.get().checked_sub(bytes);
-        left.inspect(|left| self.0.set(*left)).is_some()
+        let left = self.left.get().checked_sub(bytes);
+        left.inspect(|left| self.left.set(*left)).is_some()
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.left.set(self.left.get() + bytes);
     }
 }
 
@@ -49,7 +61,7 @@ impl Kept {
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        self.room.0.set(self.room.0.get() + self.taken);
+        self.room.give_back(self.taken);
     }
 }
 
@@ -167,9 +179,9 @@ mod tests {
         assert_eq!(&first.bytes()[..], b"abc");
         let second = block_on(read_within(of(&[b"d", b"ef"]), 9, &room));
         assert_eq!(second.map(|_| ()), Err(BodyRefusal::NoRoom));
-        assert_eq!(room.0.get(), 2, "what was refused is given back");
+        assert_eq!(room.taken(), 3, "what was refused is given back");
         drop(first);
-        assert_eq!(room.0.get(), 5);
+        assert_eq!(room.taken(), 0);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Accepting, serving and closing, on one core.
 
 use crate::http1::limits;
-use crate::http1::reply::Reply;
+use crate::http1::reply::{self, Reply};
 use crate::http1::stream::Stream;
 use crate::http1::watch::{Place, Verdict, Watch, Watches};
 use crate::http1::{Ends, Request};
@@ -10,6 +10,7 @@ use glommio::net::{TcpListener, TcpStream};
 use glommio::timer;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::{StatusCode, Version, header};
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -70,6 +71,11 @@ impl Server {
     /// Connections open now.
     pub fn connections(&self) -> usize {
         self.watches.len()
+    }
+
+    /// Bytes of heads that have not ended.
+    pub fn head_bytes(&self) -> usize {
+        self.watches.head_bytes()
     }
 
     /// Serves until `until` resolves, then closes the listener. Call [`Server::close`] afterwards.
@@ -165,9 +171,12 @@ where
     let service = service_fn(|request: Request| {
         count(&watches.counters.requests);
         watch.answering();
-        let reply = handle(ends.clone(), request);
+        let reply = names_a_host(&request).then(|| handle(ends.clone(), request));
         async {
-            let reply = reply.await;
+            let reply = match reply {
+                Some(reply) => reply.await,
+                None => reply::text(StatusCode::BAD_REQUEST, "the request names no host, or two"),
+            };
             watch.answered();
             let counters = &watches.counters;
             match reply.status().as_u16() {
@@ -185,6 +194,13 @@ where
         .header_read_timeout(None)
         .serve_connection(stream, service);
     watched(served, watch).await
+}
+
+/// RFC 9112 3.2: a request of HTTP/1.1 names one host, or is refused.
+fn names_a_host(request: &Request) -> bool {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let named = hosts.next().is_some() || request.version() != Version::HTTP_11;
+    named && hosts.next().is_none()
 }
 
 /// Polls the connection unless the watch says that it must end.

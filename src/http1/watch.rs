@@ -95,6 +95,10 @@ impl Watches {
         self.live.borrow().len()
     }
 
+    pub(super) fn head_bytes(&self) -> usize {
+        self.head_bytes.get()
+    }
+
     /// A second has passed.
     pub(super) fn sweep(&self) {
         for watch in self.live.borrow().values() {

@@ -1,6 +1,9 @@
 //! Public tools against the real server's gRPC port: what they say of it, not what we say of
 //! ourselves. Versions are pinned in tests/tools; see README.md beside this file.
 
+// A test is no core: it waits and reads the time.
+#[allow(clippy::disallowed_methods)]
+mod prometheus;
 #[path = "../process/server.rs"]
 #[allow(clippy::disallowed_methods)]
 mod server;

@@ -9,7 +9,9 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 
 const BASE: &str = "dc=example,dc=org";
-const LOGIN: &str = "/nacos/v1/auth/users/login";
+pub const LOGIN: &str = "/nacos/v1/auth/users/login";
+/// How often it is started on another port before the test fails.
+const START_TRIES: u32 = 5;
 
 /// People in two places, and one name twice.
 const PEOPLE: &str = "\
@@ -49,15 +51,21 @@ userPassword: twins
 ";
 
 /// `slapd`, killed with the value.
-struct Slapd {
+pub struct Slapd {
     child: Child,
-    port: u16,
+    pub port: u16,
+    scheme: &'static str,
     home: Directory,
 }
 
 impl Slapd {
     /// `None`, said aloud, where it is not installed.
     fn start() -> Option<Self> {
+        Self::start_with("ldap", "")
+    }
+
+    /// The same, spoken to as `scheme` says, with further settings.
+    pub fn start_with(scheme: &'static str, more: &str) -> Option<Self> {
         let known = Command::new("slapd").arg("-VV").stderr(Stdio::null()).status();
         if known.is_err() {
             assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "CI has no slapd");
@@ -70,7 +78,7 @@ impl Slapd {
         fs::create_dir_all(home.path().join("data")).expect("make its data folder");
         let settings = format!(
             "include /etc/ldap/schema/core.schema\ninclude /etc/ldap/schema/cosine.schema\n\
-             modulepath /usr/lib/ldap\nmoduleload back_mdb\npidfile {path}/pid\n\
+             modulepath /usr/lib/ldap\nmoduleload back_mdb\npidfile {path}/pid\n{more}\
              database mdb\nmaxsize 10485760\nsuffix \"{BASE}\"\nrootdn \"cn=admin,{BASE}\"\n\
              rootpw reader\ndirectory {path}/data\n\
              access to attrs=userPassword by anonymous auth by * none\n\
@@ -84,15 +92,26 @@ impl Slapd {
         let added = add.arg("-q").arg("-f").arg(&conf).arg("-l").arg(&people).output();
         let added = added.expect("run slapadd");
         assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
-        let port = port.expect("a free port").port();
-        let mut slapd = Self { child: spawn(&conf, port), port, home };
-        slapd.wait();
-        Some(slapd)
+        for _ in 0..START_TRIES {
+            let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
+            let port = port.expect("a free port").port();
+            let child = spawn(&conf, scheme, port);
+            let mut slapd = Self { child, port, scheme, home: home.clone() };
+            if slapd.serves() {
+                return Some(slapd);
+            }
+        }
+        panic!("slapd ended while it started, {START_TRIES} times");
     }
 
-    fn wait(&mut self) {
-        until("slapd", || TcpStream::connect(("127.0.0.1", self.port)).is_ok());
+    /// Waits until it answers; false when it ended, since somebody else took the port.
+    fn serves(&mut self) -> bool {
+        let mut ended = false;
+        until("slapd", || {
+            ended = self.child.try_wait().expect("look at slapd").is_some();
+            ended || TcpStream::connect(("127.0.0.1", self.port)).is_ok()
+        });
+        !ended
     }
 
     fn stop(&mut self) {
@@ -101,14 +120,14 @@ impl Slapd {
     }
 
     fn start_again(&mut self) {
-        self.child = spawn(&self.home.path().join("slapd.conf"), self.port);
-        self.wait();
+        self.child = spawn(&self.home.path().join("slapd.conf"), self.scheme, self.port);
+        assert!(self.serves(), "slapd ended while it started");
     }
 }
 
-fn spawn(conf: &std::path::Path, port: u16) -> Child {
+fn spawn(conf: &std::path::Path, scheme: &str, port: u16) -> Child {
     // With -d it stays in the foreground.
-    let url = format!("ldap://127.0.0.1:{port}");
+    let url = format!("{scheme}://127.0.0.1:{port}");
     let mut command = Command::new("slapd");
     command.args(["-d", "0", "-h", &url, "-f"]).arg(conf);
     command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("start slapd")
@@ -121,15 +140,20 @@ impl Drop for Slapd {
     }
 }
 
-fn town(slapd: &Slapd) -> Town {
-    let settings = [
+/// What a server is told that finds its users there.
+pub fn settings(url: &str) -> Vec<String> {
+    vec![
         "nacos.core.auth.system.type=ldap".to_owned(),
-        format!("nacos.core.auth.ldap.url=ldap://127.0.0.1:{}", slapd.port),
+        format!("nacos.core.auth.ldap.url={url}"),
         format!("nacos.core.auth.ldap.basedc={BASE}"),
         format!("nacos.core.auth.ldap.userDn=cn=admin,{BASE}"),
         "nacos.core.auth.ldap.password=reader".to_owned(),
         "nacos.core.auth.ldap.case.sensitive=false".to_owned(),
-    ];
+    ]
+}
+
+fn town(slapd: &Slapd) -> Town {
+    let settings = settings(&format!("ldap://127.0.0.1:{}", slapd.port));
     let arguments: Vec<&str> = settings.iter().flat_map(|pair| ["-D", pair.as_str()]).collect();
     Town::guarded_with(&arguments)
 }

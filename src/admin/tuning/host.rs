@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::fs;
 
 /// Settings below `/proc/sys` that are looked at.
-pub const SYSCTLS: [&str; 17] = [
+pub const SYSCTLS: [&str; 18] = [
     "fs.file-max",
     "fs.nr_open",
     "kernel.io_uring_disabled",
     "net.core.busy_poll",
     "net.core.busy_read",
+    "net.core.netdev_max_backlog",
     "net.core.somaxconn",
     "net.ipv4.conf.all.rp_filter",
     "net.ipv4.ip_local_port_range",

@@ -7,6 +7,10 @@ use crate::boot::probe::MEMLOCK_BYTES_PER_CORE;
 /// second of a storm.
 const BACKLOG: u64 = 4_096;
 
+/// Packets that wait for a core which is behind: a quarter of a second of a million clients that
+/// keep alive every five seconds, there and back.
+const PACKETS: u64 = 100_000;
+
 /// Ports of the server, which no outgoing connection may take first.
 const PORTS: [u64; 4] = [7_848, 8_848, 9_848, 9_849];
 
@@ -52,6 +56,13 @@ pub(super) fn all(facts: &Facts, clients: u64, cores: u64) -> Vec<Row> {
             "net.ipv4.tcp_max_syn_backlog",
             if clients > 100_000 { BACKLOG } else { 1_024 },
             "half-open connections while a fleet comes back; beyond it cookies take over",
+        ),
+        at_least(
+            facts,
+            "net.core.netdev_max_backlog",
+            if clients > 100_000 { PACKETS } else { 1_000 },
+            "packets of loopback and of RPS wait here for their core; what comes while it is full \
+             is dropped, and comes again after 200 ms and more",
         ),
         tcp_mem(facts, clients),
         small_buffers(facts, "net.ipv4.tcp_rmem"),
@@ -291,6 +302,7 @@ mod tests {
             ("fs.file-max", "9223372036854775807"),
             ("kernel.io_uring_disabled", "0"),
             ("net.core.busy_read", "0"),
+            ("net.core.netdev_max_backlog", "100000"),
             ("net.core.somaxconn", "4096"),
             ("net.ipv4.tcp_max_syn_backlog", "4096"),
             ("net.ipv4.tcp_mem", "450000\t600000\t900000"),
@@ -327,6 +339,7 @@ mod tests {
             ("fs.file-max", "1000000", "fs.file-max=1165536"),
             ("kernel.io_uring_disabled", "2", "disabled=0"),
             ("net.core.somaxconn", "128", "somaxconn=4096"),
+            ("net.core.netdev_max_backlog", "1000", "max_backlog=100000"),
             ("net.ipv4.tcp_max_syn_backlog", "512", "backlog=4096"),
             ("net.ipv4.tcp_mem", "1 2 3", "\"450000 600000 900000\""),
             ("net.ipv4.tcp_rmem", "4096 524288 6291456", "\"4096 131072 6291456\""),

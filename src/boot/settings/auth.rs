@@ -2,7 +2,7 @@
 
 use super::{Reader, Settings};
 use crate::auth::Policy;
-use crate::auth::directory::Place;
+use crate::auth::directory::{Place, Trust};
 use crate::auth::keys::Keys;
 use crate::auth::token::{self, Signer};
 use crate::boot::keys::{self, Key};
@@ -91,14 +91,15 @@ fn directory(reader: &mut Reader<'_>) -> Option<Place> {
         return None;
     }
     let (url, origin) = reader.text(&keys::LDAP_URL);
-    let Some((host, port)) = host_of(&url) else {
-        let why = "allowed: one address such as ldap://localhost:389; ldaps is not built yet";
+    let Some((host, port, is_sealed)) = host_of(&url) else {
+        let why = "allowed: one address such as ldap://localhost:389 or ldaps://localhost:636";
         reader.refuse(&keys::LDAP_URL, &url, origin, why.to_owned());
         return None;
     };
     Some(Place {
         host,
         port,
+        trust: if is_sealed { trust(reader) } else { None },
         base: reader.text(&keys::LDAP_BASE).0,
         reader: reader.text(&keys::LDAP_READER).0,
         password: reader.text(&keys::LDAP_PASSWORD).0,
@@ -108,18 +109,43 @@ fn directory(reader: &mut Reader<'_>) -> Option<Place> {
     })
 }
 
-/// Host and port of `ldap://host:port`; an IPv6 address stands in brackets.
-fn host_of(url: &str) -> Option<(String, u16)> {
+/// Who may vouch for a directory over TLS; nobody is refused, and stops the start.
+fn trust(reader: &mut Reader<'_>) -> Option<Trust> {
+    let (file, origin) = reader.text(&keys::LDAP_AUTHORITIES);
+    let trust = match file.as_str() {
+        "" => Trust::of_machine(),
+        path => match read_bounded(Path::new(path)) {
+            Ok(pem) => Trust::of_file(&pem),
+            Err(error) => Err(error.to_string()),
+        },
+    };
+    match trust {
+        Ok(trust) => Some(trust),
+        Err(why) => {
+            let why = format!("{why}; allowed: a PEM file of authorities' certificates");
+            reader.refuse(&keys::LDAP_AUTHORITIES, &file, origin, why);
+            None
+        }
+    }
+}
+
+/// Host and port of `ldap://host:port` or `ldaps://host:port`, and whether it is the latter; an
+/// IPv6 address stands in brackets.
+fn host_of(url: &str) -> Option<(String, u16, bool)> {
     const PORT: u16 = 389;
-    let rest = url.strip_prefix("ldap://")?;
+    const SEALED_PORT: u16 = 636;
+    let (rest, is_sealed) = match url.strip_prefix("ldaps://") {
+        Some(rest) => (rest, true),
+        None => (url.strip_prefix("ldap://")?, false),
+    };
     let rest = rest.strip_suffix('/').unwrap_or(rest);
     let (host, port) = match rest.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')) {
         Some((host, port)) => (host, port.parse().ok()?),
-        None => (rest, PORT),
+        None => (rest, if is_sealed { SEALED_PORT } else { PORT }),
     };
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     let is_odd = |character: char| character.is_whitespace() || matches!(character, '/' | '@');
-    (!host.is_empty() && !host.contains(is_odd)).then(|| (host.to_owned(), port))
+    (!host.is_empty() && !host.contains(is_odd)).then(|| (host.to_owned(), port, is_sealed))
 }
 
 /// Whether another value in the file would count.
@@ -182,14 +208,15 @@ mod tests {
 
     #[test]
     fn where_a_directory_is() {
-        let at = |host: &str, port| Some((host.to_owned(), port));
+        let at = |host: &str, port| Some((host.to_owned(), port, false));
+        let sealed = |host: &str, port| Some((host.to_owned(), port, true));
         assert_eq!(host_of("ldap://localhost:389"), at("localhost", 389));
         assert_eq!(host_of("ldap://10.0.0.7/"), at("10.0.0.7", 389));
         assert_eq!(host_of("ldap://[::1]:1389"), at("::1", 1389));
         assert_eq!(host_of("ldap://[::1]"), at("::1", 389));
-        for bad in
-            ["", "localhost", "ldaps://x:636", "ldap://", "ldap://x:y", "ldap://a:1 ldap://b:2"]
-        {
+        assert_eq!(host_of("ldaps://ldap.example.org"), sealed("ldap.example.org", 636));
+        assert_eq!(host_of("ldaps://[::1]:1636/"), sealed("::1", 1636));
+        for bad in ["", "localhost", "ldaps://", "ldap://", "ldap://x:y", "ldap://a:1 ldap://b:2"] {
             assert_eq!(host_of(bad), None, "{bad}");
         }
     }

@@ -152,8 +152,15 @@ fn switches_and_keys_of_authentication() {
     assert_eq!((&*place.host, place.port, &*place.attribute), ("localhost", 389, "uid"));
     assert_eq!((&*place.reader, &*place.password), ("cn=a,dc=x", "hidden"));
     assert!(read("").unwrap().auth.directory.is_none());
-    let text = refused(&format!("{ldap}nacos.core.auth.ldap.url=ldaps://x:636"));
-    assert!(text.contains("ldaps is not built yet") && !text.contains("hidden"), "{text}");
+    assert!(place.trust.is_none(), "over plain TCP nobody vouches");
+    let text = refused(&format!("{ldap}nacos.core.auth.ldap.url=x:636"));
+    assert!(text.contains("ldaps://localhost:636") && !text.contains("hidden"), "{text}");
+    let sealed = format!("{ldap}nacos.core.auth.ldap.url=ldaps://x\nnacre.auth.ldap.ca-file=");
+    for no_authority in ["/nowhere/ca.pem", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")] {
+        let text = refused(&format!("{sealed}{no_authority}"));
+        assert!(text.contains("nacre.auth.ldap.ca-file"), "{text}");
+        assert!(text.contains("a PEM file of authorities"), "{text}");
+    }
     const KEY: &str = "nacos.core.auth.plugin.nacos.token.secret.key";
     let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
     for name in [KEY, "nacos.core.auth.default.token.secret.key", "NACOS_AUTH_TOKEN"] {

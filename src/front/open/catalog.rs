@@ -24,6 +24,14 @@ pub(super) async fn services(api: &Api, input: &Input<'_>) -> Outcome {
     };
     let namespace = name.namespace.clone();
     let (page_no, page_size) = (input.whole("pageNo", 1)?, page_size(input)?);
+    for (name, given) in [("pageNo", page_no), ("pageSize", page_size)] {
+        if version == Version::V3 && given < 1 {
+            let text = format!(
+                "Required parameter '{name}' should be positive integer, current is {given}"
+            );
+            return Err(Refused::invalid(text));
+        }
+    }
     let with_instances = input.flag("withInstances")?.unwrap_or(false);
     let skips = if version == Version::V3 { "ignoreEmptyService" } else { "hasIpCount" };
     let skips_empty = input.flag(skips)?.unwrap_or(false);
@@ -85,6 +93,20 @@ pub(super) async fn service(api: &Api, input: &Input<'_>) -> Outcome {
     let call = Call::Service { name: input.name()?, detail: Detail::Catalog };
     match api.ask(call).await? {
         Answer::Json(json) => Ok(shape::json_of(input.version, json)),
+        other => Err(super::unexpected(&other)),
+    }
+}
+
+/// v3's console: a page of a service's instances, of all clusters unless one is named.
+pub(super) async fn instance_page(api: &Api, input: &Input<'_>) -> Outcome {
+    let (clusters, name) = (input.text("clusterName"), input.name()?);
+    let (page_no, page_size) = (input.whole("pageNo", 1)?, input.whole("pageSize", 100)?);
+    let page_size = page_size.min(PAGE_SIZE_MAX);
+    let healthy_only = input.flag("healthyOnly")?.unwrap_or(false);
+    let shape = Shape::Page { page_no, page_size };
+    let call = Call::List { name, clusters, healthy_only, shape, poller: None };
+    match api.ask(call).await? {
+        Answer::Names { count, names } => Ok(shape::page(count, page_no, page_size, &names)),
         other => Err(super::unexpected(&other)),
     }
 }

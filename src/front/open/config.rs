@@ -61,6 +61,8 @@ pub enum Op {
     History,
     HistoryList,
     HistoryRow,
+    /// What was before and after one change.
+    HistoryDetail,
     HistoryPrevious,
     /// All configs of a namespace.
     NamespaceConfigs,
@@ -127,6 +129,7 @@ async fn answered(api: &Api, op: Op, input: &Input<'_>) -> Answered {
         Op::History => history::v1(api, input).await,
         Op::HistoryList => history::list(api, input).await,
         Op::HistoryRow => history::row(api, input).await,
+        Op::HistoryDetail => history::detail(api, input).await,
         Op::HistoryPrevious => history::previous(api, input).await,
         Op::NamespaceConfigs => search::of_namespace(api, input).await,
         Op::Capacity => capacity::show(api, input).await,

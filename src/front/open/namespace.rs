@@ -162,6 +162,9 @@ async fn update(api: &Api, input: &Input<'_>) -> Outcome {
 /// Its configs stay, as in the reference. One that is not there is a success.
 async fn delete(api: &Api, input: &Input<'_>) -> Outcome {
     let id = input.required("namespaceId")?.trim();
+    if let Err(illegal) = check(id, "", "") {
+        return said(input, Err(illegal));
+    }
     let command = Command::DeleteNamespace { id }.encode();
     said(input, decided(api.ask(Call::Propose(command)).await?))
 }

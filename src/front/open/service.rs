@@ -75,11 +75,12 @@ pub(super) async fn list(api: &Api, input: &Input<'_>) -> Outcome {
 }
 
 fn settings(input: &Input<'_>) -> Result<Settings, Refused> {
-    Ok(Settings {
-        protect_threshold: input.double("protectThreshold")?.unwrap_or(0.0) as f32,
-        metadata: metadata(input)?,
-        selector: selector(input)?,
-    })
+    let protect_threshold = input.double("protectThreshold")?.unwrap_or(0.0) as f32;
+    if !protect_threshold.is_finite() {
+        // JSON has no word for it.
+        return Err(Refused::invalid("Param 'protectThreshold' is illegal, it is no number"));
+    }
+    Ok(Settings { protect_threshold, metadata: metadata(input)?, selector: selector(input)? })
 }
 
 /// The `metadata` parameter as it is kept; empty for none.

@@ -8,6 +8,7 @@ use crate::front::open::route::Version;
 use crate::front::open::{Api, Refused, shape};
 use crate::http1::date::iso_date;
 use nacre_proto::code::Code;
+use nacre_shards::config::accept;
 use nacre_shards::config::entry::Entry;
 use nacre_shards::config::open::Call as ConfigCall;
 use nacre_shards::durable::capacity::Capacity;
@@ -26,8 +27,8 @@ const CONTENT_BYTES: u32 = 102_400;
 const AGGREGATE_COUNT: u32 = 10_000;
 const AGGREGATE_BYTES: u32 = 1_024;
 
-/// What a request is about: a namespace or a group.
-fn subject<'a>(input: &'a Input<'_>) -> Result<(Scope, &'a str), Fail> {
+/// What a request is about: a namespace or a group. One that no config may have has no quota.
+fn subject<'a>(api: &Api, input: &'a Input<'_>) -> Result<(Scope, &'a str), Fail> {
     let group = input.either("groupName", "group").map(str::trim);
     let namespace = input.either("namespaceId", "tenant").map(str::trim);
     let subject = match (group, namespace) {
@@ -41,6 +42,8 @@ fn subject<'a>(input: &'a Input<'_>) -> Result<(Scope, &'a str), Fail> {
     if subject.1.encode_utf16().count() > NAME_UNITS_MAX {
         return Err(Refused::invalid("the name is too long").into());
     }
+    let parts = [Some("any"), group.or(Some("any")), namespace];
+    accept::named(parts, &api.facts.config).map_err(Refused::from)?;
     Ok(subject)
 }
 
@@ -53,7 +56,7 @@ async fn known(api: &Api, scope: Scope, id: &str) -> Result<Option<Capacity>, Re
 
 /// The quota and how much of it is used. 0 stands for the default, which is shown.
 pub async fn show(api: &Api, input: &Input<'_>) -> Answered {
-    let (scope, id) = subject(input)?;
+    let (scope, id) = subject(api, input)?;
     let capacity = known(api, scope, id).await?;
     let sizes = capacity.map(|capacity| capacity.sizes).unwrap_or_default();
     let counts = |entry: &Entry| {
@@ -88,7 +91,7 @@ pub async fn show(api: &Api, input: &Input<'_>) -> Answered {
 
 /// Sets what is given; the rest stays.
 pub async fn set(api: &Api, input: &Input<'_>) -> Answered {
-    let (scope, id) = subject(input)?;
+    let (scope, id) = subject(api, input)?;
     let mut sizes = known(api, scope, id).await?.map(|known| known.sizes).unwrap_or_default();
     let Sizes { quota, content_bytes, aggregate_count, aggregate_bytes } = &mut sizes;
     let mut is_given = false;
