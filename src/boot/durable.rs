@@ -40,8 +40,8 @@ fn say_what_panics(data: &Path) {
         Some(file) if cfg!(panic = "abort") => {
             let why = panic.to_string().replace('\n', " ");
             eprintln!(
-                "nacre: {file} in {data}: its pages make no sense ({why}); nothing was changed. Run \
-                 `nacre verify` to see all of it; restore the data directory from a backup"
+                "nacre: {file} in {data}: its pages make no sense ({why}); nothing was changed. \
+                 Run `nacre verify` to see all of it; restore the data directory from a backup"
             );
             std::process::exit(i32::from(exit::DATA));
         }
