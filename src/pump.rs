@@ -7,6 +7,7 @@ pub mod datagram;
 mod delayed;
 pub mod desk;
 mod effects;
+pub mod eyes;
 pub mod held;
 mod incoming;
 pub mod limits;

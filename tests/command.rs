@@ -3,7 +3,7 @@
 //! Each test has a loopback address of its own, so ports never collide and the default ones serve.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
@@ -64,7 +64,11 @@ struct Server {
 
 impl Server {
     fn get(&self, path: &str) -> String {
-        let mut stream = TcpStream::connect((self.host.as_str(), 8848)).expect("it listens");
+        self.get_from(8848, path)
+    }
+
+    fn get_from(&self, port: u16, path: &str) -> String {
+        let mut stream = TcpStream::connect((self.host.as_str(), port)).expect("it listens");
         stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
         write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             .expect("sent");
@@ -141,6 +145,35 @@ fn serves_health_and_metrics_and_stops_in_order() {
     for part in ["version=", "http=", "grpc=", "cores=", "data=", "auth="] {
         assert!(lines[0].contains(part), "{part}: {log}");
     }
+}
+
+#[test]
+fn the_consoles_port_is_taken_if_it_is_free_and_must_be_if_it_was_asked_for() {
+    let place = Place::new(7);
+    let state = "/v3/console/server/state";
+    let server = place.serve(&[]);
+    let answer = server.get_from(8080, state);
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let (status, log) = server.stop("TERM");
+    assert!(status.success() && log.contains("console="), "{log}");
+
+    let taken = TcpListener::bind((place.host.as_str(), 8080)).expect("it is free again");
+    let server = place.serve(&[]);
+    assert!(server.get(state).starts_with("HTTP/1.1 200"), "on the HTTP port as well");
+    let (status, log) = server.stop("TERM");
+    let warnings = log.lines().filter(|line| line.contains("no port of its own for the console"));
+    assert!(status.success() && warnings.count() == 1, "{log}");
+
+    let asked = ["-D", "nacos.console.port=8080"];
+    refused(&place.run(&asked), 6, "nacos.console.port");
+    drop(taken);
+    let server = place.serve(&asked);
+    assert!(server.get_from(8080, state).starts_with("HTTP/1.1 200"));
+    assert!(server.stop("TERM").0.success());
+    refused(&place.run(&["-D", "nacos.console.port=9848"]), 3, "gRPC");
+    let server = place.serve(&["-D", "nacos.deployment.type=server"]);
+    assert!(TcpListener::bind((place.host.as_str(), 8080)).is_ok(), "nobody wants it");
+    assert!(server.stop("TERM").0.success());
 }
 
 #[test]

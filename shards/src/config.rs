@@ -11,6 +11,7 @@ pub(crate) mod fixture;
 pub mod gray;
 pub mod listen;
 pub mod md5;
+pub mod names;
 pub mod notify;
 pub mod open;
 pub mod poll;

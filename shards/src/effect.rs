@@ -95,6 +95,8 @@ pub enum CloseReason {
     Starting,
     /// Does not read: more is waiting for it than it may cost.
     TooSlow,
+    /// An operator told the client to go elsewhere.
+    Redirected,
     /// The server stops.
     Stopping,
 }

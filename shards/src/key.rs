@@ -31,6 +31,11 @@ impl ConnKey {
         Self { home: Home(Core(u16::MAX)), slot, generation }
     }
 
+    /// Whether it is one of [`ConnKey::of_beats`].
+    pub const fn is_of_beats(self) -> bool {
+        self.home.0.0 == u16::MAX
+    }
+
     /// Stands for whoever waits for the answer of a call without a connection, on its home core.
     /// No connection sits in this slot.
     pub const fn of_ticket(home: Home, ticket: u32) -> Self {

@@ -168,6 +168,10 @@ pub const SERVICE_TEXT_BYTES_MAX: usize = 16_384;
 /// service). One more is answered and not subscribed: it polls anyway.
 pub const POLLERS_PER_CORE_MAX: usize = 65_536;
 
+/// Bytes kept of how a poller names its software: `Nacos-Java-Client:v1.4.8` and the like. What
+/// exceeds it is cut off.
+pub const AGENT_BYTES_MAX: usize = 64;
+
 /// Datagrams handed out in one turn; each is a system call of some 5 us.
 pub const DATAGRAMS_PER_TURN_MAX: usize = 64;
 
@@ -192,6 +196,10 @@ pub const LOOK_ROWS_MAX: usize = 256;
 
 /// Records looked at for one answer to an operator's tool, whether they become a row or not.
 pub const LOOK_VISITS_MAX: usize = 2_048;
+
+/// Records passed over in one look for one client by its id or address: a comparison of two numbers
+/// each, some 0.1 ms.
+pub const LOOK_FINDS_MAX: usize = 32_768;
 
 /// Tellings shown of one subscriber, the latest.
 pub const TELLINGS_SHOWN_MAX: usize = 8;

@@ -9,15 +9,18 @@ use crate::config::md5::Md5;
 use crate::conns::connection::Connection;
 use crate::conns::profile::Profile;
 use crate::home::{HomeState, unwrapped};
-use crate::key::{ConfigKey, ServiceKey};
+use crate::key::{ConfigKey, ConnKey, ServiceKey};
 use crate::limits::{LOOK_ROWS_MAX, LOOK_VISITS_MAX, TELLINGS_SHOWN_MAX};
 use crate::message::Now;
+use crate::naming::host::Host;
 use crate::naming::owner::OwnerState;
 use crate::naming::services::Service;
 use crate::push::subscription;
 use crate::push::trace::{Event, Happened};
 use crate::shard::Counts;
 use crate::slab::END;
+
+pub mod clients;
 
 /// A question to one core.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +31,8 @@ pub enum Look {
     Service { service: ServiceKey },
     /// Services this core owns, from this slot on.
     Services { from: u32, wanted: Wanted },
+    /// Instances this core owns, from this slot and, of its service, this instance on.
+    Targets { from: (u32, u32), of: TargetsOf },
     /// Clients at home here, from this slot on.
     Clients { from: u32, wanted: Wanted },
     /// How many subscribers at home here each of these services has.
@@ -36,6 +41,26 @@ pub enum Look {
     Listeners { configs: Vec<ConfigKey> },
     /// Who was told what of a topic, subscribers from this place on.
     Told { topic: Topic, from: u32 },
+    /// Connections at home here with all they said of themselves, from this slot on; with an id,
+    /// that one alone.
+    Connections { id: Option<Box<str>>, from: u32 },
+    /// The ids of connections at home here, in the order of the question; blank where one is gone.
+    Ids { conns: Vec<ConnKey> },
+    /// Services a connection at home here publishes, from this place on.
+    Published { conn: ConnKey, from: u32 },
+    /// What it subscribes to, from this subscription on; `None`: from the first.
+    Subscribed { conn: ConnKey, from: Option<u32> },
+    /// What a connection publishes for these services, which this core owns.
+    Publications { conn: ConnKey, services: Vec<ServiceKey>, at: clients::Cursor },
+    /// Who publishes a service this core owns.
+    Publishers { service: ServiceKey, at: clients::Cursor },
+    /// Clients without a connection that this core keeps, or one of them: what they publish, then
+    /// what they poll.
+    Addresses { of: Option<clients::Address>, at: clients::Cursor },
+    /// Subscribers known here: those at home here, then pollers of services this core owns.
+    Followers { which: clients::Which, at: clients::Cursor, rows: usize },
+    /// How many of them there are.
+    CountFollowers { which: clients::Which, at: clients::Cursor },
 }
 
 /// Which rows of a list are wanted.
@@ -55,6 +80,14 @@ impl Wanted {
     }
 }
 
+/// Whose instances are wanted; `None` is any.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TargetsOf {
+    pub namespace: Option<String>,
+    /// Its plain name, in any group.
+    pub service: Option<String>,
+}
+
 /// What pushes are about.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Topic {
@@ -71,6 +104,11 @@ pub enum Seen {
         rows: Vec<ServiceRow>,
         next: Option<u32>,
     },
+    /// Instances by service; one with many comes in parts.
+    Targets {
+        rows: Vec<(ServiceKey, Vec<Host>)>,
+        next: Option<(u32, u32)>,
+    },
     Clients {
         rows: Vec<ClientRow>,
         next: Option<u32>,
@@ -78,6 +116,34 @@ pub enum Seen {
     /// In the order of the question.
     Numbers(Vec<u32>),
     Told(Box<ToldOf>),
+    Connections {
+        rows: Vec<clients::ConnectionRow>,
+        next: Option<u32>,
+    },
+    /// In the order of the question.
+    Ids(Vec<String>),
+    Published {
+        services: Vec<ServiceKey>,
+        next: Option<u32>,
+    },
+    /// Of `Publications`, `Publishers`.
+    Publishers {
+        rows: Vec<clients::PublisherRow>,
+        next: Option<clients::Cursor>,
+    },
+    Addresses {
+        rows: Vec<clients::AddressRow>,
+        next: Option<clients::Cursor>,
+    },
+    /// Of `Subscribed`, `Followers`.
+    Followers {
+        rows: Vec<clients::FollowerRow>,
+        next: Option<clients::Cursor>,
+    },
+    Count {
+        count: u64,
+        next: Option<clients::Cursor>,
+    },
 }
 
 /// One service on its owner core.
@@ -89,6 +155,8 @@ pub struct ServiceRow {
     pub publishers: u32,
     pub revision: u64,
     pub persistent: bool,
+    /// Its name shows in lists: it has or had a publisher, or was made by hand.
+    pub listed: bool,
 }
 
 /// One client on its home core.
@@ -351,9 +419,13 @@ pub struct Clock {
 }
 
 impl Clock {
+    /// Of a time the process lived through.
+    fn unix_at(self, at_ms: u64) -> u64 {
+        (self.now.unix_ms + at_ms).saturating_sub(self.lived_ms)
+    }
+
     fn unix_of(self, deadline: u32) -> u64 {
-        let due_ms = unwrapped(deadline, self.lived_ms);
-        (self.now.unix_ms + due_ms).saturating_sub(self.lived_ms)
+        self.unix_at(unwrapped(deadline, self.lived_ms))
     }
 }
 
@@ -425,6 +497,38 @@ impl OwnerState {
         Seen::Services { rows, next: (slot < end).then_some(slot) }
     }
 
+    /// Instances from one place on, healthy or not, enabled or not.
+    pub(crate) fn look_at_targets(&self, from: (u32, u32), of: &TargetsOf) -> Seen {
+        let is_meant = |service: &&Service| {
+            of.namespace.as_deref().is_none_or(|namespace| service.key.namespace() == namespace)
+                && of.service.as_deref().is_none_or(|name| service.key.service() == name)
+        };
+        let (mut slot, mut skipped) = from;
+        let (mut visits, mut room) = (LOOK_VISITS_MAX, LOOK_ROWS_MAX);
+        let end = self.service_slots();
+        let mut rows = Vec::new();
+        while slot < end && visits > 0 {
+            visits -= 1;
+            if let Some(service) = self.service_at(slot).filter(is_meant) {
+                // What was shown already is passed over, an eighth of a record's cost each.
+                visits = visits.saturating_sub(skipped as usize / 8);
+                let hosts = service.hosts().skip(skipped as usize).take(room);
+                let hosts: Vec<Host> = hosts.map(|host| host.into_owned()).collect();
+                room -= hosts.len();
+                skipped += hosts.len() as u32;
+                if !hosts.is_empty() {
+                    rows.push((service.key.clone(), hosts));
+                }
+                if room == 0 {
+                    // There may be more of this one.
+                    return Seen::Targets { rows, next: Some((slot, skipped)) };
+                }
+            }
+            (slot, skipped) = (slot + 1, 0);
+        }
+        Seen::Targets { rows, next: (slot < end).then_some((slot, 0)) }
+    }
+
     pub(crate) fn look_at_service(&self, key: &ServiceKey) -> Seen {
         Seen::Services {
             rows: self.service(key).map(service_row).into_iter().collect(),
@@ -446,6 +550,7 @@ fn service_row(service: &Service) -> ServiceRow {
         publishers: service.publishers.len() as u32,
         revision: service.revision,
         persistent: service.persistent,
+        listed: service.listed,
     }
 }
 

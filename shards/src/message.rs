@@ -13,6 +13,7 @@ use crate::durable::question::Question;
 use crate::durable::state::Change;
 use crate::effect::Body;
 use crate::health::checks::{Outcome, Ticket};
+use crate::health::liveness::Reset;
 use crate::key::{ConnKey, Core, Home, ServiceKey};
 use crate::look::Look;
 use crate::naming::host::Publication;
@@ -194,6 +195,8 @@ pub enum Ask {
     Propose { waiter: Waiter, purpose: Purpose, command: Bytes },
     /// To any core: an operator's question, answered `Opened`.
     Look { waiter: Waiter, look: Box<Look> },
+    /// To the home side of any core: an operator sends clients elsewhere. Answered `Opened`.
+    Reset { waiter: Waiter, reset: Box<Reset> },
 }
 
 /// Which response a query answers.

@@ -14,7 +14,7 @@ use crate::home::counts::Counters;
 use crate::home::{HomeState, Phase, Turn};
 use crate::key::{ConnKey, Core, Home, Map};
 use crate::limits::PUSHES_PER_TURN_MAX;
-use crate::look::{Clock, Look, Seen};
+use crate::look::{Clock, Look, Seen, clients};
 use crate::message::{Ask, Message, Now, Tell, Waiter};
 use crate::naming::open::Answer;
 use crate::naming::owner::{self, Census, OwnerState};
@@ -132,6 +132,11 @@ impl Shard {
             }
             Message::Ask { from, ask: Ask::Look { waiter, look } } => {
                 let tell = self.look(now, waiter, &look);
+                effects.push(Effect::Tell { to: Home(from), tell });
+            }
+            Message::Ask { from, ask: Ask::Reset { waiter, reset } } => {
+                self.turn(now, effects, |home, turn| home.reset(&reset, turn));
+                let tell = Tell::Opened { waiter, answer: Answer::Done };
                 effects.push(Effect::Tell { to: Home(from), tell });
             }
             Message::Ask { from, ask: Ask::Recall { waiter, question } } => {
@@ -306,6 +311,12 @@ impl Shard {
                 self.home.told(self.core, tell, &mut turn);
                 continue;
             }
+            if let Ask::Reset { waiter, reset } = ask {
+                self.home.reset(&reset, &mut turn);
+                let tell = Tell::Opened { waiter, answer: Answer::Done };
+                self.home.told(self.core, tell, &mut turn);
+                continue;
+            }
             if let Ask::Recall { waiter, question } = ask {
                 let from = self.core;
                 turn.effects.push(Effect::Recall { from, waiter, question });
@@ -360,14 +371,27 @@ fn look_at(
     waiter: Waiter,
     look: &Look,
 ) -> Tell {
+    let clock = Clock { now, lived_ms };
     let seen = match look {
         Look::Counts => Seen::Counts(Box::new(counts_of(home, owner))),
         Look::Service { service } => owner.look_at_service(service),
         Look::Services { from, wanted } => owner.look_at_services(*from, wanted),
+        Look::Targets { from, of } => owner.look_at_targets(*from, of),
         Look::Clients { from, wanted } => home.look_at_clients(lived_ms, *from, wanted),
         Look::Subscribers { services } => home.count_subscribers(services),
         Look::Listeners { configs } => home.count_listeners(configs),
-        Look::Told { topic, from } => home.look_at_told(Clock { now, lived_ms }, topic, *from),
+        Look::Told { topic, from } => home.look_at_told(clock, topic, *from),
+        Look::Connections { id, from } => home.look_at_connections(clock, id.as_deref(), *from),
+        Look::Ids { conns } => home.look_at_ids(conns),
+        Look::Published { conn, from } => home.look_at_published(*conn, *from),
+        Look::Subscribed { conn, from } => home.look_at_subscribed(*conn, *from),
+        Look::Publications { conn, services, at } => {
+            owner.look_at_publications(*conn, services, *at)
+        }
+        Look::Publishers { service, at } => owner.look_at_publishers(service, *at),
+        Look::Addresses { of, at } => owner.look_at_addresses(clock, of.as_ref(), *at),
+        Look::Followers { which, at, rows } => clients::followers(home, owner, which, *at, *rows),
+        Look::CountFollowers { which, at } => clients::count(home, owner, which, *at),
     };
     Tell::Opened { waiter, answer: Answer::Seen(Box::new(seen)) }
 }

@@ -77,6 +77,11 @@ impl<T> Slab<T> {
         }
     }
 
+    /// One beyond the highest number in use.
+    pub fn end(&self) -> u32 {
+        self.entries.len() as u32
+    }
+
     /// Records held.
     pub fn len(&self) -> usize {
         self.used as usize

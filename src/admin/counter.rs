@@ -3,7 +3,7 @@
 /// How one counter or gauge is called in the exposition.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry {
-    /// Without the `_total` that counters get.
+    /// Without the `_total` that counters get. Counters in `_seconds` are kept in microseconds.
     pub family: &'static str,
     pub labels: &'static [(&'static str, &'static str)],
     pub help: &'static str,
@@ -60,6 +60,7 @@ entries! {
         ClosedNeverSetUp ["reason" = "never_set_up"],
         ClosedStarting ["reason" = "starting"],
         ClosedTooSlow ["reason" = "too_slow"],
+        ClosedRedirected ["reason" = "redirected"],
         ClosedStopping ["reason" = "stopping"],
     }
     "nacre_limit_reached", "Times a limit was reached and its answer given, by limit" {
@@ -81,6 +82,7 @@ entries! {
         LimitHeaderList ["limit" = "header_list"],
         LimitSendBytes ["limit" = "send_bytes"],
         LimitOperators ["limit" = "operators_at_a_time"],
+        LimitListed ["limit" = "rows_of_a_list"],
     }
     "nacre_refusals", "Requests refused, by class" {
         RefusedUnregistered ["class" = "unregistered_connection"],
@@ -98,6 +100,9 @@ entries! {
         PushAcknowledged ["outcome" = "acknowledged"],
         PushFailed ["outcome" = "failed"],
         PushEmpty ["outcome" = "empty"],
+    }
+    "nacre_push_acknowledgement_seconds", "Time from pushes to their acknowledgements together" {
+        PushAcknowledgementMicroseconds []
     }
     "nacre_passwords", "Passwords shown, by outcome" {
         PasswordsRight ["outcome" = "right"],
@@ -138,7 +143,8 @@ entries! {
     "nacre_store_entries", "Log entries applied" { StoreEntries [] }
     "nacre_store_commits", "Durable transactions of the log" { StoreCommits [] }
     "nacre_store_written_bytes", "Bytes written to the store's files" { StoreWrittenBytes [] }
-    "nacre_store_fsync_microseconds", "Time spent in fsync" { StoreFsyncMicroseconds [] }
+    "nacre_store_fsync_seconds", "Time spent in fsync" { StoreFsyncMicroseconds [] }
+    "nacre_store_fsyncs", "Calls of fsync" { StoreFsyncs [] }
     "nacre_store_checkpoints", "Checkpoints written" { StoreCheckpoints [] }
     "nacre_store_checkpoint_records", "Records written by checkpoints" { StoreRecords [] }
     "nacre_store_reopened", "Times the store was opened anew after a full disk" {
@@ -208,6 +214,10 @@ entries! {
         ProbesFailed ["outcome" = "failed"],
         ProbesUnable ["outcome" = "unable"],
     }
+    "nacre_health_probes_begun", "Health checks begun, by how" {
+        ProbesConnect ["how" = "tcp"],
+        ProbesRequest ["how" = "http"],
+    }
     "nacre_health_probes_postponed", "Health checks put off because their host had enough" {
         ProbesPostponed []
     }
@@ -260,6 +270,11 @@ entries! {
     "nacre_config_long_polls", "Long polls held" { LongPolls [] }
     "nacre_config_fuzzy_watches", "Patterns of fuzzy watches of configs" { ConfigFuzzyWatches [] }
     "nacre_config_notifications_pending", "Notifications due" { NotificationsPending [] }
+    "nacre_raft_leader", "1 while this node leads" { RaftLeader [] }
+    "nacre_raft_log_lag_entries", "Entries of the log that are not applied yet" { RaftLag [] }
+    "nacre_raft_checkpoint_lag_entries", "Entries applied that are in no checkpoint yet" {
+        RaftCheckpointLag []
+    }
     "nacre_store_queue_items", "Commands waiting for the log" { StoreQueueItems [] }
     "nacre_store_queue_bytes", "Bytes of those" { StoreQueueBytes [] }
     "nacre_store_read_only", "1 while writes are refused for want of space" { StoreReadOnly [] }

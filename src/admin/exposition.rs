@@ -1,9 +1,16 @@
 //! The text a scrape gets: names of the published dashboards (`ops.md` 10) beside our own.
 
+mod reference;
+
 use crate::admin::counter::{Counter, Entry, Gauge};
 use crate::admin::metrics::Metrics;
 use crate::admin::process::Process;
 use crate::admin::request::{self, BUCKET_BOUNDS_US, OUTCOMES};
+use crate::raft::limits::{QUEUE_BYTES_MAX, QUEUE_ITEMS_MAX};
+use nacre_shards::limits::{
+    BEATING_PER_CORE_MAX, LANE_ASKS_PER_CORE, LISTENERS_PER_CORE_MAX, POLLERS_PER_CORE_MAX,
+    POLLS_PER_CORE_MAX, SUBSCRIPTIONS_PER_CORE_MAX,
+};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{
     DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, MetricEncoder, text,
@@ -39,11 +46,21 @@ impl Format {
     }
 }
 
-/// Everything, as text: 11 KiB and half a millisecond of the core that serves it, more with each
-/// request type in use.
-pub fn write(metrics: &Arc<Metrics>, format: Format) -> String {
+/// Which names are on a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Page {
+    /// Those `promtool check metrics` has nothing against: `/metrics`.
+    Clean,
+    /// Those too that published dashboards ask for and Prometheus' own rules of style refuse:
+    /// `/actuator/prometheus`. They say again what others say.
+    Whole,
+}
+
+/// Everything of a page, as text: 16 KiB and half a millisecond of the core that serves it, more
+/// with each request type and path in use.
+pub fn write(metrics: &Arc<Metrics>, format: Format, page: Page) -> String {
     let mut registry = Registry::default();
-    let scrape = Scrape { metrics: Arc::clone(metrics), process: Process::read() };
+    let scrape = Scrape { metrics: Arc::clone(metrics), process: Process::read(), page };
     registry.register_collector(Box::new(scrape));
     let mut out = String::with_capacity(64 * 1024);
     text::encode(&mut out, &registry).expect("writing to a String does not fail");
@@ -81,13 +98,21 @@ fn classic(open: &str) -> String {
 
 type Labels<'a> = &'a [(&'a str, &'a str)];
 
-/// A number as the reference's dashboards name it.
-type Named = (&'static str, &'static str, f64);
+/// Connections by the module their client named; together all there are.
+const CONNECTIONS: [Gauge; 6] = [
+    Gauge::ConnectionsNaming,
+    Gauge::ConnectionsConfig,
+    Gauge::ConnectionsAi,
+    Gauge::ConnectionsLock,
+    Gauge::ConnectionsOther,
+    Gauge::ConnectionsUnset,
+];
 
 #[derive(Debug)]
 struct Scrape {
     metrics: Arc<Metrics>,
     process: Process,
+    page: Page,
 }
 
 impl Collector for Scrape {
@@ -98,7 +123,9 @@ impl Collector for Scrape {
         self.http2(out)?;
         self.cores(out)?;
         self.requests(out)?;
-        self.monitor(out)?;
+        self.paths(out)?;
+        self.limits(out)?;
+        reference::write(self, out)?;
         self.host(out)
     }
 }
@@ -108,7 +135,11 @@ impl Scrape {
         for family in Counter::ALL.chunk_by(|one, next| one.entry().family == next.entry().family) {
             let mut metric = describe(out, family[0].entry(), MetricType::Counter)?;
             for counter in family {
-                one_counter(&mut metric, counter.entry().labels, self.metrics.counter(*counter))?;
+                let (entry, total) = (counter.entry(), self.metrics.counter(*counter));
+                match entry.family.ends_with("_seconds") {
+                    true => one_counter(&mut metric, entry.labels, seconds(total))?,
+                    false => one_counter(&mut metric, entry.labels, total)?,
+                }
             }
         }
         Ok(())
@@ -162,101 +193,63 @@ impl Scrape {
             let labels: Labels = &[("type", request::tag(kind).class)];
             one_histogram(&mut metric, labels, seconds(sum_us), count, &buckets)?;
         }
-        self.server_requests(out)
+        Ok(())
     }
 
-    /// The reference's timer. It has no buckets; ours has the one that a histogram must have.
-    fn server_requests(&self, out: &mut DescriptorEncoder) -> fmt::Result {
-        let name = "grpc_server_requests_seconds";
-        let help = "gRPC requests, by type and outcome";
+    /// The HTTP port's requests, under the reference's name. Paths nobody asked for are left out.
+    fn paths(&self, out: &mut DescriptorEncoder) -> fmt::Result {
+        let name = "http_server_requests_seconds";
+        let help = "HTTP requests, by path, method and status";
         let mut metric = out.encode_descriptor(name, help, None, MetricType::Histogram)?;
-        for kind in request::ALL {
-            for column in 0..OUTCOMES {
-                let (count, sum_us) = self.metrics.outcome(kind, column);
-                if count == 0 {
-                    continue;
-                }
-                let labels: Labels = &[
-                    ("requestClass", request::tag(kind).class),
-                    ("success", if column == 0 { "true" } else { "false" }),
-                    ("errorCode", request::outcome_tag(column)),
-                    ("throwableClass", "None"),
-                    ("module", request::tag(kind).module),
-                ];
-                let buckets = [(f64::INFINITY, count)];
-                one_histogram(&mut metric, labels, seconds(sum_us), count, &buckets)?;
+        let mut written = Ok(());
+        self.metrics.paths(|path, method, status, count, sum_us| {
+            let (status, outcome) = request::status_tag(status);
+            let labels: Labels = &[
+                ("exception", "None"),
+                ("method", request::METHOD_TAGS[method]),
+                ("outcome", outcome),
+                ("status", status),
+                ("uri", path.unwrap_or("UNKNOWN")),
+            ];
+            if written.is_ok() {
+                written = one_timer(&mut metric, labels, sum_us, count);
             }
-        }
-        let help = "Longest gRPC request of the last minute or two, by type";
-        let name = "grpc_server_requests_seconds_max";
+        });
+        written
+    }
+
+    /// How much of each bound is in use; of a bound of each core, on the fullest.
+    fn limits(&self, out: &mut DescriptorEncoder) -> fmt::Result {
+        let name = "nacre_limit_used_ratio";
+        let help = "Share of a bound in use, on the fullest core where each has its own";
         let mut metric = out.encode_descriptor(name, help, None, MetricType::Gauge)?;
-        for kind in request::ALL {
-            let max_us = self.metrics.max_us(kind);
-            if max_us > 0 {
-                let tag = request::tag(kind);
-                let labels: Labels = &[("requestClass", tag.class), ("module", tag.module)];
-                one_gauge(&mut metric, labels, seconds(max_us))?;
+        for (limit, used, most) in self.bounds() {
+            if most > 0 {
+                one_gauge(&mut metric, &[("limit", limit)], used as f64 / most as f64)?;
             }
         }
         Ok(())
     }
 
-    fn monitor(&self, out: &mut DescriptorEncoder) -> fmt::Result {
-        let help = "What the reference's dashboards show, by module and name";
-        let mut metric = out.encode_descriptor("nacos_monitor", help, None, MetricType::Gauge)?;
-        for (module, name, value) in self.monitor_values() {
-            one_gauge(&mut metric, &[("module", module), ("name", name)], value)?;
-        }
-        for (name, help, gauge) in [
-            ("nacos_naming_subscriber", "Subscriptions", Gauge::Subscribers),
-            ("nacos_naming_publisher", "Clients that publish", Gauge::Publishers),
-            ("nacos_config_subscriber", "Configs listened to", Gauge::Listeners),
-        ] {
-            let mut metric = out.encode_descriptor(name, help, None, MetricType::Gauge)?;
-            one_gauge(&mut metric, &[("version", "v2")], self.metrics.gauge(gauge))?;
-        }
-        Ok(())
-    }
-
-    fn monitor_values(&self) -> Vec<Named> {
-        let gauge = |gauge| self.metrics.gauge(gauge) as f64;
-        let counter = |counter| self.metrics.counter(counter) as f64;
-        let (costs, cost_us, cost_max_us) = self.metrics.push_costs();
-        let milliseconds = |us: u64| us as f64 / 1_000.0;
-        let average = if costs == 0 { 0.0 } else { milliseconds(cost_us) / costs as f64 };
-        let modules = [
-            ("naming", Gauge::ConnectionsNaming),
-            ("config", Gauge::ConnectionsConfig),
-            ("ai", Gauge::ConnectionsAi),
-            ("lock", Gauge::ConnectionsLock),
-        ];
-        let others = [Gauge::ConnectionsOther, Gauge::ConnectionsUnset];
-        let named = modules.iter().map(|(_, of)| *of);
-        let all: f64 = named.chain(others).map(gauge).sum();
-        let mut values = vec![
-            ("naming", "serviceCount", gauge(Gauge::Services)),
-            ("naming", "ipCount", gauge(Gauge::Instances)),
-            ("naming", "subscriberCount", gauge(Gauge::Subscribers)),
-            ("naming", "pushPendingTaskCount", gauge(Gauge::PushesPending)),
-            ("naming", "totalPush", counter(Counter::PushAcknowledged)),
-            ("naming", "failedPush", counter(Counter::PushFailed)),
-            ("naming", "emptyPush", counter(Counter::PushEmpty)),
-            ("naming", "totalPushCountForAvg", costs as f64),
-            ("naming", "totalPushCostForAvg", milliseconds(cost_us)),
-            ("naming", "avgPushCost", average),
-            ("naming", "maxPushCost", milliseconds(cost_max_us)),
-            ("config", "configCount", gauge(Gauge::Configs)),
-            ("config", "getConfig", counter(Counter::ConfigQueries)),
-            ("config", "publish", counter(Counter::ConfigPublishes)),
-            ("config", "longPolling", gauge(Gauge::LongPolls)),
-            ("config", "notifyTask", 0.0),
-            ("config", "notifyClientTask", gauge(Gauge::NotificationsPending)),
-            ("config", "dumpTask", gauge(Gauge::StoreQueueItems)),
-            ("config", "fuzzySearch", 0.0),
-            ("core", "longConnection", all),
-        ];
-        values.extend(modules.map(|(module, of)| (module, "longConnection", gauge(of))));
-        values
+    fn bounds(&self) -> [(&'static str, u64, u64); 12] {
+        let (metrics, bounds) = (&self.metrics, self.metrics.bounds());
+        let (all, fullest) = (|of| metrics.gauge(of), |of| metrics.highest_gauge(of));
+        // Of the free space, as much as may not be touched is in use.
+        let free = all(Gauge::StoreFreeBytes);
+        [
+            ("connections", CONNECTIONS.map(all).iter().sum(), bounds.connections),
+            ("http_connections", fullest(Gauge::HttpConnections), bounds.http_connections),
+            ("subscriptions", fullest(Gauge::Subscribers), SUBSCRIPTIONS_PER_CORE_MAX as u64),
+            ("listeners", fullest(Gauge::Listeners), LISTENERS_PER_CORE_MAX as u64),
+            ("beating_instances", fullest(Gauge::Beating), BEATING_PER_CORE_MAX as u64),
+            ("long_polls", fullest(Gauge::LongPolls), POLLS_PER_CORE_MAX as u64),
+            ("pollers", fullest(Gauge::Pollers), POLLERS_PER_CORE_MAX as u64),
+            ("asks_under_way", fullest(Gauge::AsksUnderWay), LANE_ASKS_PER_CORE as u64),
+            ("store_queue_items", all(Gauge::StoreQueueItems), QUEUE_ITEMS_MAX as u64),
+            ("store_queue_bytes", all(Gauge::StoreQueueBytes), QUEUE_BYTES_MAX as u64),
+            ("store_reserve_bytes", bounds.reserve_bytes, free),
+            ("open_files", self.process.open_files, self.process.open_files_max),
+        ]
     }
 
     fn host(&self, out: &mut DescriptorEncoder) -> fmt::Result {
@@ -278,13 +271,20 @@ impl Scrape {
             ("process_start_time_seconds", "Start of this process", process.start_seconds),
             ("process_uptime_seconds", "Age of this process", process.uptime_seconds),
             ("process_cpu_usage", "CPUs used since the start, on average", process.cpu_usage),
-            ("system_cpu_count", "CPUs of this machine", process.cpus as f64),
             ("system_cpu_usage", "Share of CPU time not idle since boot", process.system_cpu_usage),
             ("system_load_average_1m", "Load of the last minute", process.load_average_1m),
         ] {
             let mut metric = out.encode_descriptor(name, help, None, MetricType::Gauge)?;
             one_gauge(&mut metric, &[], value)?;
         }
+        if self.page == Page::Whole {
+            let (name, help) = ("system_cpu_count", "CPUs of this machine");
+            let mut metric = out.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            one_gauge(&mut metric, &[], process.cpus as f64)?;
+        }
+        let help = "CPUs of this machine";
+        let mut metric = out.encode_descriptor("nacre_cpus", help, None, MetricType::Gauge)?;
+        one_gauge(&mut metric, &[], process.cpus as f64)?;
         let help = "This build";
         let mut metric =
             out.encode_descriptor("nacre_build_info", help, None, MetricType::Gauge)?;
@@ -334,6 +334,12 @@ fn one_histogram(
     buckets: &[(f64, u64)],
 ) -> fmt::Result {
     metric.encode_family(&labels)?.encode_histogram::<[(&str, &str); 0]>(sum, count, buckets, None)
+}
+
+/// A timer of the reference: count and sum. The library has no summary, so it is a histogram with
+/// the one bucket that must be.
+fn one_timer(metric: &mut MetricEncoder, labels: Labels, sum_us: u64, count: u64) -> fmt::Result {
+    one_histogram(metric, labels, seconds(sum_us), count, &[(f64::INFINITY, count)])
 }
 
 #[cfg(test)]

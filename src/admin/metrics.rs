@@ -6,11 +6,11 @@
 //! number.
 
 use crate::admin::counter::{Counter, Gauge};
-use crate::admin::request::{self, BUCKETS, KINDS, OUTCOMES};
+use crate::admin::request::{self, BUCKETS, KINDS, METHODS, OUTCOMES, STATUSES};
 use nacre_proto::request::Kind;
 use std::ops::Deref;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// Milliseconds for which a highest latency is remembered, at least; at most twice that.
 const MAX_WINDOW_MS: u64 = 60_000;
@@ -49,6 +49,14 @@ struct PerKind {
     max_before_us: Cell,
 }
 
+/// What is kept of one path of the HTTP port, by method and status: 1.5 KiB, made when it is first
+/// asked for.
+#[derive(Debug, Default)]
+struct PerPath {
+    count: [[Cell; STATUSES]; METHODS],
+    sum_us: [[Cell; STATUSES]; METHODS],
+}
+
 /// One core's block. Only that core may call what writes; about 10 KiB.
 #[derive(Debug)]
 #[repr(align(128))]
@@ -56,6 +64,8 @@ pub struct CoreMetrics {
     counters: [Cell; Counter::COUNT],
     gauges: [Cell; Gauge::COUNT],
     kinds: [PerKind; KINDS],
+    /// By the numbers of [`Shape::paths`], and one more for what is no path.
+    paths: Box<[OnceLock<Box<PerPath>>]>,
     /// Connections ended by HTTP/2 reason; the reasons are given to [`Metrics::new`].
     http2_closed: Box<[Cell]>,
     busy_us: Cell,
@@ -66,12 +76,13 @@ pub struct CoreMetrics {
 }
 
 impl CoreMetrics {
-    fn new(http2_reasons: usize) -> CoreMetrics {
+    fn new(shape: &Shape) -> CoreMetrics {
         CoreMetrics {
             counters: std::array::from_fn(|_| Cell::default()),
             gauges: std::array::from_fn(|_| Cell::default()),
             kinds: std::array::from_fn(|_| PerKind::default()),
-            http2_closed: (0..http2_reasons).map(|_| Cell::default()).collect(),
+            paths: (0..=shape.paths.len()).map(|_| OnceLock::new()).collect(),
+            http2_closed: shape.http2_reasons.iter().map(|_| Cell::default()).collect(),
             busy_us: Cell::default(),
             push_cost_us: Cell::default(),
             push_cost_count: Cell::default(),
@@ -110,6 +121,15 @@ impl CoreMetrics {
         row.max_us.at_least(latency_us);
     }
 
+    /// A request of the HTTP port was answered; `path` is its number, beyond the last for none.
+    pub fn path(&self, path: usize, method: &str, status: u16, latency_us: u64) {
+        let Some(row) = self.paths.get(path).or(self.paths.last()) else { return };
+        let row = row.get_or_init(Box::default);
+        let (method, status) = (request::method(method), request::status(status));
+        row.count[method][status].add(1);
+        row.sum_us[method][status].add(latency_us);
+    }
+
     /// Acknowledged pushes since the start: time from hand-out to ack together, how many, the
     /// longest.
     pub fn set_push_cost(&self, sum_us: u64, count: u64, max_us: u64) {
@@ -143,11 +163,32 @@ impl CoreMetrics {
     }
 }
 
+/// What is counted by lists that others have, and the bounds of the settings.
+#[derive(Debug, Clone, Default)]
+pub struct Shape {
+    /// Names of what [`CoreMetrics::set_http2_closed`] counts.
+    pub http2_reasons: Vec<&'static str>,
+    /// Paths of the HTTP port by their numbers.
+    pub paths: Vec<&'static str>,
+    pub bounds: Bounds,
+}
+
+/// Bounds an operator may set, for how near they are. 0 is none.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Bounds {
+    /// gRPC connections of the node.
+    pub connections: u64,
+    /// HTTP connections of each core.
+    pub http_connections: u64,
+    /// Free bytes below which writes are refused.
+    pub reserve_bytes: u64,
+}
+
 /// All cores' blocks.
 #[derive(Debug)]
 pub struct Metrics {
     cores: Box<[CoreMetrics]>,
-    http2_reasons: Box<[&'static str]>,
+    shape: Shape,
 }
 
 /// One core's block, held by that core.
@@ -166,13 +207,16 @@ impl Deref for Core {
 }
 
 impl Metrics {
-    /// Blocks for so many cores. `http2_reasons` names what [`CoreMetrics::set_http2_closed`]
-    /// counts.
+    /// Blocks for so many cores.
     pub fn new(cores: usize, http2_reasons: &[&'static str]) -> Arc<Metrics> {
-        Arc::new(Metrics {
-            cores: (0..cores).map(|_| CoreMetrics::new(http2_reasons.len())).collect(),
-            http2_reasons: http2_reasons.into(),
-        })
+        let http2_reasons = http2_reasons.to_vec();
+        Metrics::of(cores, Shape { http2_reasons, ..Shape::default() })
+    }
+
+    /// The same for what else is counted.
+    pub fn of(cores: usize, shape: Shape) -> Arc<Metrics> {
+        let cores = (0..cores).map(|_| CoreMetrics::new(&shape)).collect();
+        Arc::new(Metrics { cores, shape })
     }
 
     /// The block of one core, for that core to keep.
@@ -195,6 +239,46 @@ impl Metrics {
 
     pub fn gauge(&self, gauge: Gauge) -> u64 {
         self.sum(|core| core.gauges[gauge as usize].get())
+    }
+
+    /// The highest share of any core: what a bound of each core is held against.
+    pub fn highest_gauge(&self, gauge: Gauge) -> u64 {
+        self.highest(|core| core.gauges[gauge as usize].get())
+    }
+
+    /// What an operator may set.
+    pub fn bounds(&self) -> &Bounds {
+        &self.shape.bounds
+    }
+
+    /// How many cores.
+    pub fn cores(&self) -> usize {
+        self.cores.len()
+    }
+
+    /// Calls `row` for each path, method and status that was answered: the path, `None` for what
+    /// is no path, count and time together.
+    pub fn paths(&self, mut row: impl FnMut(Option<&'static str>, usize, usize, u64, u64)) {
+        let names = self.shape.paths.iter().copied().map(Some).chain([None]);
+        for (at, name) in names.enumerate() {
+            let seen = |core: &CoreMetrics| core.paths[at].get().is_some();
+            if !self.cores.iter().any(seen) {
+                continue;
+            }
+            for method in 0..METHODS {
+                for status in 0..STATUSES {
+                    let sum = |of: fn(&PerPath) -> &[[Cell; STATUSES]; METHODS]| {
+                        self.sum(|core| {
+                            core.paths[at].get().map_or(0, |path| of(path)[method][status].get())
+                        })
+                    };
+                    let count = sum(|path| &path.count);
+                    if count > 0 {
+                        row(name, method, status, count, sum(|path| &path.sum_us));
+                    }
+                }
+            }
+        }
     }
 
     /// Requests of a type that ended with the error code of a column, and their time together.
@@ -233,8 +317,8 @@ impl Metrics {
 
     /// Connections ended by HTTP/2 reason.
     pub fn http2_closed(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        self.http2_reasons
-            .iter()
+        let reasons = self.shape.http2_reasons.iter();
+        reasons
             .enumerate()
             .map(|(at, reason)| (*reason, self.sum(|core| core.http2_closed[at].get())))
     }
@@ -294,6 +378,30 @@ mod tests {
         assert_eq!(metrics.max_us(Kind::HealthCheck), 900);
         core.age(2 * MAX_WINDOW_MS);
         assert_eq!(metrics.max_us(Kind::HealthCheck), 100);
+    }
+
+    #[test]
+    fn paths_by_method_and_status() {
+        let shape = Shape { paths: vec!["/a", "/b"], ..Shape::default() };
+        let metrics = Metrics::of(2, shape);
+        metrics.core(0).path(1, "GET", 200, 7);
+        metrics.core(1).path(1, "GET", 200, 5);
+        metrics.core(1).path(1, "POST", 418, 3);
+        metrics.core(0).path(99, "BREW", 404, 1);
+        let mut rows = Vec::new();
+        metrics.paths(|path, method, status, count, sum_us| {
+            let status = request::status_tag(status);
+            rows.push((path, request::METHOD_TAGS[method], status, count, sum_us));
+        });
+        let other = ("UNKNOWN", "CLIENT_ERROR");
+        assert_eq!(
+            rows,
+            [
+                (Some("/b"), "GET", ("200", "SUCCESS"), 2, 12),
+                (Some("/b"), "POST", ("other", "UNKNOWN"), 1, 3),
+                (None, other.0, ("404", other.1), 1, 1),
+            ]
+        );
     }
 
     #[test]

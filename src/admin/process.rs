@@ -48,6 +48,19 @@ impl Process {
     }
 }
 
+/// Share of the machine's memory that is in use, 0 to 1; 0 where it cannot be read.
+pub fn memory_share() -> f64 {
+    used(&fs::read_to_string("/proc/meminfo").unwrap_or_default())
+}
+
+fn used(meminfo: &str) -> f64 {
+    let (all, free) = (line(meminfo, "MemTotal:"), line(meminfo, "MemAvailable:"));
+    match (all.map(first_number), free.map(first_number)) {
+        (Some(all), Some(free)) if all > 0.0 => (all - free) / all,
+        _ => 0.0,
+    }
+}
+
 fn parse(own: &str, limits: &str, system: &str, uptime: &str, load: &str) -> Process {
     // The second field is the program's name in parentheses and may hold anything.
     let after_name = own.rsplit_once(") ").map_or("", |(_, rest)| rest);
@@ -127,6 +140,7 @@ mod tests {
     #[test]
     fn unreadable_files_are_zeros() {
         assert_eq!(parse("", "", "", "", ""), Process::default());
+        assert_eq!((used(""), used("MemTotal: 8 kB\nMemAvailable: 6 kB\n")), (0.0, 0.25));
         parse("1 (x", "Max open files", "cpu x\nbtime", "x", "");
     }
 }

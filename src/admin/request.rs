@@ -92,6 +92,48 @@ pub fn outcome_tag(column: usize) -> &'static str {
     CODES.get(column).map_or("other", |(_, text)| text)
 }
 
+/// Statuses of HTTP answers that have a column, and what the reference calls their outcome; all
+/// others share the last one.
+const STATUS_TAGS: [(u16, &str, &str); 13] = [
+    (200, "200", "SUCCESS"),
+    (304, "304", "REDIRECTION"),
+    (400, "400", "CLIENT_ERROR"),
+    (401, "401", "CLIENT_ERROR"),
+    (403, "403", "CLIENT_ERROR"),
+    (404, "404", "CLIENT_ERROR"),
+    (405, "405", "CLIENT_ERROR"),
+    (409, "409", "CLIENT_ERROR"),
+    (410, "410", "CLIENT_ERROR"),
+    (413, "413", "CLIENT_ERROR"),
+    (500, "500", "SERVER_ERROR"),
+    (501, "501", "SERVER_ERROR"),
+    (503, "503", "SERVER_ERROR"),
+];
+
+/// Columns: known statuses and "other".
+pub const STATUSES: usize = STATUS_TAGS.len() + 1;
+
+/// The column of an HTTP status.
+pub fn status(status: u16) -> usize {
+    STATUS_TAGS.iter().position(|(known, ..)| *known == status).unwrap_or(STATUS_TAGS.len())
+}
+
+/// The `status` and `outcome` tags of a column.
+pub fn status_tag(column: usize) -> (&'static str, &'static str) {
+    STATUS_TAGS.get(column).map_or(("other", "UNKNOWN"), |(_, text, outcome)| (text, outcome))
+}
+
+/// Methods that are told apart; all others are the last.
+pub const METHOD_TAGS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "UNKNOWN"];
+
+/// How many.
+pub const METHODS: usize = METHOD_TAGS.len();
+
+/// The number of a method.
+pub fn method(method: &str) -> usize {
+    METHOD_TAGS.iter().position(|known| *known == method).unwrap_or(METHODS - 1)
+}
+
 /// Upper bounds of latency buckets, in microseconds: 1, 2 and 5 of each power of ten to 10 s.
 pub const BUCKET_BOUNDS_US: [u64; 22] = [
     1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000,

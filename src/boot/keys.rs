@@ -110,6 +110,10 @@ keys! {
     PORT = "nacos.server.main.port", ["server.port", "NACOS_APPLICATION_PORT"],
         Shape::Whole { min: 1, max: 64_535, unit: "" }, "8848",
         "The HTTP port. gRPC listens on this port + 1000.";
+    CONSOLE_PORT = "nacos.console.port", [], count(1, 65_535), "8080",
+        "The console's own port: /v3/console, /v3/auth. When absent 8080, if nobody has it.";
+    CONSOLE_PATH = "nacos.console.contextPath", [], Shape::Text("a path, or / for none"), "/",
+        "What every path on the console's port starts with.";
     CONTEXT_PATH = "nacos.server.contextPath", ["server.servlet.contextPath"],
         Shape::Text("a path such as /nacos, or / for none"), "/nacos",
         "What every HTTP path starts with.";
@@ -217,6 +221,8 @@ keys! {
         "The same for what administrators used in 1.x and 2.x; 3.x has it off.";
     OPEN_CONSOLE = "nacos.core.api.compatibility.console.enabled", [], Shape::Flag, "true",
         "The same for what the console used in 1.x and 2.x; 3.x has it off.";
+    DISCOVERY = "nacos.prometheus.metrics.enabled", [], Shape::Flag, "true",
+        "Whether Prometheus may discover instances below /prometheus.";
     TRUSTED_PROXIES = "nacre.http.trusted-proxies", [],
         Shape::Text("IP addresses, separated by commas"), "",
         "Whose X-Forwarded-For is believed. Nobody's when absent.";
@@ -278,7 +284,7 @@ keys! {
         "Which modules run. config alone is refused: not built yet.";
     DEPLOYMENT = "nacos.deployment.type", [],
         Shape::OneOf(&["", "merged", "server", "console"]), "",
-        "Which listeners run. console alone is refused: not built yet.";
+        "Which listeners run; server: no console's port. console alone is refused: not built yet.";
 }
 
 /// Keys of the reference that this build understands and does not need yet, with the shape a value
@@ -296,11 +302,8 @@ pub const TOLERATED: &[(&str, Shape)] = &[
     ("nacos.core.snowflake.worker-id", Shape::Text("a number")),
     ("nacos.core.sys.basic.processors", count(1, 65_536)),
     ("nacos.server.grpc.port.offset", Shape::OneOf(&["1000"])),
-    ("nacos.console.port", count(1, 65_535)),
-    ("nacos.console.contextPath", Shape::Text("a path")),
     ("nacos.console.ui.enabled", Shape::Flag),
     ("nacos.console.remote.server.context-path", Shape::Text("a path")),
-    ("nacos.prometheus.metrics.enabled", Shape::Flag),
     ("nacos.security.ignore.urls", Shape::Text("paths")),
     ("nacos.web.charset.filter", Shape::Text("a character set")),
     ("nacos.core.address-server.retry", count(0, 1_000)),

@@ -7,7 +7,7 @@ use crate::engine::listen::{bind, set, socket};
 use glommio::net::TcpListener;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::time::Duration;
 
 /// Connections waiting to be accepted on one core; the kernel cuts it to `net.core.somaxconn`.
@@ -29,10 +29,36 @@ pub fn open(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(unsafe { TcpListener::from_raw_fd(fd.into_raw_fd()) })
 }
 
+/// Takes an address for this process alone, before there is a core: where a second listener would
+/// not help, and its clients must not be shared with a stranger. [`adopt`] serves it. Waits while
+/// the address is taken, for `patience` at most.
+///
+/// # Errors
+/// As `bind(2)`.
+pub fn take(address: SocketAddr, patience: Duration) -> io::Result<OwnedFd> {
+    let fd = retry(patience, || {
+        let fd = socket(address)?;
+        bind(&fd, address)?;
+        // SAFETY: `fd` is an open socket; no pointer is passed.
+        match unsafe { libc::listen(fd.as_raw_fd(), BACKLOG) } {
+            0 => Ok(fd),
+            // Of two that were bound at once, one may listen.
+            _ => Err(io::Error::last_os_error()),
+        }
+    })?;
+    Ok(fd)
+}
+
+/// The listener of [`take`], on the core that will accept.
+pub fn adopt(fd: OwnedFd) -> TcpListener {
+    // SAFETY: `fd` is a listening socket that nobody else owns.
+    unsafe { TcpListener::from_raw_fd(fd.into_raw_fd()) }
+}
+
 /// How long an address may seem taken: the kernel takes the rings of a process apart after it has
 /// ended, and an accept under way in one keeps its listener alive until then. Seen to last
 /// milliseconds.
-const RELEASE: Duration = Duration::from_millis(2_000);
+pub const RELEASE: Duration = Duration::from_millis(2_000);
 
 /// How often it is tried meanwhile.
 const RELEASE_TRY: Duration = Duration::from_millis(20);
@@ -44,10 +70,14 @@ const RELEASE_TRY: Duration = Duration::from_millis(20);
 /// # Errors
 /// As `bind(2)`.
 pub fn check_free(address: SocketAddr) -> io::Result<()> {
+    retry(RELEASE, || bind(&socket(address)?, address))
+}
+
+fn retry<T>(patience: Duration, mut take: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     let mut waited = Duration::ZERO;
     loop {
-        match bind(&socket(address)?, address) {
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse && waited < RELEASE => {
+        match take() {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && waited < patience => {
                 std::thread::sleep(RELEASE_TRY);
                 waited += RELEASE_TRY;
             }
@@ -76,6 +106,25 @@ mod tests {
                 drop((first, second));
                 check_free(address).unwrap();
             }
+        });
+        core.unwrap().join().unwrap();
+    }
+
+    #[test]
+    fn what_is_taken_is_nobody_elses() {
+        let fd = take("127.0.0.1:0".parse().unwrap(), Duration::ZERO).unwrap();
+        let core = LocalExecutorBuilder::new(Placement::Unbound).spawn(|| async {
+            let listener = adopt(fd);
+            let address = listener.local_addr().unwrap();
+            for error in [
+                take(address, RELEASE_TRY).unwrap_err(),
+                open(address).map(drop).unwrap_err(),
+                check_free(address).unwrap_err(),
+            ] {
+                assert_eq!(error.raw_os_error(), Some(libc::EADDRINUSE));
+            }
+            drop(listener);
+            drop(take(address, RELEASE).unwrap());
         });
         core.unwrap().join().unwrap();
     }

@@ -4,7 +4,7 @@
 use crate::admin::counter::{Counter, Gauge};
 use crate::admin::health::{Readiness, State};
 use crate::admin::log;
-use crate::admin::metrics::{Core, Metrics};
+use crate::admin::metrics::{self, Bounds, Core, Metrics};
 use crate::auth::first::FirstToken;
 use crate::auth::{Policy, worker};
 use crate::boot::core::{self, MeshPort};
@@ -16,7 +16,7 @@ use crate::boot::settings::Settings;
 use crate::boot::start::{Failure, Ready, exit};
 use crate::boot::stop::{Ending, Phase, RunningCore, Stop};
 use crate::boot::token_key::{self, KeyFiles};
-use crate::front::open::{Api, Facts, Ports, Switches, identity};
+use crate::front::open::{self, Api, Facts, Ports, Switches, identity, ops};
 use crate::http1::server::Server;
 use crate::http1::{Ends, Request};
 use crate::operator::office::{self, Office};
@@ -34,6 +34,7 @@ use glommio::{ExecutorJoinHandle, timer};
 use nacre_shards::config::table::Tables;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::rc::Rc;
@@ -92,12 +93,12 @@ pub fn run(ready: Ready) -> Result<(), Failure> {
     let failed = |what: &str, error: &dyn std::fmt::Display| {
         Failure::new(exit::FAILED, format!("{what}: {error}"))
     };
-    let Ready { settings, data, signals } = ready;
-    let settings = Arc::new(settings);
+    let Ready { settings, data, signals, mut console } = ready;
+    let (settings, has_console) = (Arc::new(settings), !console.is_empty());
     let count = settings.cores.len();
     let stop = Stop::new(count).map_err(|error| failed("no descriptor for the stop", &error))?;
     let ports = core::mesh(count).map_err(|error| failed("no descriptor for a core", &error))?;
-    let metrics = Metrics::new(count, &report::http2_reasons());
+    let metrics = Metrics::of(count, counted(&settings));
     let own_ip = settings.grpc.first().map_or("127.0.0.1".into(), |at| at.ip().to_string());
     let connections_max = u64::from(settings.transport.connections_max);
     let readiness = Readiness::new();
@@ -129,7 +130,9 @@ pub fn run(ready: Ready) -> Result<(), Failure> {
             let is_last = core + 1 == count;
             let disk = if is_last { disk.take() } else { None };
             let socket = if is_last { socket.take() } else { None };
-            let seat = Seat { core, port, disk, socket };
+            // People's clicks: one core is enough.
+            let console = if core == 0 { std::mem::take(&mut console) } else { Vec::new() };
+            let seat = Seat { core, port, disk, socket, console };
             spawn(seat, &shared, stop.running(), started.clone())
         })
         .collect::<Result<_, _>>()
@@ -138,7 +141,7 @@ pub fn run(ready: Ready) -> Result<(), Failure> {
     let (up, why) = first_words(starts);
     if up == count {
         readiness.set(State::Up);
-        log::started(&settings);
+        log::started(&settings, has_console);
     } else {
         stop.ask(Phase::Now);
     }
@@ -153,6 +156,19 @@ pub fn run(ready: Ready) -> Result<(), Failure> {
         (Ok(()), Ending::Asked) if up == count => Ok(()),
         (Ok(()), _) => Err(Failure::new(exit::FAILED, "a core ended unasked")),
         (Err(error), _) => Err(failed("a core failed", &error)),
+    }
+}
+
+/// What is counted by the lists of other rooms, and the bounds an operator set.
+fn counted(settings: &Settings) -> metrics::Shape {
+    metrics::Shape {
+        http2_reasons: report::http2_reasons(),
+        paths: open::rows().iter().map(|row| row.path).collect(),
+        bounds: Bounds {
+            connections: u64::from(settings.transport.connections_max),
+            http_connections: u64::from(settings.open.connections_max),
+            reserve_bytes: settings.config.reserve_bytes,
+        },
     }
 }
 
@@ -183,6 +199,7 @@ fn facts(settings: &Settings, readiness: Readiness, metrics: Arc<Metrics>) -> Fa
     let port = |addresses: &[SocketAddr]| addresses.first().map_or(0, |at| at.port());
     let open = &settings.open;
     Facts {
+        cores: settings.cores.len() as u16,
         context_path: settings.context_path.as_str().into(),
         ports: Ports { http: port(&settings.http), grpc: port(&settings.grpc) },
         switches: Switches { client: open.client, admin: open.admin, console: open.console },
@@ -190,6 +207,8 @@ fn facts(settings: &Settings, readiness: Readiness, metrics: Arc<Metrics>) -> Fa
         first: FirstToken::of(&settings.data),
         readiness,
         metrics,
+        discovery: open.discovery,
+        push_base: ops::PushBase::default(),
         config: core::config_rules(settings),
     }
 }
@@ -205,6 +224,8 @@ struct Seat {
     disk: Option<Disk>,
     /// Where operators ask, likewise.
     socket: Option<UnixListener>,
+    /// The console's own port, for the first core.
+    console: Vec<OwnedFd>,
 }
 
 fn spawn(
@@ -236,7 +257,7 @@ fn join(threads: Vec<Thread>) -> Result<(), String> {
 
 /// One core's life.
 async fn serve(seat: Seat, shared: Shared, started: Started) -> io::Result<()> {
-    let Seat { core, port, disk, socket } = seat;
+    let Seat { core, port, disk, socket, console } = seat;
     let (turn, listeners) = match open_all(core, port, &shared) {
         Ok(made) => made,
         Err(error) => {
@@ -247,7 +268,9 @@ async fn serve(seat: Seat, shared: Shared, started: Started) -> io::Result<()> {
     };
     let bell = turn.bell();
     let (desk, door) = (turn.carrier.desk.clone(), turn.carrier.door.clone());
-    let api = Api::new(Arc::clone(&shared.facts), Arc::clone(&shared.tables), desk, door);
+    let counted = (shared.metrics.core(core), shared.epoch);
+    let api =
+        Api::new(Arc::clone(&shared.facts), Arc::clone(&shared.tables), (desk, door), counted);
     if core == 0 {
         glommio::spawn_local(identity::offer_key(api.clone())).detach();
     }
@@ -274,8 +297,11 @@ async fn serve(seat: Seat, shared: Shared, started: Started) -> io::Result<()> {
     })
     .detach();
     let mut serving = Vec::new();
-    for listener in listeners {
-        let (server, stop, api) = (server.clone(), shared.stop.clone(), api.clone());
+    let console_api = shared.settings.console.as_ref().map(|of| api.of_console(&of.context_path));
+    let of_console = console.into_iter().zip(console_api.into_iter().cycle());
+    let of_console = of_console.map(|(fd, api)| (listen::adopt(fd), api));
+    for (listener, api) in listeners.into_iter().map(|it| (it, api.clone())).chain(of_console) {
+        let (server, stop) = (server.clone(), shared.stop.clone());
         serving.push(glommio::spawn_local(async move {
             let answer = move |ends: Ends, request: Request| {
                 let api = api.clone();

@@ -54,6 +54,8 @@ pub struct Settings {
     pub transport: TransportSettings,
     pub naming: NamingSettings,
     pub open: OpenSettings,
+    /// The console's own port; `None`: no such listener.
+    pub console: Option<ConsoleSettings>,
     pub auth: AuthSettings,
     pub config: ConfigSettings,
     /// How long a stop waits for clients to leave.
@@ -90,10 +92,22 @@ pub struct OpenSettings {
     pub client: bool,
     pub admin: bool,
     pub console: bool,
+    /// Whether Prometheus may discover instances.
+    pub discovery: bool,
     /// Whose forwarded addresses are believed.
     pub trusted_proxies: Vec<IpAddr>,
     /// Of each core.
     pub connections_max: u32,
+}
+
+/// The console's own port, on the hosts of the HTTP port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsoleSettings {
+    pub addresses: Vec<SocketAddr>,
+    /// An operator asked for it: taken, it stops the start instead of being left out.
+    pub is_asked: bool,
+    /// As [`Settings::context_path`].
+    pub context_path: String,
 }
 
 /// Rules of the naming module.
@@ -198,8 +212,9 @@ impl Reader<'_> {
         let as_http = || http.iter().map(|at| SocketAddr::new(at.ip(), grpc_port)).collect();
         Settings {
             grpc: own.unwrap_or_else(as_http),
+            console: self.console(&http, [port, grpc_port]),
             http,
-            context_path: self.context_path(),
+            context_path: self.context_path(&keys::CONTEXT_PATH),
             data: self.text(&keys::DATA).0.into(),
             file: sources.file.as_ref().map(|(path, _)| path.clone()),
             cores: self.cores(&sources.cpus),
@@ -253,6 +268,7 @@ impl Reader<'_> {
             client: self.flag(&keys::OPEN_CLIENT),
             admin: self.flag(&keys::OPEN_ADMIN),
             console: self.flag(&keys::OPEN_CONSOLE),
+            discovery: self.flag(&keys::DISCOVERY),
             trusted_proxies: self.proxies(),
             connections_max: self.whole(&keys::HTTP_CONNECTIONS) as u32,
         }
@@ -372,13 +388,32 @@ impl Reader<'_> {
         Some(found)
     }
 
-    fn context_path(&mut self) -> String {
-        let (value, origin) = self.text(&keys::CONTEXT_PATH);
+    /// On the hosts of the HTTP port. On that port itself its paths answer anyway.
+    fn console(&mut self, http: &[SocketAddr], others: [u16; 2]) -> Option<ConsoleSettings> {
+        let given = self.given(&keys::CONSOLE_PORT);
+        let context_path = self.context_path(&keys::CONSOLE_PATH);
+        let deployment = self.text(&keys::DEPLOYMENT).0;
+        let port = self.whole(&keys::CONSOLE_PORT) as u16;
+        if let Some((value, origin)) = &given
+            && port == others[1]
+        {
+            let why = "clients reach gRPC there; allowed: any other port".to_owned();
+            self.refuse(&keys::CONSOLE_PORT, value, origin.clone(), why);
+        }
+        if others.contains(&port) || deployment.eq_ignore_ascii_case("server") {
+            return None;
+        }
+        let addresses = http.iter().map(|at| SocketAddr::new(at.ip(), port)).collect();
+        Some(ConsoleSettings { addresses, is_asked: given.is_some(), context_path })
+    }
+
+    fn context_path(&mut self, key: &Key) -> String {
+        let (value, origin) = self.text(key);
         let path = value.trim_matches('/');
         let fine = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
         if !path.bytes().all(fine) || path.split('/').any(|part| part == "..") {
             let why = "allowed: letters, digits, '-', '.', '_', '~' and '/'".to_owned();
-            self.refuse(&keys::CONTEXT_PATH, &value, origin, why);
+            self.refuse(key, &value, origin, why);
             return String::new();
         }
         if path.is_empty() { String::new() } else { format!("/{path}") }

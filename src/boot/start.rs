@@ -14,7 +14,9 @@ use crate::boot::source::Refusal;
 use std::fs::File;
 use std::io::{self, Read};
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Exit codes; `--help` lists them. 2 is the command line's own.
 pub mod exit {
@@ -50,6 +52,8 @@ pub struct Ready {
     /// Held for as long as the node runs.
     pub data: DataDirectory,
     pub signals: Signals,
+    /// The console's own port on each host; none when it was left out.
+    pub console: Vec<OwnedFd>,
 }
 
 /// The file in the data directory that is read when none is named.
@@ -125,13 +129,49 @@ pub fn prepare(settings: Settings) -> Result<Ready, Failure> {
     for address in settings.http.iter().chain(&settings.grpc) {
         listen::check_free(*address).map_err(|error| taken(*address, &error))?;
     }
+    let (console, left_out) = console_port(&settings)?;
     let signals = Signals::take()
         .map_err(|error| Failure::new(exit::FAILED, format!("signals cannot be read: {error}")))?;
     log::init(&settings.log).map_err(|error| Failure::new(exit::FAILED, error))?;
-    for warning in settings.warnings.iter().chain(&verdict.warnings) {
+    for warning in settings.warnings.iter().chain(&verdict.warnings).chain(&left_out) {
         tracing::warn!(target: "nacre::start", "{warning}");
     }
-    Ok(Ready { settings, data, signals })
+    Ok(Ready { settings, data, signals, console })
+}
+
+/// How long the console's port may seem taken when nobody asked for it: a restart finds it again,
+/// and a start beside somebody else's web server is not late for it.
+const CONSOLE_PATIENCE: Duration = Duration::from_millis(200);
+
+/// The console's own port, or why it was left out.
+///
+/// # Errors
+/// It was asked for and is taken.
+fn console_port(settings: &Settings) -> Result<(Vec<OwnedFd>, Option<String>), Failure> {
+    let Some(console) = &settings.console else { return Ok((Vec::new(), None)) };
+    let patience = if console.is_asked { listen::RELEASE } else { CONSOLE_PATIENCE };
+    let mut taken = Vec::new();
+    for address in &console.addresses {
+        match listen::take(*address, patience) {
+            Ok(fd) => taken.push(fd),
+            Err(error) if console.is_asked => {
+                let text = format!(
+                    "{address}, the console's port, cannot be listened on: {error}; choose another \
+                     nacos.console.port, or leave it out with nacos.deployment.type=server"
+                );
+                return Err(Failure::new(exit::ADDRESS, text));
+            }
+            Err(error) => {
+                let text = format!(
+                    "no port of its own for the console: {address} cannot be listened on: {error}; \
+                     its API answers on the HTTP port; nacos.console.port chooses another, \
+                     nacos.deployment.type=server none"
+                );
+                return Ok((Vec::new(), Some(text)));
+            }
+        }
+    }
+    Ok((taken, None))
 }
 
 fn taken(address: SocketAddr, error: &io::Error) -> Failure {

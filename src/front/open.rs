@@ -5,28 +5,37 @@
 //! about services or instances.
 
 mod catalog;
+mod client;
+mod cluster;
 mod config;
+mod describe;
 pub mod identity;
 mod input;
 mod instance;
+mod loader;
 mod namespace;
 mod node;
 mod operator;
+pub mod ops;
 mod rights;
 pub mod route;
 mod service;
 mod shape;
 mod table;
+mod targets;
 
+use crate::admin::counter::Counter;
 use crate::admin::health::{Probe, Readiness, Shape};
-use crate::admin::metrics::Metrics;
+use crate::admin::metrics::{self, Metrics};
 use crate::auth::Door;
 use crate::auth::first::FirstToken;
 use crate::http1::body::{self, BodyRefusal, Room};
 use crate::http1::form::{self, Form};
 use crate::http1::reply::{self, Reply};
 use crate::http1::{Ends, Incoming, Method, Request, StatusCode, header, limits, pause};
+use crate::pump::clock::Epoch;
 use crate::pump::desk::Desk;
+use crate::pump::eyes::Eyes;
 use http::request::Parts;
 use input::Input;
 use nacre_proto::code::Code;
@@ -34,7 +43,9 @@ use nacre_shards::config::rules::Rules;
 use nacre_shards::config::table::Tables;
 use nacre_shards::durable::answer::Answer as Decision;
 use nacre_shards::durable::naming::Mode;
+use nacre_shards::key::Core;
 use nacre_shards::limits::REFUSED_DELAY_MS;
+use nacre_shards::look::{Look, Seen};
 use nacre_shards::naming::open::{Answer, Call, Refused};
 use route::{Found, Label, Route, Routes};
 use std::net::IpAddr;
@@ -70,6 +81,8 @@ pub enum Endpoint {
     BareState,
     Metrics,
     ServerList,
+    /// Instances as Prometheus discovers them.
+    Targets(targets::Whose),
     NamingHealth,
     NamingMetrics,
     InstanceRegister,
@@ -101,9 +114,20 @@ pub enum Endpoint {
     CatalogServices,
     CatalogService,
     CatalogInstances,
+    /// v3's console: a page of a service's instances.
+    InstancePage,
     SelectorTypes,
+    /// All names of services, by namespace.
+    ServiceNames,
+    Subscribers,
+    /// Every instance of a service with its health.
+    InstanceStatuses,
+    Client(client::Op),
     Namespace(namespace::Op),
     Config(config::Op),
+    Cluster(cluster::Op),
+    Loader(loader::Op),
+    Ops(ops::Op),
     Switches,
     SetSwitch,
     Login,
@@ -116,8 +140,10 @@ pub enum Endpoint {
     RoleSearch,
     Permissions,
     PermissionList,
-    /// Part of the API that is not there yet, by name.
-    Lacking(&'static str),
+    /// The API described.
+    OpenApi,
+    /// A module of the reference that is off, or a path that is another process's.
+    Off(&'static str),
 }
 
 /// The two ports of a node.
@@ -138,6 +164,8 @@ pub struct Switches {
 /// What every core's HTTP side knows of the node.
 #[derive(Debug)]
 pub struct Facts {
+    /// Cores of this node.
+    pub cores: u16,
     /// Empty, or with a slash before and none behind.
     pub context_path: Box<str>,
     pub ports: Ports,
@@ -148,6 +176,10 @@ pub struct Facts {
     pub first: FirstToken,
     pub readiness: Readiness,
     pub metrics: Arc<Metrics>,
+    /// Whether Prometheus may discover instances here.
+    pub discovery: bool,
+    /// From where pushes are counted.
+    pub push_base: ops::PushBase,
     /// What the rules of configs obey.
     pub config: Rules,
 }
@@ -168,6 +200,12 @@ pub fn rows() -> &'static [Route] {
     table::ROWS
 }
 
+/// Which of them a row is: they stand one behind the other.
+fn number_of(route: &'static Route) -> usize {
+    let bytes = std::ptr::from_ref(route).addr() - table::ROWS.as_ptr().addr();
+    bytes / size_of::<Route>()
+}
+
 /// One core's HTTP API; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Api {
@@ -179,12 +217,25 @@ pub struct Api {
     door: Door,
     room: Room,
     searches: config::Searches,
+    /// Whether it answers on the console's own port.
+    is_console: bool,
+    eyes: Eyes,
+    /// Where answers are counted, and the clock that times them.
+    counted: (metrics::Core, Epoch),
 }
 
 impl Api {
     /// The API of the core whose desk and door these are.
-    pub fn new(facts: Arc<Facts>, tables: Arc<Tables>, desk: Desk, door: Door) -> Self {
+    ///
+    /// `counted` is that core's block and clock.
+    pub fn new(
+        facts: Arc<Facts>,
+        tables: Arc<Tables>,
+        (desk, door): (Desk, Door),
+        counted: (metrics::Core, Epoch),
+    ) -> Self {
         let routes = Rc::new(Routes::new(table::ROWS, &facts.context_path));
+        let eyes = Eyes::new(desk.clone(), facts.cores);
         Self {
             facts,
             tables,
@@ -193,6 +244,9 @@ impl Api {
             door,
             room: Room::new(limits::BODY_BYTES_CORE_MAX),
             searches: config::Searches::default(),
+            is_console: false,
+            eyes,
+            counted,
         }
     }
 
@@ -203,15 +257,34 @@ impl Api {
 
     /// Answers one request.
     pub async fn answer(&self, ends: Ends, request: Request) -> Reply {
+        let (counted, epoch) = &self.counted;
+        let begun_us = epoch.elapsed_us();
         let (head, body) = request.into_parts();
         let path = head.uri.path();
+        let mut number = usize::MAX;
         let reply = match self.routes.find(&head.method, path) {
-            Found::Route(route) => self.serve(route, ends, &head, body).await,
+            Found::Route(route) => {
+                number = number_of(route);
+                self.serve(route, ends, &head, body).await
+            }
             Found::OtherMethods(rows, at) => self.other_method(&head.method, path, rows, &at),
             Found::Nothing => self.nothing_there(&head.method, path),
         };
-        let reply = reply::and(reply, header::CACHE_CONTROL, "no-cache, no-store");
-        reply::compressed(reply, text_of(&head, header::ACCEPT_ENCODING))
+        let mut reply = reply::and(reply, header::CACHE_CONTROL, "no-cache, no-store");
+        if self.is_console {
+            const POLICY: &str = "script-src 'self'";
+            reply = reply::and(reply, header::CONTENT_SECURITY_POLICY, POLICY);
+        }
+        let reply = reply::compressed(reply, text_of(&head, header::ACCEPT_ENCODING));
+        let took_us = epoch.elapsed_us().saturating_sub(begun_us);
+        counted.path(number, head.method.as_str(), reply.status().as_u16(), took_us);
+        reply
+    }
+
+    /// The same rows on the console's own port: no others, below its own context path.
+    pub fn of_console(&self, context_path: &str) -> Self {
+        let routes = Rc::new(Routes::of_console(table::ROWS, context_path));
+        Self { routes, is_console: true, ..self.clone() }
     }
 
     /// What an operator's switches have v1 answer.
@@ -245,7 +318,7 @@ impl Api {
         };
         let content_type = text_of(head, header::CONTENT_TYPE).unwrap_or_default();
         let mut files = Vec::new();
-        let parsed = parameters(head, content_type, kept.bytes(), &mut files);
+        let parsed = parameters(head, route, content_type, kept.bytes(), &mut files);
         let form = match parsed {
             Ok(form) => form,
             Err(malformed) => {
@@ -311,8 +384,9 @@ impl Api {
             Endpoint::BareState => Ok(node::bare_state(&self.facts, &self.door)),
             Endpoint::Metrics => Ok(node::metrics(&self.facts, input)),
             Endpoint::ServerList => Ok(node::server_list(input)),
+            Endpoint::Targets(whose) => targets::list(self, whose, input).await,
             Endpoint::NamingHealth => Ok(node::naming_health(&self.facts)),
-            Endpoint::NamingMetrics => node::naming_metrics(self, input),
+            Endpoint::NamingMetrics => node::naming_metrics(self, input).await,
             Endpoint::InstanceRegister => instance::register(self, input).await,
             Endpoint::InstanceDeregister => instance::deregister(self, input).await,
             Endpoint::InstanceUpdate => instance::update(self, input).await,
@@ -337,9 +411,17 @@ impl Api {
             Endpoint::CatalogServices => catalog::services(self, input).await,
             Endpoint::CatalogService => catalog::service(self, input).await,
             Endpoint::CatalogInstances => catalog::instances(self, input).await,
+            Endpoint::InstancePage => catalog::instance_page(self, input).await,
             Endpoint::SelectorTypes => Ok(service::selector_types(input)),
+            Endpoint::ServiceNames => client::names(self, input).await,
+            Endpoint::Subscribers => client::subscribers(self, input).await,
+            Endpoint::InstanceStatuses => client::statuses(self, input).await,
+            Endpoint::Client(op) => client::answer(self, op, input).await,
             Endpoint::Namespace(op) => namespace::answer(self, op, input).await,
             Endpoint::Config(op) => Box::pin(config::answer(self, op, input)).await,
+            Endpoint::Cluster(op) => cluster::answer(self, op, input),
+            Endpoint::Loader(op) => loader::answer(self, op, input).await,
+            Endpoint::Ops(op) => ops::answer(self, op, input).await,
             Endpoint::Switches => operator::switches(self, input),
             Endpoint::SetSwitch => operator::set_switch(self, input).await,
             Endpoint::Login => identity::login(self, input).await,
@@ -352,7 +434,8 @@ impl Api {
             Endpoint::RoleSearch => identity::role_search(self, input),
             Endpoint::Permissions => identity::permissions(self, input).await,
             Endpoint::PermissionList => identity::permission_list(self, input),
-            Endpoint::Lacking(what) => Err(lacking(what)),
+            Endpoint::OpenApi => Ok(describe::answer(self)),
+            Endpoint::Off(why) => Err(off(why)),
         }
     }
 
@@ -362,6 +445,17 @@ impl Api {
             Answer::Refused(refused) => Err(refused),
             answer => Ok(answer),
         }
+    }
+
+    /// A list that is longer than any may be was refused.
+    fn note_limit(&self) {
+        self.counted.0.inc(Counter::LimitListed);
+    }
+
+    /// Has a core look.
+    async fn look(&self, core: Core, look: Look) -> Result<Seen, Refused> {
+        let seen = self.eyes.look(core, look).await;
+        seen.ok_or_else(|| Refused::busy("A core of this node does not answer."))
     }
 
     /// A call that the log may have to decide.
@@ -378,6 +472,10 @@ impl Api {
     }
 
     fn switched_off(&self, route: &Route, path: &str) -> Option<Reply> {
+        if matches!(route.endpoint, Endpoint::Targets(_)) && !self.facts.discovery {
+            // As where the reference does not load that module.
+            return Some(self.nothing_there(&Method::GET, path));
+        }
         self.gone(route.label, path)
     }
 
@@ -397,7 +495,7 @@ impl Api {
 
     fn is_naming_v1(&self, path: &str) -> bool {
         let below = path.strip_prefix(&*self.facts.context_path);
-        below.is_some_and(|below| below.starts_with("/v1/ns/"))
+        !self.is_console && below.is_some_and(|below| below.starts_with("/v1/ns/"))
     }
 
     fn other_method(&self, method: &Method, path: &str, rows: &[Route], at: &[usize]) -> Reply {
@@ -418,6 +516,14 @@ impl Api {
     fn nothing_there(&self, method: &Method, path: &str) -> Reply {
         if self.is_naming_v1(path) {
             return no_such_api(method, path);
+        }
+        if self.is_console {
+            let message = format!(
+                "there is no such path on the console's port, which has /v3/console and /v3/auth; \
+                 clients and administrators use port {}",
+                self.facts.ports.http
+            );
+            return shape::error(StatusCode::NOT_FOUND, &message, path);
         }
         let message = format!(
             "there is no such path; the HTTP API starts with {}/v1, /v2 or /v3, clients of 2.x and \
@@ -443,8 +549,13 @@ fn unexpected(answer: &Answer) -> Refused {
     Refused::new(500, Code::ServerError, "the server answered another question")
 }
 
-fn lacking(what: &'static str) -> Refused {
-    Refused::new(501, Code::ApiFunctionDisabled, format!("{what}: not built yet"))
+/// Another core answered another question.
+fn strange() -> Refused {
+    Refused::new(500, Code::ServerError, "the server answered another question")
+}
+
+fn off(why: &'static str) -> Refused {
+    Refused::new(501, Code::ApiFunctionDisabled, why)
 }
 
 fn of_body(refusal: BodyRefusal, bytes_max: usize) -> Refused {
@@ -462,15 +573,19 @@ fn text_of(head: &Parts, name: header::HeaderName) -> Option<&str> {
     head.headers.get(name)?.to_str().ok()
 }
 
-/// Query, then a urlencoded or multipart body. The charset a client declares is not looked at: it
-/// is UTF-8 whatever he says (`http-api.md` 1.6).
+/// What the path names, then query, then a urlencoded or multipart body. The charset a client
+/// declares is not looked at: it is UTF-8 whatever he says (`http-api.md` 1.6).
 fn parameters<'a>(
     head: &'a Parts,
+    route: &Route,
     content_type: &str,
     body: &'a bytes::Bytes,
     files: &mut Vec<form::Part>,
 ) -> Result<Form<'a>, form::Malformed> {
     let mut form = Form::default();
+    for (name, text) in route.named(head.uri.path()) {
+        form.push(name.into(), form::decode_path(text.as_bytes())?)?;
+    }
     form.add(head.uri.query().unwrap_or_default().as_bytes())?;
     let kind = content_type.split(';').next().unwrap_or_default().trim();
     if kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {

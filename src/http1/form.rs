@@ -83,6 +83,18 @@ impl<'a> Form<'a> {
 /// # Errors
 /// A broken escape, bytes that are no UTF-8, a NUL.
 pub fn decode(text: &[u8]) -> Result<Cow<'_, str>, Malformed> {
+    unescape(text, b' ')
+}
+
+/// Undoes the encoding of one part of a path: there, `+` is itself.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_path(text: &[u8]) -> Result<Cow<'_, str>, Malformed> {
+    unescape(text, b'+')
+}
+
+fn unescape(text: &[u8], plus: u8) -> Result<Cow<'_, str>, Malformed> {
     let plain = !text.iter().any(|byte| matches!(byte, b'%' | b'+'));
     let decoded = if plain {
         Cow::Borrowed(std::str::from_utf8(text).map_err(|_| Malformed::Utf8)?)
@@ -91,7 +103,7 @@ pub fn decode(text: &[u8]) -> Result<Cow<'_, str>, Malformed> {
         let mut rest = text.iter();
         while let Some(byte) = rest.next() {
             bytes.push(match byte {
-                b'+' => b' ',
+                b'+' => plus,
                 b'%' => {
                     let mut digit = || rest.next().and_then(|byte| (*byte as char).to_digit(16));
                     match (digit(), digit()) {

@@ -7,21 +7,15 @@ use crate::admin::health::Readiness;
 use crate::admin::metrics::{self, Metrics};
 use crate::boot::settings::Settings;
 use crate::pump::desk::Desk;
+use crate::pump::eyes::Eyes;
 use crate::pump::node::Node;
 use crate::pump::replica::{Durable, Replica};
 use crate::raft::Group;
 use crate::raft::breath::Breath;
-use futures_lite::future;
-use glommio::timer;
 use nacre_shards::key::Core;
 use nacre_shards::look::{Look, Seen};
-use nacre_shards::naming::open::{Answer, Call};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// How long one core may take to look: a turn of a core that is only busy takes milliseconds.
-const LOOK_WITHIN: Duration = Duration::from_secs(2);
 
 /// What answers are made of.
 pub struct Parts {
@@ -39,6 +33,7 @@ pub struct Parts {
 #[derive(Clone)]
 pub struct Office {
     pub parts: Rc<Parts>,
+    eyes: Eyes,
     breath: Rc<Breath>,
 }
 
@@ -48,7 +43,8 @@ impl Office {
     /// # Errors
     /// The file limit.
     pub fn new(parts: Parts) -> std::io::Result<Self> {
-        Ok(Self { parts: Rc::new(parts), breath: Rc::new(Breath::new()?) })
+        let eyes = Eyes::new(parts.desk.clone(), parts.node.cores);
+        Ok(Self { parts: Rc::new(parts), eyes, breath: Rc::new(Breath::new()?) })
     }
 
     /// Answers one question.
@@ -81,35 +77,18 @@ impl Office {
 
     /// All cores of the node.
     pub fn cores(&self) -> impl Iterator<Item = Core> + use<> {
-        (0..self.parts.node.cores).map(Core)
+        self.eyes.cores()
     }
 
     /// Has one core look; `None` when it does not answer in time.
     pub async fn look(&self, core: Core, look: Look) -> Option<Seen> {
-        let call = Call::Look { core, look: Box::new(look) };
-        let asked = async { Some(self.parts.desk.ask(call).await) };
-        let late = async {
-            timer::sleep(LOOK_WITHIN).await;
-            None
-        };
-        match future::or(asked, late).await {
-            Some(Answer::Seen(seen)) => Some(*seen),
-            _ => None,
-        }
+        self.eyes.look(core, look).await
     }
 
     /// Adds up what all cores count, in the order of the question; cores that do not answer are
     /// left out.
     pub async fn sum(&self, len: usize, look: impl Fn() -> Look) -> Vec<u64> {
-        let mut sums = vec![0; len];
-        for core in self.cores() {
-            if let Some(Seen::Numbers(numbers)) = self.look(core, look()).await {
-                for (sum, number) in sums.iter_mut().zip(numbers) {
-                    *sum += u64::from(number);
-                }
-            }
-        }
-        sums
+        self.eyes.sum(len, look).await
     }
 
     /// Lets the core's sockets be read.

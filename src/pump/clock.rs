@@ -23,6 +23,13 @@ impl Epoch {
     }
 }
 
+impl Epoch {
+    /// Microseconds since the start, read now: where a latency is measured.
+    pub fn elapsed_us(&self) -> u64 {
+        self.start.elapsed().as_micros() as u64
+    }
+}
+
 /// The wall clock now, for a tool that has no core, Unix ms.
 pub fn unix_ms() -> u64 {
     Epoch::now().start_unix_ms
@@ -67,7 +74,7 @@ impl Clock {
 
     /// Microseconds since the start, read now: where a latency is measured, not once a turn.
     pub fn precise_us(&self) -> u64 {
-        self.epoch.start.elapsed().as_micros() as u64
+        self.epoch.elapsed_us()
     }
 
     fn pass(&mut self, elapsed_ms: u64) -> Tick {

@@ -146,6 +146,9 @@ impl Carrier {
                 (Counter::ClosedStarting, "starting, come again", Closing::AfterQueued)
             }
             CloseReason::TooSlow => (Counter::ClosedTooSlow, "too slow", Closing::AtOnce),
+            CloseReason::Redirected => {
+                (Counter::ClosedRedirected, "go elsewhere", Closing::AfterQueued)
+            }
             CloseReason::Stopping => {
                 (Counter::ClosedStopping, "app_requested", Closing::AfterQueued)
             }

@@ -8,7 +8,7 @@ use crate::admin::metrics;
 use crate::boot::memory;
 use crate::engine::Sends;
 use crate::http2::Reason;
-use crate::raft::Counted;
+use crate::raft::{Counted, Role, Status};
 use nacre_shards::health::checks::Tally;
 use nacre_shards::naming::owner::Census;
 use nacre_shards::shard::Counts;
@@ -68,7 +68,9 @@ impl Report {
         if let Some(durable) = durable {
             metrics.gauge(Gauge::Configs, durable.tables.configs() as u64);
             if let Some(group) = durable.group() {
-                store_counters(metrics, &group.counters().read());
+                let status = group.status();
+                store_counters(metrics, &status.counters);
+                raft_gauges(metrics, &status);
             }
         }
     }
@@ -151,6 +153,7 @@ fn shard_counters(metrics: &metrics::Core, counts: &Counts) {
     metrics.set(Counter::PushSent, home.pushes);
     metrics.set(Counter::PushAcknowledged, home.pushes_acknowledged);
     metrics.set(Counter::PushFailed, home.pushes_failed);
+    metrics.set(Counter::PushAcknowledgementMicroseconds, home.push_ack_ms_sum * 1_000);
     metrics.set_push_cost(
         home.push_ack_ms_sum * 1_000,
         home.pushes_acknowledged,
@@ -212,6 +215,8 @@ fn health_counters(metrics: &metrics::Core, checks: &Tally) {
     metrics.set(Counter::ProbesPassed, checks.passed);
     metrics.set(Counter::ProbesFailed, checks.failed);
     metrics.set(Counter::ProbesUnable, checks.unable);
+    metrics.set(Counter::ProbesConnect, checks.connects);
+    metrics.set(Counter::ProbesRequest, checks.requests);
     metrics.set(Counter::ProbesPostponed, checks.postponed);
     metrics.set(Counter::BecameHealthy, checks.became_healthy);
     metrics.set(Counter::BecameUnhealthy, checks.became_unhealthy);
@@ -254,6 +259,7 @@ fn store_counters(metrics: &metrics::Core, store: &Counted) {
     metrics.set(Counter::StoreCommits, store.commits);
     metrics.set(Counter::StoreWrittenBytes, store.written_bytes);
     metrics.set(Counter::StoreFsyncMicroseconds, store.fsync_us);
+    metrics.set(Counter::StoreFsyncs, store.fsync.iter().sum());
     metrics.set(Counter::StoreCheckpoints, store.checkpoints);
     metrics.set(Counter::StoreRecords, store.checkpoint_records);
     metrics.set(Counter::StoreReopened, store.reopened);
@@ -271,6 +277,15 @@ fn store_counters(metrics: &metrics::Core, store: &Counted) {
     metrics.gauge(Gauge::StoreLogBytes, store.log_file_bytes);
     metrics.gauge(Gauge::StoreStateBytes, store.state_file_bytes);
     metrics.gauge(Gauge::StoreFreeBytes, store.free_bytes);
+}
+
+fn raft_gauges(metrics: &metrics::Core, status: &Status) {
+    let behind = |of: Option<u64>, what: Option<u64>| {
+        of.map_or(0, |of| of.saturating_sub(what.unwrap_or(0)))
+    };
+    metrics.gauge(Gauge::RaftLeader, u64::from(status.role == Role::Leader));
+    metrics.gauge(Gauge::RaftLag, behind(status.last_log, status.applied));
+    metrics.gauge(Gauge::RaftCheckpointLag, behind(status.applied, status.checkpointed));
 }
 
 /// Names of the reasons for which HTTP/2 connections are ended, in the order they are counted.

@@ -232,6 +232,8 @@ fn spawn(
     Command::new(binary())
         .args(["--host", "127.0.0.1", "--port", &http_port.to_string(), "--data"])
         .arg(home.path().join("data"))
+        // Many run side by side, and the console's port is one of the host.
+        .args(["-D", "nacos.deployment.type=server"])
         .args(arguments)
         .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())

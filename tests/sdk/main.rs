@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod judge;
+mod maintainer;
 #[path = "../process/port.rs"]
 mod port;
 mod properties;

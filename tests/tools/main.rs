@@ -1,6 +1,9 @@
 //! Public tools against the real server's gRPC port: what they say of it, not what we say of
 //! ourselves. Versions are pinned in tests/tools; see README.md beside this file.
 
+// A test is no core: it waits and reads the time.
+#[allow(clippy::disallowed_methods)]
+mod prometheus;
 #[path = "../process/server.rs"]
 #[allow(clippy::disallowed_methods)]
 mod server;
@@ -183,4 +186,37 @@ fn ghz_measures_calls() {
     assert!(content, "{report}");
     assert_eq!(report["statusCodeDistribution"]["OK"], REQUESTS, "{report}");
     assert_eq!(report["errorDistribution"].as_object().map_or(0, |errors| errors.len()), 0);
+}
+
+#[test]
+fn the_openapi_document_is_valid_and_a_client_made_of_it_works() {
+    if !is_here("openapi") {
+        return;
+    }
+    let server = Server::start();
+    let port = server.http_port();
+    let answer = server::http_get(port, "/nacos/openapi.json").expect("the document");
+    let (_, document) = answer.split_once("\r\n\r\n").expect("a head");
+    let directory = Directory::new("openapi");
+    let file = directory.path().join("openapi.json");
+    fs::write(&file, document).expect("write the document");
+    let registered =
+        http_post(port, "/nacos/v1/ns/instance?serviceName=generated&ip=10.0.0.1&port=8080");
+    assert!(registered.starts_with("HTTP/1.1 200 "), "{registered}");
+    let base = format!("http://127.0.0.1:{port}/nacos");
+    let (file, work) = (file.to_string_lossy(), directory.path().to_string_lossy());
+    let (content, said) = run("openapi", &[&file, &base, &work]);
+    assert!(content && said.contains("3 calls"), "{said}");
+}
+
+/// One POST without a body, as it is answered.
+fn http_post(port: u16, target: &str) -> String {
+    use std::io::Read;
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).expect("connect");
+    let head = "host: x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    let request = format!("POST {target} HTTP/1.1\r\n{head}");
+    stream.write_all(request.as_bytes()).expect("send");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
 }

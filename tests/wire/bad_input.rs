@@ -339,8 +339,8 @@ fn walk_queries(server: &Server) -> (Vec<String>, usize) {
 
 /// What is wrong with the answer.
 fn judged(row: &Route, method: &str, wrong: Wrong, answer: &Answer) -> Option<String> {
-    let is_lacking = matches!(row.endpoint, Endpoint::Lacking(_)) && answer.status == 501;
-    let refused = (400..500).contains(&answer.status) || is_lacking;
+    let is_off = matches!(row.endpoint, Endpoint::Off(_)) && answer.status == 501;
+    let refused = (400..500).contains(&answer.status) || is_off;
     let fine = match refused {
         true if row.label == Label::Inner => answer.status == 410,
         true => has_a_reason(answer),

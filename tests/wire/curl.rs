@@ -260,7 +260,6 @@ fn v1_services() -> Vec<Recipe> {
 
 /// <https://nacos.io/docs/v2/guide/user/open-api>.
 fn v2() -> Vec<Recipe> {
-    let done = || Json(json!({"code": 0, "message": "success", "data": "ok"}));
     let yes = || Json(json!({"code": 0, "message": "success", "data": true}));
     vec![
         (
@@ -288,6 +287,14 @@ fn v2() -> Vec<Recipe> {
              group=DEFAULT_GROUP'",
             Refusal(404, "\"code\":20004"),
         ),
+    ]
+}
+
+/// The same page's naming and namespaces.
+fn v2_naming() -> Vec<Recipe> {
+    let done = || Json(json!({"code": 0, "message": "success", "data": "ok"}));
+    let yes = || Json(json!({"code": 0, "message": "success", "data": true}));
+    vec![
         (
             "curl -d 'serviceName=test_service' -d 'ip=127.0.0.1' -d 'port=8090' -d 'weight=0.9' \
              -d 'ephemeral=true' -X POST 'http://127.0.0.1:8848/nacos/v2/ns/instance'",
@@ -418,7 +425,10 @@ fn open() -> Vec<Recipe> {
 }
 
 fn all() -> Vec<Recipe> {
-    [v1_config(), v1_instances(), v1_services(), v2(), v3()].into_iter().flatten().collect()
+    [v1_config(), v1_instances(), v1_services(), v2(), v2_naming(), v3()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod auth_standing;
 mod backup;
 mod bad_heads;
 mod bad_input;
+mod client_queries;
 mod command;
 mod config;
 mod config_admin;
@@ -34,11 +35,13 @@ mod http_naming;
 mod limits;
 mod liveness;
 mod naming;
+mod node_queries;
 mod one_slow_reader;
 mod operator;
 mod persistent;
 #[path = "../process/port.rs"]
 mod port;
+mod prometheus;
 mod push;
 mod restart;
 #[path = "../process/server.rs"]
@@ -47,3 +50,4 @@ mod starting;
 mod support;
 mod switches;
 mod tool;
+mod walk;

@@ -109,6 +109,11 @@ impl Centre {
         self.propose(Kind::ConfigPublish, &json)
     }
 
+    pub fn publish_in(&mut self, group: &str, data_id: &str, content: &str) -> Vec<Effect> {
+        let json = format!(r#"{{"dataId":"{data_id}","group":"{group}","content":"{content}"}}"#);
+        self.propose(Kind::ConfigPublish, &json)
+    }
+
     pub fn remove(&mut self, data_id: &str) -> Vec<Effect> {
         let json = format!(r#"{{"dataId":"{data_id}","group":"g"}}"#);
         self.propose(Kind::ConfigRemove, &json)

@@ -1,9 +1,14 @@
-//! Finding configs by what is known of them (`http-api.md` 2.1, 7.2): a filter, and a walk through
-//! the tables a few slots at a time, on any core.
+//! Finding configs by what is known of them (`http-api.md` 2.1, 7.2), on any core: a filter; the
+//! places of those whose names alone decide and stand together; for all others a walk through the
+//! tables, a few slots at a time.
 
 use crate::config::entry::Entry;
+use crate::config::names::Names;
 use crate::config::table::Tables;
-use crate::key::SLOTS;
+use crate::key::{ConfigKey, ConfigName, SLOTS};
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// What a config has to be like. Empty parts are any.
@@ -53,6 +58,20 @@ impl Pattern {
         self.text.is_empty()
     }
 
+    /// What it comes to among texts in order; `None`: those that are meant do not stand together.
+    fn stretch(&self) -> Option<Stretch<'_>> {
+        if !self.stars && !self.is_any() {
+            return Some(Stretch::One(&self.text));
+        }
+        let beginning = self.text.trim_end_matches('*');
+        let is_open = beginning.is_empty();
+        match beginning.contains('*') {
+            true => None,
+            false if is_open => Some(Stretch::All),
+            false => Some(Stretch::Beginning(beginning)),
+        }
+    }
+
     /// Whether a text is meant: the first and the last piece at the ends, the rest in order. Costs
     /// at most the text's length for each piece.
     pub fn matches(&self, text: &str) -> bool {
@@ -69,6 +88,104 @@ impl Pattern {
             rest = &rest[at + piece.len()..];
         }
         true
+    }
+}
+
+/// Texts in order that stand together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stretch<'a> {
+    All,
+    One(&'a str),
+    Beginning(&'a str),
+}
+
+/// Where the names stand that a filter means, if nothing but names decides.
+#[derive(Debug)]
+pub struct Places<'a> {
+    names: Arc<Names>,
+    namespace: &'a str,
+    data_id: Stretch<'a>,
+    group: &'a Pattern,
+    ranges: Vec<Range<usize>>,
+    /// The rest of the namespace, whose groups were not looked at.
+    rest: Range<usize>,
+}
+
+impl<'a> Places<'a> {
+    /// `None`: more than names decides, or those that are meant do not stand together.
+    pub fn of(filter: &'a Filter, tables: &Tables) -> Option<Self> {
+        let Filter { namespace, data_id, group, app_name, tags, types, content, ids } = filter;
+        let by_name = app_name.is_empty() && tags.is_empty() && types.is_empty();
+        if !by_name || !content.is_any() || !ids.is_empty() {
+            return None;
+        }
+        let data_id = data_id.stretch()?;
+        let names = tables.names();
+        let (ranges, rest) = (Vec::new(), names.of_namespace(namespace));
+        let mut places = Self { names, namespace, data_id, group, ranges, rest };
+        match (group.stretch(), data_id) {
+            (Some(Stretch::One(group)), _) => {
+                places.rest = 0..0;
+                places.add(group);
+            }
+            (Some(Stretch::All), Stretch::All) => {
+                let all = std::mem::take(&mut places.rest);
+                places.ranges.push(all);
+            }
+            _ => {}
+        }
+        Some(places)
+    }
+
+    fn add(&mut self, group: &str) {
+        let (names, namespace) = (&self.names, self.namespace);
+        let range = match self.data_id {
+            Stretch::All => names.of_group(namespace, group),
+            Stretch::Beginning(text) => names.beginning(namespace, group, text),
+            Stretch::One(data_id) => {
+                let start = names.beginning(namespace, group, data_id).start;
+                let wanted = ConfigName { data_id, group, namespace };
+                let found = names.get(start).is_some_and(|key| key.name() == wanted);
+                start..start + usize::from(found)
+            }
+        };
+        if !range.is_empty() {
+            self.ranges.push(range);
+        }
+    }
+
+    /// Looks at so many groups, some 5 µs each in a million names. False: there are more.
+    pub fn step(&mut self, groups_max: usize) -> bool {
+        for _ in 0..groups_max {
+            if self.rest.is_empty() {
+                return true;
+            }
+            let names = self.names.clone();
+            let Some(first) = names.get(self.rest.start) else { return true };
+            let group = first.name().group;
+            if self.group.matches(group) {
+                self.add(group);
+            }
+            self.rest.start = names.of_group(self.namespace, group).end;
+        }
+        self.rest.is_empty()
+    }
+
+    /// How many are meant.
+    pub fn total(&self) -> usize {
+        self.ranges.iter().map(Range::len).sum()
+    }
+
+    /// Some of them, by group and dataId.
+    pub fn page(&self, start: usize, items: usize) -> Vec<ConfigKey> {
+        let (mut left, mut page) = (start, Vec::new());
+        for range in &self.ranges {
+            let skipped = left.min(range.len());
+            left -= skipped;
+            let wanted = (range.len() - skipped).min(items - page.len());
+            page.extend(self.names.starting_at(range.start + skipped).take(wanted).cloned());
+        }
+        page
     }
 }
 
@@ -93,13 +210,67 @@ impl Filter {
 }
 
 /// A walk through all slots.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Walk {
     next: u32,
-    found: Vec<Arc<Entry>>,
+    total: usize,
+    keep: usize,
+    /// The first rows, the last of them on top.
+    found: BinaryHeap<Row>,
+}
+
+/// An entry by its row.
+#[derive(Debug)]
+struct Row(u64, Arc<Entry>);
+
+impl PartialEq for Row {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl Eq for Row {}
+
+impl Ord for Row {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.cmp(&other.0)
+    }
+}
+
+impl PartialOrd for Row {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl Walk {
+    /// Keeps all that is found.
+    pub fn all() -> Self {
+        Self::first(usize::MAX)
+    }
+
+    /// Keeps so many, the first by their rows: what a page needs, however many are found.
+    pub fn first(keep: usize) -> Self {
+        Self { next: 0, total: 0, keep, found: BinaryHeap::new() }
+    }
+
+    fn keep(&mut self, entry: &Arc<Entry>) {
+        self.total += 1;
+        let row = entry.formal.as_ref().map_or(0, |formal| formal.id);
+        if self.found.len() < self.keep {
+            self.found.push(Row(row, entry.clone()));
+        } else if let Some(mut last) = self.found.peek_mut()
+            && row < last.0
+        {
+            *last = Row(row, entry.clone());
+        }
+    }
+
+    /// How many were found, kept or not.
+    pub fn total(&self) -> usize {
+        self.total
+    }
+
     /// Looks at slots until `weight_max` was looked at: one for each config, and one more for each
     /// KiB of content where contents are compared. False: there is more.
     pub fn step(
@@ -116,7 +287,7 @@ impl Walk {
                 let bytes = entry.formal.as_ref().map_or(0, |formal| formal.answer.len());
                 weight += 1 + if with_contents { bytes / 1_024 } else { 0 };
                 if matches(entry) {
-                    self.found.push(entry.clone());
+                    self.keep(entry);
                 }
             }
             // An empty slot costs something, too.
@@ -126,10 +297,9 @@ impl Walk {
         self.next == SLOTS
     }
 
-    /// What was found, in the order it was first published.
-    pub fn found(mut self) -> Vec<Arc<Entry>> {
-        self.found.sort_by_key(|entry| entry.formal.as_ref().map(|formal| formal.id));
-        self.found
+    /// What was found and kept, in the order it was first published.
+    pub fn found(self) -> Vec<Arc<Entry>> {
+        self.found.into_sorted_vec().into_iter().map(|Row(_, entry)| entry).collect()
     }
 }
 
@@ -172,12 +342,16 @@ mod tests {
         centre.publish("plain", "c 3");
         let found = |filter: Filter| {
             let filter = Filter { namespace: "public".into(), ..filter };
-            let (mut walk, mut steps) = (Walk::default(), 0);
+            let (mut walk, mut steps) = (Walk::all(), 0);
             while !walk.step(centre.state.tables(), true, 16, |entry| filter.matches(entry)) {
                 steps += 1;
             }
             assert!(steps > 200, "in steps");
             let names = walk.found();
+            let mut first = Walk::first(3);
+            while !first.step(centre.state.tables(), true, 16, |entry| filter.matches(entry)) {}
+            assert_eq!(first.total(), names.len());
+            assert_eq!(first.found(), names[..names.len().min(3)], "a page is the first of all");
             names.iter().map(|entry| entry.key.name().data_id.to_owned()).collect::<Vec<_>>()
         };
         let any = Filter::default;
@@ -191,5 +365,56 @@ mod tests {
         assert_eq!(found(Filter { app_name: "shop".into(), ..any() }).len(), 20);
         assert_eq!(found(Filter { group: Pattern::of("h*"), ..any() }), [""; 0]);
         assert_eq!(found(Filter { ids: vec![2, 3, 999], ..any() }), ["d1", "d2"]);
+    }
+
+    /// Whatever names decide, their places hold what a walk finds.
+    #[test]
+    fn places_are_of_what_a_walk_finds() {
+        let mut centre = Centre::new(Settings::default());
+        for number in 0..600 {
+            let data_id = format!("app-{}.d{number:03}", number % 7);
+            centre.publish_in(&format!("g{}", number % 30), &data_id, "x");
+        }
+        centre.publish_with("gray-only", "g", r#""betaIps":"::1""#);
+        let tables = centre.state.tables();
+        let pattern = |text: &str, exact| match exact {
+            true => Pattern::exact(text),
+            false => Pattern::of(text),
+        };
+        let ids = ["", "*", "app*", "app-3*", "app-3.d003", "app-3.d003*", "x", "app-**", "b*"];
+        let groups = ["", "g3", "g3*", "*", "g*", "*3", "x"];
+        for (data_id, group) in ids.iter().flat_map(|id| groups.map(|group| (id, group))) {
+            for exact in [false, true] {
+                let filter = Filter {
+                    namespace: "public".into(),
+                    data_id: pattern(data_id, exact),
+                    group: pattern(group, exact),
+                    ..Filter::default()
+                };
+                let mut walk = Walk::all();
+                while !walk.step(tables, false, 4_096, |entry| filter.matches(entry)) {}
+                let mut wanted: Vec<_> =
+                    walk.found().iter().map(|entry| entry.key.clone()).collect();
+                let by_group = |key: &ConfigKey| {
+                    let ConfigName { data_id, group, .. } = key.name();
+                    (group.to_owned(), data_id.to_owned())
+                };
+                wanted.sort_by_key(by_group);
+                let mut places = Places::of(&filter, tables).expect("names alone decide");
+                let mut steps = 1;
+                while !places.step(4) {
+                    steps += 1;
+                }
+                assert!(steps < 10);
+                assert_eq!(places.total(), wanted.len(), "{filter:?}");
+                assert_eq!(places.page(0, usize::MAX), wanted, "{filter:?}");
+                let page: Vec<_> = wanted.iter().skip(7).take(5).cloned().collect();
+                assert_eq!(places.page(7, 5), page, "{filter:?}");
+            }
+        }
+        let of = |filter: Filter| Places::of(&filter, tables).is_some();
+        assert!(!of(Filter { data_id: Pattern::of("*x"), ..Filter::default() }));
+        assert!(!of(Filter { app_name: "x".into(), ..Filter::default() }));
+        assert!(!of(Filter { content: Pattern::part("x"), ..Filter::default() }));
     }
 }

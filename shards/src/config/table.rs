@@ -7,7 +7,8 @@
 
 use crate::auth;
 use crate::config::entry::Entry;
-use crate::key::{ConfigName, SLOTS, slot_of_hash};
+use crate::config::names::Names;
+use crate::key::{ConfigKey, ConfigName, SLOTS, slot_of_hash};
 use crate::naming::shared::Shared;
 use crate::naming::switches;
 use arc_swap::{ArcSwap, Guard};
@@ -50,6 +51,7 @@ impl<E: AsRef<[Arc<Entry>]>, H: AsRef<[u64]>> Slot<E, H> {
 #[derive(Debug)]
 pub struct Tables {
     slots: Box<[ArcSwap<Slot>]>,
+    names: ArcSwap<Names>,
     ready: AtomicBool,
     configs: AtomicUsize,
     identities: auth::Shared,
@@ -62,6 +64,7 @@ impl Default for Tables {
         let empty = Arc::new(Slot::default());
         Self {
             slots: (0..SLOTS).map(|_| ArcSwap::new(empty.clone())).collect(),
+            names: ArcSwap::default(),
             ready: AtomicBool::new(false),
             configs: AtomicUsize::new(0),
             identities: auth::Shared::default(),
@@ -88,6 +91,12 @@ impl Tables {
         let hash = name.hash();
         let slot = self.slot(slot_of_hash(hash));
         slot.find(hash, name).ok().map(|at| slot.entries[at].clone())
+    }
+
+    /// The names of formal configs in order, as they are now. A name may be here a moment before
+    /// or after its config is in its slot.
+    pub fn names(&self) -> Arc<Names> {
+        self.names.load_full()
     }
 
     /// Formal configs there are.
@@ -130,6 +139,9 @@ pub struct Working {
     touched: Vec<u32>,
     is_touched: Box<[bool]>,
     len: usize,
+    names: Names,
+    /// Names of formal configs that came or went since the last [`Working::publish`].
+    renamed: Vec<(ConfigKey, bool)>,
 }
 
 impl Default for Working {
@@ -139,6 +151,8 @@ impl Default for Working {
             touched: Vec::new(),
             is_touched: vec![false; SLOTS as usize].into(),
             len: 0,
+            names: Names::default(),
+            renamed: Vec::new(),
         }
     }
 }
@@ -156,13 +170,18 @@ impl Working {
         let hash = name.hash();
         let number = slot_of_hash(hash);
         let slot = &mut self.slots[number as usize];
-        match slot.find(hash, name) {
-            Ok(at) => slot.entries[at] = entry,
+        let (key, is_formal) = (entry.key.clone(), entry.formal.is_some());
+        let was_formal = match slot.find(hash, name) {
+            Ok(at) => std::mem::replace(&mut slot.entries[at], entry).formal.is_some(),
             Err(at) => {
                 self.len += 1;
                 slot.entries.insert(at, entry);
                 slot.hashes.insert(at, hash);
+                false
             }
+        };
+        if is_formal != was_formal {
+            self.renamed.push((key, is_formal));
         }
         self.touch(number);
     }
@@ -172,7 +191,10 @@ impl Working {
         let number = slot_of_hash(hash);
         let slot = &mut self.slots[number as usize];
         if let Ok(at) = slot.find(hash, name) {
-            slot.entries.remove(at);
+            let entry = slot.entries.remove(at);
+            if entry.formal.is_some() {
+                self.renamed.push((entry.key.clone(), false));
+            }
             slot.hashes.remove(at);
             self.len -= 1;
             self.touch(number);
@@ -187,6 +209,8 @@ impl Working {
                 self.touch(slot);
             }
         }
+        self.names = Names::default();
+        self.renamed.clear();
         self.len = 0;
     }
 
@@ -206,12 +230,22 @@ impl Working {
 
     /// Shows readers the slots that were touched.
     pub fn publish(&mut self, tables: &Tables) {
+        self.publish_names(tables);
         for slot in self.touched.drain(..) {
             self.is_touched[slot as usize] = false;
             let WorkingSlot { entries, hashes } = self.slots[slot as usize].clone();
             let shown = Slot { entries: entries.into_boxed_slice(), hashes: hashes.into() };
             tables.slots[slot as usize].store(Arc::new(shown));
         }
+    }
+
+    fn publish_names(&mut self, tables: &Tables) {
+        // Nothing came or went; and nothing was forgotten, of which nothing would be renamed.
+        if self.renamed.is_empty() && tables.names.load().len() == self.names.len() {
+            return;
+        }
+        self.names.change(std::mem::take(&mut self.renamed));
+        tables.names.store(Arc::new(self.names.clone()));
     }
 
     fn touch(&mut self, slot: u32) {
@@ -264,9 +298,16 @@ mod tests {
         assert_eq!(id(tables.get(name("d7"))), Some(2));
         assert_eq!((id(old), tables.get(name("d8"))), (Some(1), None));
         assert_eq!(working.len(), 4_999);
+        assert_eq!(tables.names().len(), 4_999);
         working.clear();
         assert!(tables.get(name("d7")).is_some(), "reads go on while the state is loaded anew");
         working.publish(&tables);
         assert_eq!((tables.get(name("d7")), working.iter().count()), (None, 0));
+        assert!(tables.names().is_empty());
+        working.put(entry("d7", 3));
+        working.put(entry("d7", 4));
+        working.publish(&tables);
+        assert_eq!(tables.names().len(), 1);
+        assert_eq!(tables.names().get(0).map(|key| key.name()), Some(name("d7")));
     }
 }

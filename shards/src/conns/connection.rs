@@ -124,6 +124,11 @@ impl Connection {
         }
     }
 
+    /// The peer's port.
+    pub fn peer_port(&self) -> u16 {
+        self.peer_port
+    }
+
     /// `<milliseconds>_<ip>_<port>`, as `ServerCheckResponse` tells it (`grpc-protocol.md` 1.4).
     pub fn id(&self) -> String {
         let mut text = String::with_capacity(40);

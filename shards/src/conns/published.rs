@@ -67,6 +67,12 @@ impl Published {
         self.list.iter()
     }
 
+    /// Some of them, from a place on.
+    pub fn slice(&self, from: usize, len: usize) -> &[ServiceKey] {
+        let from = from.min(self.list.len());
+        &self.list[from..(from + len).min(self.list.len())]
+    }
+
     fn position(&self, service: &ServiceKey) -> Option<usize> {
         match &self.index {
             Some(index) => index.get(service).map(|at| *at as usize),

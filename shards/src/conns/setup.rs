@@ -94,6 +94,7 @@ impl HomeState {
             CloseReason::NeverSetUp => &mut closes.never_set_up,
             CloseReason::Starting => &mut closes.starting,
             CloseReason::TooSlow => &mut closes.too_slow,
+            CloseReason::Redirected => &mut closes.redirected,
             CloseReason::Stopping => &mut closes.stopping,
         } += 1;
         self.release(conn, turn);

@@ -5,6 +5,7 @@
 //! million beating instances are one table and one wheel. Time here is time the process lived
 //! through.
 
+use crate::health::chains::{Chained, Chains};
 use crate::health::wheel::{NO_TICK, Tick, Timer, Wheel};
 use crate::key::ConnKey;
 use crate::limits::BEATING_PER_CORE_MAX;
@@ -12,7 +13,6 @@ use crate::naming::host::Beats;
 use crate::naming::services::ServiceId;
 use crate::slab::{END, Slab};
 use ahash::RandomState;
-use std::collections::HashMap;
 
 /// Deadlines are rounded up to this, so that a core with beating instances wakes four times a
 /// second for them. The reference looks every 5 s.
@@ -87,25 +87,35 @@ struct Record {
 // A million of them are the point; the address is 16 bytes more.
 const _: () = assert!(size_of::<Record>() <= 72);
 
+impl Chained for Record {
+    fn next(&mut self) -> &mut u32 {
+        &mut self.next
+    }
+}
+
+/// What there is to see of one instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lodger<'a> {
+    pub service: ServiceId,
+    pub ip: &'a str,
+    pub port: i32,
+    /// Lived milliseconds of the last beat.
+    pub last_ms: u64,
+}
+
 /// All beating instances of one owner core.
 #[derive(Debug)]
 pub struct Beating {
     records: Slab<Record>,
-    /// By the hash of (service, ip, port): the first record of that hash. Keys are hashes already,
-    /// so that they need not be kept twice.
-    index: HashMap<u64, u32, RandomState>,
+    /// By the hash of (service, ip, port).
+    index: Chains,
     hasher: RandomState,
     generation: u32,
 }
 
 impl Beating {
     pub fn new(hasher: RandomState) -> Self {
-        Self {
-            records: Slab::default(),
-            index: HashMap::with_hasher(hasher.clone()),
-            hasher,
-            generation: 0,
-        }
+        Self { records: Slab::default(), index: Chains::new(hasher.clone()), hasher, generation: 0 }
     }
 
     /// Instances that beat.
@@ -119,7 +129,7 @@ impl Beating {
 
     /// The instance of this address, if it is known.
     pub fn find(&self, service: ServiceId, ip: &str, port: i32) -> Option<u32> {
-        let mut at = *self.index.get(&self.hasher.hash_one((service, ip, port)))?;
+        let mut at = self.index.first(self.hasher.hash_one((service, ip, port)));
         while at != END {
             let record = &self.records[at];
             if record.service == service && record.port == port && *record.ip == *ip {
@@ -145,21 +155,32 @@ impl Beating {
         }
         let hash = self.hasher.hash_one((service, ip, port));
         self.generation = self.generation.wrapping_add(1);
-        let (next, generation) = (self.index.get(&hash).copied().unwrap_or(END), self.generation);
         let at = self.records.insert(Record {
             service,
             ip: ip.into(),
             port,
             last_ms: now_ms,
             times,
-            generation,
-            next,
+            generation: self.generation,
+            next: END,
             tick: NO_TICK,
             healthy,
         });
-        self.index.insert(hash, at);
+        self.index.put(hash, at, &mut self.records);
         self.arm(at, wheel);
         Some(at)
+    }
+
+    /// One beyond the highest record.
+    pub fn end(&self) -> u32 {
+        self.records.end()
+    }
+
+    /// A record, to look at.
+    pub fn at(&self, at: u32) -> Option<Lodger<'_>> {
+        let record = self.records.get(at)?;
+        let Record { service, ref ip, port, last_ms, .. } = *record;
+        Some(Lodger { service, ip, port, last_ms })
     }
 
     /// The key of a record among its service's publishers.
@@ -200,22 +221,9 @@ impl Beating {
 
     /// Forgets it.
     pub fn remove(&mut self, at: u32) {
-        let Some(record) = self.records.remove(at) else { return };
+        let Some(mut record) = self.records.remove(at) else { return };
         let hash = self.hasher.hash_one((record.service, &*record.ip, record.port));
-        let first = self.index.get(&hash).copied().unwrap_or(END);
-        if first != at {
-            let mut before = first;
-            while before != END && self.records[before].next != at {
-                before = self.records[before].next;
-            }
-            if before != END {
-                self.records[before].next = record.next;
-            }
-        } else if record.next == END {
-            self.index.remove(&hash);
-        } else {
-            self.index.insert(hash, record.next);
-        }
+        self.index.remove(hash, at, &mut record, &mut self.records);
     }
 
     /// When silence leads to something, lived ms: later than the time allows, as in the reference.

@@ -10,6 +10,7 @@
 //! Time here is time the process lived through, and a probe that ran out of time while the process
 //! stood still says nothing about whom it asked.
 
+use crate::health::chains::{Chained, Chains};
 use crate::health::policy::Policy;
 use crate::health::probe::Probe;
 use crate::health::wheel::{NO_TICK, Tick, Timer, Wheel};
@@ -115,6 +116,9 @@ pub struct Tally {
     pub under_way: usize,
     /// Due, and no probe free.
     pub waiting: usize,
+    /// Begun, by how: a connection, a request.
+    pub connects: u64,
+    pub requests: u64,
     pub passed: u64,
     pub failed: u64,
     pub unable: u64,
@@ -174,12 +178,18 @@ struct UnderWay {
     stalled_ms: u64,
 }
 
+impl Chained for Record {
+    fn next(&mut self) -> &mut u32 {
+        &mut self.next
+    }
+}
+
 /// All checked instances of one owner core.
 #[derive(Debug)]
 pub struct Checks {
     records: Slab<Record>,
-    /// By the hash of (service, ip, port): the first record of that hash.
-    index: HashMap<u64, u32, RandomState>,
+    /// By the hash of (service, ip, port).
+    index: Chains,
     hasher: RandomState,
     /// How instances are asked; nearly all of them alike.
     probes: Interner<Option<Probe>>,
@@ -202,7 +212,7 @@ impl Checks {
     pub fn new(hasher: RandomState, seed: u64) -> Self {
         Self {
             records: Slab::default(),
-            index: HashMap::with_hasher(hasher.clone()),
+            index: Chains::new(hasher.clone()),
             line: VecDeque::new(),
             under_way: Slab::default(),
             hosts: HashMap::with_hasher(hasher.clone()),
@@ -228,7 +238,7 @@ impl Checks {
     }
 
     fn find(&self, hash: u64, service: &ServiceKey, ip: &str, port: i32) -> Option<u32> {
-        let mut at = *self.index.get(&hash)?;
+        let mut at = self.index.first(hash);
         while at != END {
             let record = &self.records[at];
             if record.port == port && *record.ip == *ip && record.service == *service {
@@ -253,7 +263,6 @@ impl Checks {
         }
         self.generation = self.generation.wrapping_add(1);
         let interval_ms = self.first_interval(means.switches);
-        let (next, generation) = (self.index.get(&hash).copied().unwrap_or(END), self.generation);
         let (probe, check_port) = self.way(subject);
         let at = self.records.insert(Record {
             service: service.clone(),
@@ -261,8 +270,8 @@ impl Checks {
             due_ms: 0,
             revision: subject.revision,
             interval_ms,
-            generation,
-            next,
+            generation: self.generation,
+            next: END,
             tick: NO_TICK,
             port,
             probe,
@@ -272,7 +281,7 @@ impl Checks {
             healthy: subject.healthy,
             flipping: false,
         });
-        self.index.insert(hash, at);
+        self.index.put(hash, at, &mut self.records);
         self.judge_checkable(at, means.policy);
         self.arm(at, means.now_ms + u64::from(interval_ms), means.wheel);
         true
@@ -353,25 +362,12 @@ impl Checks {
     pub fn remove(&mut self, service: &ServiceKey, ip: &str, port: i32) {
         let hash = self.hasher.hash_one((service, ip, port));
         let Some(at) = self.find(hash, service, ip, port) else { return };
-        let Some(record) = self.records.remove(at) else { return };
+        let Some(mut record) = self.records.remove(at) else { return };
         self.probes.give_back(record.probe);
         if let State::Unchecked(why) = record.state {
             self.tally.unchecked[why as usize] -= 1;
         }
-        let first = self.index.get(&hash).copied().unwrap_or(END);
-        if first != at {
-            let mut before = first;
-            while before != END && self.records[before].next != at {
-                before = self.records[before].next;
-            }
-            if before != END {
-                self.records[before].next = record.next;
-            }
-        } else if record.next == END {
-            self.index.remove(&hash);
-        } else {
-            self.index.insert(hash, record.next);
-        }
+        self.index.remove(hash, at, &mut record, &mut self.records);
     }
 
     fn arm(&mut self, at: u32, due_ms: u64, wheel: &mut Wheel) {
@@ -428,6 +424,10 @@ impl Checks {
                 continue;
             }
             *probes += 1;
+            match &probe {
+                Probe::Get(_) => self.tally.requests += 1,
+                _ => self.tally.connects += 1,
+            }
             self.records[at].state = State::UnderWay;
             self.generation = self.generation.wrapping_add(1);
             let ticket = Ticket {

@@ -9,8 +9,24 @@ use crate::effect::{CloseReason, Effect};
 use crate::health::wheel::{NO_TICK, Tick, Timer};
 use crate::home::{HomeState, Phase, Turn, unwrapped};
 use crate::key::ConnKey;
+use crate::limits::LOOK_ROWS_MAX;
 use crate::naming::answer;
 use crate::push::id;
+
+/// An operator's word to some connections of one home core: go elsewhere.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reset {
+    pub conns: Vec<ConnKey>,
+    /// Where to; the next server of the client's own list if nothing is said.
+    pub to: Option<Place>,
+}
+
+/// A server clients are sent to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Place {
+    pub ip: Box<str>,
+    pub port: Box<str>,
+}
 
 /// Deadlines of connections are rounded up to this, so that a quiet core wakes four times a second.
 const ROUND_MS: u64 = 256;
@@ -67,7 +83,7 @@ impl HomeState {
         let congested_ms = u64::from(self.settings.congested_ms);
         let reason = match (connection.stage, connection.waiting) {
             (Stage::Accepted, _) => CloseReason::NeverSetUp,
-            (_, Waiting::Reset) => CloseReason::Stopping,
+            (_, Waiting::Reset) => self.reset_reason(),
             (_, Waiting::Detection) if unwrapped(connection.waiting_until, now_ms) <= now_ms => {
                 CloseReason::Ejected
             }
@@ -112,7 +128,7 @@ impl HomeState {
         }
         match connection.waiting {
             Waiting::Nothing => return false,
-            Waiting::Reset => self.close(conn, CloseReason::Stopping, turn),
+            Waiting::Reset => self.close(conn, self.reset_reason(), turn),
             Waiting::Detection if accepted => connection.active(turn.lived_ms),
             Waiting::Detection => self.close(conn, CloseReason::Ejected, turn),
         }
@@ -159,8 +175,30 @@ impl HomeState {
         }
     }
 
+    /// Why a connection that was told to go elsewhere is closed.
+    fn reset_reason(&self) -> CloseReason {
+        match self.phase {
+            Phase::Stopping => CloseReason::Stopping,
+            Phase::Starting | Phase::Serving => CloseReason::Redirected,
+        }
+    }
+
+    /// Tells some clients to go elsewhere; those that do not go are closed.
+    pub(crate) fn reset(&mut self, reset: &Reset, turn: &mut Turn<'_>) {
+        for conn in reset.conns.iter().take(LOOK_ROWS_MAX) {
+            let registered = |connection: &Connection| connection.stage == Stage::Registered;
+            if self.table.get(*conn).is_some_and(registered) {
+                self.send_reset_to(*conn, reset.to.as_ref(), turn);
+            }
+        }
+    }
+
     /// Tells one registered client to go elsewhere; closes one that never set up.
     pub(crate) fn send_reset(&mut self, conn: ConnKey, turn: &mut Turn<'_>) {
+        self.send_reset_to(conn, None, turn);
+    }
+
+    fn send_reset_to(&mut self, conn: ConnKey, to: Option<&Place>, turn: &mut Turn<'_>) {
         let now_ms = turn.lived_ms;
         let Some(connection) = self.table.get_mut(conn) else { return };
         match (connection.stage, connection.waiting) {
@@ -173,7 +211,8 @@ impl HomeState {
         connection.waiting_number = number as u32;
         connection.waiting_until = (now_ms as u32).wrapping_add(self.settings.stop_ms);
         if !connection.congested {
-            let body = answer::connect_reset(id::of_connection(number), None, None);
+            let to = to.map(|to| answer::Redirect { ip: &to.ip, port: &to.port });
+            let body = answer::connect_reset(id::of_connection(number), to, None);
             turn.effects.push(Effect::Push { conn, body });
         }
         self.arm_connection(conn.slot, now_ms);

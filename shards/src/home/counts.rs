@@ -32,6 +32,7 @@ pub struct Closes {
     pub never_set_up: u64,
     pub starting: u64,
     pub too_slow: u64,
+    pub redirected: u64,
     pub stopping: u64,
 }
 

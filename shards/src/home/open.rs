@@ -30,6 +30,14 @@ impl HomeState {
             self.lanes.send(to, Ask::Look { waiter, look }, turn);
             return Ok(());
         }
+        if let Call::Reset { core, reset } = call {
+            let (waiter, to) = (Waiter::of_ticket(self.table.home(), ticket), Owner(core));
+            if core.0 >= self.map.cores || !self.lanes.has_room(to, turn) {
+                return Err(Refused::busy("Server is busy, please try again later."));
+            }
+            self.lanes.send(to, Ask::Reset { waiter, reset }, turn);
+            return Ok(());
+        }
         if self.phase == Phase::Starting {
             return Err(Refused::busy("server is STARTING now, please try again later!"));
         }

@@ -3,7 +3,7 @@ use crate::config::listen::Has;
 use crate::effect::Effect;
 use crate::home::fixture::Bench;
 use crate::key::{ConfigName, ConnKey, Core, Map};
-use crate::limits::TRACE_RING_EVENTS;
+use crate::limits::{LOOK_ROWS_MAX, TRACE_RING_EVENTS};
 use crate::message::Message;
 use crate::settings::Settings;
 
@@ -217,4 +217,175 @@ fn services_are_listed_with_what_they_hold() {
     assert_eq!(look(Look::Service { service: service("absent") }), none);
     let Seen::Counts(counts) = look(Look::Counts) else { panic!() };
     assert_eq!(counts.owner.instances, 3);
+}
+
+#[test]
+fn instances_come_in_parts_and_each_once() {
+    use crate::effect::Effects;
+    use crate::naming::open::{Answer, Call, Name};
+    use crate::shard::Shard;
+    let mut shard = Shard::new(Core(0), Map { cores: 1 }, Settings::default(), 7);
+    let mut effects = Effects::default();
+    let now = Now { tick_ms: 1_000, unix_ms: 1_700_000_000_000 };
+    shard.handle(now, Message::Started, &mut effects);
+    let many = 2 * LOOK_ROWS_MAX + 7;
+    for (namespace, service, count) in [("a", "many", many), ("a", "one", 1), ("b", "many", 2)] {
+        for number in 0..count {
+            let (namespace, service) = (namespace.to_owned(), service.to_owned());
+            let name = Name { namespace, group: String::new(), service };
+            let ip = Some(format!("10.0.{}.{}", number / 250, number % 250).into());
+            let instance = nacre_proto::naming::Instance { ip, port: 80, ..Default::default() };
+            let call = Call::Register { name, instance };
+            shard.handle(now, Message::Open { ticket: 1, call }, &mut effects);
+        }
+    }
+    let mut walk = |namespace: Option<&str>, service: Option<&str>| {
+        let of = TargetsOf {
+            namespace: namespace.map(str::to_owned),
+            service: service.map(str::to_owned),
+        };
+        let (mut from, mut found, mut looks) = (Some((0, 0)), Vec::new(), 0);
+        while let Some(place) = from {
+            effects.list.clear();
+            let look = Box::new(Look::Targets { from: place, of: of.clone() });
+            let call = Call::Look { core: Core(0), look };
+            shard.handle(now, Message::Open { ticket: 9, call }, &mut effects);
+            let Some(Effect::Answer { answer: Answer::Seen(seen), .. }) = effects.list.pop() else {
+                panic!("an answer")
+            };
+            let Seen::Targets { rows, next } = *seen else { panic!("of this kind") };
+            assert!(rows.iter().map(|(_, hosts)| hosts.len()).sum::<usize>() <= LOOK_ROWS_MAX);
+            for (key, hosts) in rows {
+                let places = hosts.iter().map(|host| host.ip().to_owned());
+                found.extend(places.map(|ip| (key.grouped().to_owned(), ip)));
+            }
+            (from, looks) = (next, looks + 1);
+        }
+        let count = found.len();
+        found.sort();
+        found.dedup();
+        (count, found.len(), looks)
+    };
+    let (count, distinct, looks) = walk(None, None);
+    assert_eq!((count, distinct), (many + 3, many + 1), "two services share a name");
+    assert!(looks >= 3);
+    assert_eq!(walk(Some("a"), None).0, many + 1);
+    assert_eq!(walk(Some("a"), Some("one")).0, 1);
+    assert_eq!(walk(None, Some("many")).0, many + 2);
+    assert_eq!(walk(Some("absent"), None), (0, 0, 1));
+}
+
+/// What one shard of a node of one core answers.
+fn looked(shard: &mut crate::shard::Shard, now: Now, look: Look) -> Seen {
+    use crate::naming::open::{Answer, Call};
+    let mut effects = crate::effect::Effects::default();
+    let call = Call::Look { core: Core(0), look: Box::new(look) };
+    shard.handle(now, Message::Open { ticket: 9, call }, &mut effects);
+    match effects.list.pop() {
+        Some(Effect::Answer { ticket: 9, answer: Answer::Seen(seen) }) => *seen,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn many_publishers_and_pollers_are_shown_in_pieces_each_once() {
+    use super::clients::{Client, Cursor, Which};
+    use crate::effect::Effects;
+    use crate::naming::open::{Call, Name, Poller, Shape};
+    use crate::shard::Shard;
+    let mut shard = Shard::new(Core(0), Map { cores: 1 }, Settings::default(), 7);
+    let mut effects = Effects::default();
+    let now = Now { tick_ms: 1_000, unix_ms: 1_700_000_000_000 };
+    shard.handle(now, Message::Started, &mut effects);
+    let name = || Name { service: "s".to_owned(), ..Name::default() };
+    let count = LOOK_ROWS_MAX as u32 * 2 + 10;
+    for number in 0..count {
+        let instance = nacre_proto::naming::Instance {
+            ip: Some(format!("10.0.{}.{}", number / 250, number % 250).into()),
+            port: 80,
+            ..Default::default()
+        };
+        let call = Call::Register { name: name(), instance };
+        shard.handle(now, Message::Open { ticket: number, call }, &mut effects);
+        let to = format!("192.0.2.1:{}", 1_000 + number).parse().unwrap();
+        let poller = Some(Poller { to, user: None, agent: "a".into() });
+        let clusters = String::new();
+        let shape = Shape::Info;
+        let call = Call::List { name: name(), clusters, healthy_only: false, shape, poller };
+        shard.handle(now, Message::Open { ticket: number, call }, &mut effects);
+    }
+    let service = ServiceKey::new("public", "DEFAULT_GROUP", "s");
+    let (mut ips, mut steps) = (Vec::new(), 0);
+    let mut at = Some(Cursor::default());
+    while let Some(cursor) = at {
+        let look = Look::Publishers { service: service.clone(), at: cursor };
+        let Seen::Publishers { rows, next } = looked(&mut shard, now, look) else { panic!() };
+        assert!(rows.len() <= LOOK_ROWS_MAX && rows.iter().all(|r| r.client == Client::Beats));
+        ips.extend(rows.into_iter().map(|row| row.ip));
+        (at, steps) = (next, steps + 1);
+    }
+    let distinct: std::collections::HashSet<_> = ips.iter().collect();
+    assert_eq!((ips.len(), distinct.len(), steps), (count as usize, count as usize, 3));
+    // What each of them publishes and polls, in pieces too.
+    let (mut all, mut at) = (0, Some(Cursor::default()));
+    while let Some(cursor) = at {
+        let look = Look::Addresses { of: None, at: cursor };
+        let Seen::Addresses { rows, next } = looked(&mut shard, now, look) else { panic!() };
+        all += rows.len();
+        at = next;
+    }
+    assert_eq!(all, 2 * count as usize);
+    // A page in the middle, of one service or of those with such a name.
+    let like = |service: &str| Which::Like {
+        namespace: "public".into(),
+        group: "DEFAULT".into(),
+        service: service.into(),
+    };
+    for (which, expected) in
+        [(Which::One(service.clone()), count), (like("s"), count), (like("x"), 0)]
+    {
+        let look = Look::CountFollowers { which: which.clone(), at: Cursor::default() };
+        let seen = looked(&mut shard, now, look);
+        assert_eq!(seen, Seen::Count { count: expected.into(), next: None });
+        let at = Cursor::past(300);
+        let Seen::Followers { rows, .. } =
+            looked(&mut shard, now, Look::Followers { which, at, rows: 5 })
+        else {
+            panic!()
+        };
+        let ports: Vec<u16> = rows.iter().map(|row| row.port).collect();
+        let wanted: Vec<u16> = if expected == 0 { Vec::new() } else { (1_300..1_305).collect() };
+        assert_eq!(ports, wanted);
+    }
+}
+
+#[test]
+fn one_connection_is_found_by_its_whole_id() {
+    let mut bench = Bench::new(Settings::default());
+    let key = service("s");
+    let conn = bench.client(5_000);
+    bench.subscribe(conn, &key, true);
+    bench.connect(5_001);
+    let now = Now { tick_ms: bench.now_ms, unix_ms: 1_700_000_000_000 };
+    let clock = Clock { now, lived_ms: bench.now_ms };
+    let id = bench.home.table.get(conn).expect("it is there").id();
+    let Seen::Connections { rows, next: None } =
+        bench.home.look_at_connections(clock, Some(&id), 0)
+    else {
+        panic!()
+    };
+    assert_eq!((rows.len(), rows[0].conn, &rows[0].id), (1, conn, &id));
+    assert_eq!(rows[0].active_ms, 1_700_000_000_000);
+    for nobody in ["", "x", "42", &id[..id.len() - 1], "43_192.0.2.2_5000"] {
+        let seen = bench.home.look_at_connections(clock, Some(nobody), 0);
+        assert!(matches!(seen, Seen::Connections { rows, .. } if rows.is_empty()), "{nobody}");
+    }
+    let Seen::Followers { rows, next: None } = bench.home.look_at_subscribed(conn, None) else {
+        panic!()
+    };
+    assert_eq!((rows.len(), &rows[0].service), (1, &key));
+    assert_eq!(bench.home.look_at_ids(&[conn]), Seen::Ids(vec![id]));
+    // Whoever sits there next is somebody else.
+    bench.handle(Message::Disconnected { conn });
+    assert_eq!(bench.home.look_at_ids(&[conn]), Seen::Ids(vec![String::new()]));
 }

@@ -259,7 +259,8 @@ impl Host {
         &self.text[start..start + self.id_bytes as usize]
     }
 
-    fn metadata(&self) -> &str {
+    /// As a JSON object of texts; empty for none.
+    pub fn metadata(&self) -> &str {
         let start = self.id_end();
         &self.text[start..start + self.metadata_bytes as usize]
     }

@@ -7,6 +7,7 @@
 use crate::config::open as config;
 use crate::durable::naming::{Change, Mode, Named};
 use crate::durable::question::{Known, Question};
+use crate::health::liveness::Reset;
 use crate::key::{Core, ServiceKey};
 use crate::limits::{CLUSTERS_BYTES_MAX, SERVICE_TEXT_BYTES_MAX};
 use crate::look::{Look, Seen};
@@ -25,6 +26,7 @@ use std::net::SocketAddr;
 
 mod logged;
 
+pub use crate::limits::AGENT_BYTES_MAX;
 pub use crate::naming::host::cluster_or_default;
 pub use logged::{Approved, Check, Cluster, deregister_persistent, register_persistent, texts};
 
@@ -51,6 +53,8 @@ pub struct Address {
 pub struct Poller {
     pub to: SocketAddr,
     pub user: Option<Box<str>>,
+    /// How he names his software, for whoever asks who polls; within [`AGENT_BYTES_MAX`].
+    pub agent: Box<str>,
 }
 
 /// What of a service is wanted.
@@ -171,6 +175,11 @@ pub enum Call {
     Look {
         core: Core,
         look: Box<Look>,
+    },
+    /// Send clients at home on one core elsewhere.
+    Reset {
+        core: Core,
+        reset: Box<Reset>,
     },
 }
 
@@ -495,7 +504,11 @@ fn of_service(call: Call, rules: &Rules) -> Result<Order, Refused> {
             check(&name.params(), rules)?;
             Ok(Order::Delete { service: name.key_of_named()? })
         }
-        Call::Propose(_) | Call::Config(_) | Call::Recall(_) | Call::Look { .. } => {
+        Call::Propose(_)
+        | Call::Config(_)
+        | Call::Recall(_)
+        | Call::Look { .. }
+        | Call::Reset { .. } => {
             unreachable!("they go to no owner of services")
         }
         Call::Service { name, detail } => {
@@ -546,6 +559,17 @@ impl Name {
         }
         self.key()
     }
+}
+
+/// The key of a name that was not checked yet; for questions that no owner's order is made of.
+///
+/// # Errors
+/// As every call about a service is refused.
+pub fn key_of(name: &Name, param_check: bool) -> Result<ServiceKey, Refused> {
+    if param_check {
+        check(&name.params(), &Rules::default())?;
+    }
+    name.key_of_named()
 }
 
 fn check(params: &Params<'_>, rules: &Rules) -> Result<(), Refused> {

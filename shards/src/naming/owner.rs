@@ -220,7 +220,11 @@ impl OwnerState {
                 let answer = self.open(now, *order);
                 Tell::Opened { waiter, answer }
             }
-            Ask::Propose { .. } | Ask::Listeners { .. } | Ask::Recall { .. } | Ask::Look { .. } => {
+            Ask::Propose { .. }
+            | Ask::Listeners { .. }
+            | Ask::Recall { .. }
+            | Ask::Look { .. }
+            | Ask::Reset { .. } => {
                 unreachable!("the shard itself sees to these")
             }
         }
@@ -488,6 +492,24 @@ impl OwnerState {
     /// The service of this name.
     pub fn service(&self, key: &ServiceKey) -> Option<&Service> {
         self.services.at(self.services.find(key)?.slot())
+    }
+
+    /// The slot of the service of this name.
+    pub(crate) fn slot_of(&self, key: &ServiceKey) -> Option<u32> {
+        self.services.find(key).map(ServiceId::slot)
+    }
+
+    /// The service of an id, unless it was removed since.
+    pub(crate) fn service_of(&self, id: ServiceId) -> Option<&Service> {
+        self.services.look(id)
+    }
+
+    pub(crate) fn beating(&self) -> &Beating {
+        &self.beating
+    }
+
+    pub(crate) fn pollers(&self) -> &Pollers {
+        &self.pollers
     }
 
     /// For the metrics.

@@ -58,6 +58,17 @@ impl Publishers {
         publications.flat_map(Publication::hosts)
     }
 
+    /// Publications from a place on, each with its place: places stay while nobody withdraws.
+    pub fn from(&self, at: u32) -> impl Iterator<Item = (u32, ConnKey, &Publication)> {
+        let entries = (at..).zip(self.entries.get(at as usize..).unwrap_or_default());
+        entries.filter_map(|(at, entry)| Some((at, entry.conn, entry.publication.as_deref()?)))
+    }
+
+    /// What a client publishes.
+    pub fn get(&self, conn: ConnKey) -> Option<&Publication> {
+        self.entries[self.find(conn)?].publication.as_deref()
+    }
+
     /// What a client publishes.
     pub fn get_mut(&mut self, conn: ConnKey) -> Option<&mut Publication> {
         let at = self.find(conn)?;

@@ -290,6 +290,12 @@ impl Services {
         slot.service.as_deref_mut().filter(|_| slot.generation == id.generation)
     }
 
+    /// The same, only to look at.
+    pub fn look(&self, id: ServiceId) -> Option<&Service> {
+        let slot = self.slots.get(id.slot as usize)?;
+        slot.service.as_deref().filter(|_| slot.generation == id.generation)
+    }
+
     /// The service of this name, made if need be.
     pub fn obtain(&mut self, key: &ServiceKey, unix_ms: u64) -> (ServiceId, &mut Service) {
         let id = match self.by_key.get(key) {

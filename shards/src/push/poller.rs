@@ -33,6 +33,8 @@ struct Record {
     filter: Filter,
     /// Who polls; nobody where nobody has to log in.
     user: Option<Box<str>>,
+    /// How it names its software.
+    agent: Box<str>,
     /// Lived milliseconds of its last poll.
     seen_ms: u64,
     /// Of its last datagram.
@@ -68,6 +70,17 @@ pub struct Ready<'a> {
     pub to: SocketAddr,
     pub filter: &'a Filter,
     pub user: Option<&'a str>,
+}
+
+/// What there is to see of one subscription.
+#[derive(Debug, Clone, Copy)]
+pub struct Polling<'a> {
+    pub service: ServiceId,
+    pub to: SocketAddr,
+    pub clusters: &'a str,
+    pub agent: &'a str,
+    /// Lived milliseconds of its last poll.
+    pub seen_ms: u64,
 }
 
 /// What a poll did.
@@ -106,12 +119,25 @@ impl Pollers {
         !self.ready.is_empty()
     }
 
+    /// One beyond the highest record.
+    pub fn end(&self) -> u32 {
+        self.records.end()
+    }
+
+    /// A record, to look at.
+    pub fn at(&self, at: u32) -> Option<Polling<'_>> {
+        let record = self.records.get(at)?;
+        let Record { service, to, seen_ms, ref filter, ref agent, .. } = *record;
+        let clusters = filter.clusters.as_deref().unwrap_or("");
+        Some(Polling { service, to, clusters, agent, seen_ms })
+    }
+
     /// A client polled with a port for datagrams. A new subscription, or one with another filter,
     /// is owed a datagram, as in the reference.
     pub fn follow(
         &mut self,
         service: ServiceId,
-        Poller { to, user }: Poller,
+        Poller { to, user, agent }: Poller,
         filter: &Filter,
         now_ms: u64,
         wheel: &mut Wheel,
@@ -136,6 +162,7 @@ impl Pollers {
             to,
             filter: Filter { clusters: filter.clusters.clone(), healthy_only: false },
             user,
+            agent,
             seen_ms: now_ms,
             sent_ms: 0,
             number: 0,

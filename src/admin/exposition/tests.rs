@@ -1,11 +1,19 @@
 //! The text as a scraper reads it.
 
 use super::*;
+use crate::admin::metrics::{Bounds, Shape};
 use nacre_proto::request::Kind;
 use std::collections::HashSet;
 
 fn filled() -> Arc<Metrics> {
-    let metrics = Metrics::new(2, &["rapid_reset"]);
+    let metrics = Metrics::of(
+        2,
+        Shape {
+            http2_reasons: vec!["rapid_reset"],
+            paths: vec!["/v1/cs/configs"],
+            bounds: Bounds { connections: 8, http_connections: 4, reserve_bytes: 1 },
+        },
+    );
     let core = metrics.core(0);
     core.add(Counter::Accepted, 5);
     core.inc(Counter::ClosedPeer);
@@ -15,6 +23,9 @@ fn filled() -> Arc<Metrics> {
     core.request(Kind::Instance, 0, 40);
     core.request(Kind::Instance, 0, 3);
     core.request(Kind::Instance, 503, 1_000);
+    core.path(0, "GET", 404, 2_000);
+    core.add(Counter::StoreFsyncMicroseconds, 1_500);
+    core.gauge(Gauge::HttpConnections, 3);
     core.set_push_cost(3_000, 2, 2_500);
     core.busy_us(1_500_000);
     core.set_http2_closed(0, 4);
@@ -28,7 +39,7 @@ fn has(text: &str, line: &str) {
 
 #[test]
 fn series_of_the_dashboards() {
-    let text = write(&filled(), Format::OpenMetrics);
+    let text = write(&filled(), Format::OpenMetrics, Page::Whole);
     for line in [
         "nacos_monitor{module=\"naming\",name=\"serviceCount\"} 2.0",
         "nacos_monitor{module=\"naming\",name=\"avgPushCost\"} 1.5",
@@ -52,11 +63,18 @@ fn series_of_the_dashboards() {
 
 #[test]
 fn series_of_our_own() {
-    let text = write(&filled(), Format::OpenMetrics);
+    let text = write(&filled(), Format::OpenMetrics, Page::Clean);
     for line in [
         "nacre_connections_accepted_total 7",
         "nacre_connections_closed_total{reason=\"peer_closed\"} 1",
         "nacre_connections_closed_total{reason=\"ejected\"} 0",
+        "nacre_store_fsync_seconds_total 0.0015",
+        "nacre_limit_used_ratio{limit=\"connections\"} 0.5",
+        "nacre_limit_used_ratio{limit=\"http_connections\"} 0.75",
+        "http_server_requests_seconds_count{exception=\"None\",method=\"GET\",\
+         outcome=\"CLIENT_ERROR\",status=\"404\",uri=\"/v1/cs/configs\"} 1",
+        "http_server_requests_seconds_sum{exception=\"None\",method=\"GET\",\
+         outcome=\"CLIENT_ERROR\",status=\"404\",uri=\"/v1/cs/configs\"} 0.002",
         "nacre_http2_closed_total{reason=\"rapid_reset\"} 4",
         "nacre_core_busy_seconds_total{core=\"0\"} 1.5",
         "nacre_core_busy_seconds_total{core=\"1\"} 0.0",
@@ -68,14 +86,19 @@ fn series_of_our_own() {
         has(&text, line);
     }
     assert!(text.ends_with("# EOF\n"));
+    for refused in ["requestClass", "nacos_monitor_summary", "system_cpu_count"] {
+        assert!(!text.contains(refused), "{refused} is against Prometheus' rules");
+    }
 }
 
 /// What `promtool check metrics` would find: names, types told once and before use, no series
 /// twice.
 #[test]
 fn both_formats_are_well_formed() {
-    for format in [Format::Classic, Format::OpenMetrics] {
-        let text = write(&filled(), format);
+    let pages = [Page::Clean, Page::Whole];
+    let formats = [Format::Classic, Format::OpenMetrics];
+    for (format, page) in formats.into_iter().flat_map(|of| pages.map(|page| (of, page))) {
+        let text = write(&filled(), format, page);
         let mut types = HashSet::new();
         let mut series = HashSet::new();
         let mut family = String::new();

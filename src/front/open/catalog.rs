@@ -1,14 +1,16 @@
 //! Lists of services and instances for consoles and synchronisers (`http-api.md` 3.2, 7.3).
 //!
-//! A page of names comes from their directory, then each service's line from its owner, one after
-//! the other.
+//! A page of names comes from their directory, then each service's line from its owner, many at a
+//! time.
 
 use super::input::Input;
 use super::route::Version;
 use super::shape;
 use super::{Api, Outcome, Refused};
 use bytes::Bytes;
+use futures_lite::future;
 use nacre_proto::json;
+use nacre_shards::key::ServiceKey;
 use nacre_shards::naming::open::{Answer, Call, Detail, Name, Shape};
 
 /// Services, or instances, of one page.
@@ -22,7 +24,6 @@ pub(super) async fn services(api: &Api, input: &Input<'_>) -> Outcome {
         group: input.text("groupNameParam"),
         service: input.text("serviceNameParam"),
     };
-    let namespace = name.namespace.clone();
     let (page_no, page_size) = (input.whole("pageNo", 1)?, page_size(input)?);
     for (name, given) in [("pageNo", page_no), ("pageSize", page_size)] {
         if version == Version::V3 && given < 1 {
@@ -45,16 +46,7 @@ pub(super) async fn services(api: &Api, input: &Input<'_>) -> Outcome {
         (true, _) => Detail::Hosts,
     };
     let mut lines = b"[".to_vec();
-    for service in services {
-        let name = Name {
-            namespace: namespace.clone(),
-            group: service.group().to_owned(),
-            service: service.service().to_owned(),
-        };
-        // Who was removed meanwhile is not shown.
-        let Ok(Answer::Json(line)) = api.ask(Call::Service { name, detail }).await else {
-            continue;
-        };
+    for line in shown(api, &services, detail).await? {
         let is_empty = line.windows(EMPTY.len()).any(|part| part == EMPTY);
         if skips_empty && detail == Detail::Line && is_empty {
             continue;
@@ -70,6 +62,38 @@ pub(super) async fn services(api: &Api, input: &Input<'_>) -> Outcome {
         (_, true) => shape::json_of(version, lines.into()),
         (_, false) => counted(version, count, "serviceList", &lines),
     })
+}
+
+/// What is asked of owners at a time: their lanes have room for others' calls.
+const ASKED_AT_ONCE: usize = 64;
+
+/// Each service's line. Who was removed meanwhile is not shown.
+async fn shown(api: &Api, services: &[ServiceKey], detail: Detail) -> Result<Vec<Bytes>, Refused> {
+    let mut lines = Vec::with_capacity(services.len());
+    for services in services.chunks(ASKED_AT_ONCE) {
+        let ask = |service: &ServiceKey| {
+            let (namespace, group) = (service.namespace().to_owned(), service.group().to_owned());
+            let name = Name { namespace, group, service: service.service().to_owned() };
+            Box::pin(api.ask(Call::Service { name, detail }))
+        };
+        let mut asked: Vec<_> = services.iter().map(|service| (ask(service), None)).collect();
+        // Handed in by the first look; the answers come in one turn or two.
+        for (call, answer) in &mut asked {
+            *answer = future::poll_once(call).await;
+        }
+        for (call, answer) in asked {
+            let answer = match answer {
+                Some(answer) => answer,
+                None => call.await,
+            };
+            match answer {
+                Ok(Answer::Json(line)) => lines.push(line),
+                Err(refused) if refused.status == 503 => return Err(refused),
+                _ => {}
+            }
+        }
+    }
+    Ok(lines)
 }
 
 /// What a line of a service without instances has.
@@ -93,6 +117,20 @@ pub(super) async fn service(api: &Api, input: &Input<'_>) -> Outcome {
     let call = Call::Service { name: input.name()?, detail: Detail::Catalog };
     match api.ask(call).await? {
         Answer::Json(json) => Ok(shape::json_of(input.version, json)),
+        other => Err(super::unexpected(&other)),
+    }
+}
+
+/// v3's console: a page of a service's instances, of all clusters unless one is named.
+pub(super) async fn instance_page(api: &Api, input: &Input<'_>) -> Outcome {
+    let (clusters, name) = (input.text("clusterName"), input.name()?);
+    let (page_no, page_size) = (input.whole("pageNo", 1)?, input.whole("pageSize", 100)?);
+    let page_size = page_size.min(PAGE_SIZE_MAX);
+    let healthy_only = input.flag("healthyOnly")?.unwrap_or(false);
+    let shape = Shape::Page { page_no, page_size };
+    let call = Call::List { name, clusters, healthy_only, shape, poller: None };
+    match api.ask(call).await? {
+        Answer::Names { count, names } => Ok(shape::page(count, page_no, page_size, &names)),
         other => Err(super::unexpected(&other)),
     }
 }

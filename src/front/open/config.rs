@@ -45,6 +45,8 @@ pub enum Op {
     Detail,
     Catalog,
     Publish,
+    /// Description and tags alone.
+    Metadata,
     Remove,
     RemoveIds,
     Beta,
@@ -61,6 +63,8 @@ pub enum Op {
     History,
     HistoryList,
     HistoryRow,
+    /// What was before and after one change.
+    HistoryDetail,
     HistoryPrevious,
     /// All configs of a namespace.
     NamespaceConfigs,
@@ -123,6 +127,7 @@ async fn answered_rarer(api: &Api, op: Op, input: &Input<'_>) -> Answered {
         Op::Detail => gray::detail(api, input),
         Op::Catalog => gray::catalog(api, input),
         Op::Publish => write::publish(api, input).await,
+        Op::Metadata => write::metadata(api, input).await,
         Op::Remove => write::remove(api, input).await,
         Op::RemoveIds => search::remove_ids(api, input).await,
         Op::Beta => gray::beta(api, input),
@@ -137,6 +142,7 @@ async fn answered_rarer(api: &Api, op: Op, input: &Input<'_>) -> Answered {
         Op::History => history::v1(api, input).await,
         Op::HistoryList => history::list(api, input).await,
         Op::HistoryRow => history::row(api, input).await,
+        Op::HistoryDetail => history::detail(api, input).await,
         Op::HistoryPrevious => history::previous(api, input).await,
         Op::NamespaceConfigs => search::of_namespace(api, input).await,
         Op::Capacity => capacity::show(api, input).await,

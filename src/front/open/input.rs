@@ -12,6 +12,7 @@ use nacre_proto::code::Code;
 use nacre_proto::open_api;
 use nacre_proto::text::Pairs;
 use nacre_shards::naming::open::{Address, Name, Refused};
+use serde::de::DeserializeOwned;
 use std::net::IpAddr;
 use std::rc::Rc;
 
@@ -53,6 +54,18 @@ impl Input<'_> {
         }
         self.form.iter().for_each(|(name, value)| credentials.add(name, value));
         credentials
+    }
+
+    /// A body that is a JSON object.
+    ///
+    /// # Errors
+    /// It is none, or a member has another type.
+    pub fn object<T: DeserializeOwned>(&self) -> Result<T, Refused> {
+        let wrong = || Refused::new(400, Code::ParameterMissing, "the body is no JSON object");
+        // Structures may be written as lists, too, which nobody means.
+        let is_object = self.body.trim_ascii_start().starts_with(b"{");
+        let parsed = is_object.then(|| serde_json::from_slice(self.body).ok()).flatten();
+        parsed.ok_or_else(wrong)
     }
 
     /// Whether it comes from this machine itself, passed on by nobody.
@@ -147,6 +160,10 @@ impl Input<'_> {
     /// The `metadata` parameter; `None` when absent.
     pub fn metadata(&self) -> Result<Option<Pairs<'static>>, Refused> {
         let Some(text) = self.get("metadata") else { return Ok(None) };
+        // What Java clients write for none.
+        if text.trim() == "null" {
+            return Ok(Some(Pairs::default()));
+        }
         let pairs = open_api::metadata(text).ok_or_else(|| {
             let text = format!("metadata format incorrect:{text}");
             Refused::new(400, Code::InstanceMetadataError, text)

@@ -108,7 +108,9 @@ fn poller(input: &Input<'_>) -> Result<Option<Poller>, Refused> {
     })?;
     let wants = port > 0 && open::takes_datagrams(input.agent);
     let user = input.who.as_ref().map(|claims| claims.user.as_str().into());
-    Ok(wants.then(|| Poller { to: SocketAddr::new(input.source, port), user }))
+    let agent = &input.agent[..input.agent.floor_char_boundary(open::AGENT_BYTES_MAX)];
+    let to = SocketAddr::new(input.source, port);
+    Ok(wants.then(|| Poller { to, user, agent: agent.into() }))
 }
 
 /// v3 client: the hosts alone, of the default cluster unless one is named.

@@ -5,10 +5,11 @@ use super::input::Input;
 use super::route::Version;
 use super::shape;
 use super::{Api, Facts};
-use super::{Outcome, Reply};
+use super::{Outcome, Reply, client};
 use crate::admin::counter::Gauge;
-use crate::admin::exposition::{self, Format};
+use crate::admin::exposition::{self, Format, Page};
 use crate::admin::health::{self, Probe, Shape, State};
+use crate::admin::process::{self, Process};
 use crate::auth::Door;
 use crate::http1::StatusCode;
 use crate::http1::reply;
@@ -20,7 +21,9 @@ pub(super) fn health(facts: &Facts, probe: Probe, shape: Shape) -> Reply {
 
 pub(super) fn metrics(facts: &Facts, input: &Input<'_>) -> Reply {
     let format = Format::of(input.accept);
-    let text = exposition::write(&facts.metrics, format);
+    let is_whole = input.path.contains("/actuator/");
+    let page = if is_whole { Page::Whole } else { Page::Clean };
+    let text = exposition::write(&facts.metrics, format, page);
     reply::with_type(StatusCode::OK, format.content_type(), text)
 }
 
@@ -67,7 +70,7 @@ pub(super) fn naming_health(facts: &Facts) -> Reply {
 }
 
 /// `onlyStatus` is true unless it is said to be false.
-pub(super) fn naming_metrics(api: &Api, input: &Input<'_>) -> Outcome {
+pub(super) async fn naming_metrics(api: &Api, input: &Input<'_>) -> Outcome {
     let facts = &api.facts;
     let status = match facts.readiness.get() {
         State::Up => "UP",
@@ -80,19 +83,24 @@ pub(super) fn naming_metrics(api: &Api, input: &Input<'_>) -> Outcome {
         let gauge = |gauge| facts.metrics.gauge(gauge);
         let (beating, connected) = (gauge(Gauge::Beating), gauge(Gauge::ConnectionsNaming));
         let instances = gauge(Gauge::Instances);
+        let kept = client::kept_clients(api).await?;
+        let process = Process::read();
         for (key, value) in [
             ("serviceCount", gauge(Gauge::Services)),
             ("instanceCount", instances),
             ("subscribeCount", gauge(Gauge::Subscribers) + gauge(Gauge::Pollers)),
             ("responsibleInstanceCount", instances),
-            ("clientCount", connected + beating),
+            ("clientCount", connected + beating + kept),
             ("connectionBasedClientCount", connected),
             ("ephemeralIpPortClientCount", beating),
-            ("persistentIpPortClientCount", 0),
-            ("responsibleClientCount", connected + beating),
+            ("persistentIpPortClientCount", kept),
+            ("responsibleClientCount", connected + beating + kept),
         ] {
             metrics[key] = value.into();
         }
+        metrics["cpu"] = process.system_cpu_usage.into();
+        metrics["load"] = process.load_average_1m.into();
+        metrics["mem"] = process::memory_share().into();
     }
     let json = Bytes::from(metrics.to_string());
     Ok(match input.version {

@@ -3,7 +3,7 @@
 use super::config::Op;
 use super::input::Input;
 use super::route::{self, Route, Version};
-use super::{Api, Endpoint};
+use super::{Api, Endpoint, ops};
 use crate::auth::Scope;
 use crate::auth::token::Claims;
 use crate::http1::Method;
@@ -46,6 +46,11 @@ pub(super) async fn allowed(
     Ok(Some(claims))
 }
 
+/// Whether a row asks nobody who he is, whatever is guarded.
+pub(super) fn is_free(route: &Route, method: &Method) -> bool {
+    need(route, method) == Need::Nothing
+}
+
 fn is_management(route: &Route) -> bool {
     route.path.starts_with("/v1/auth") || route.path.starts_with("/v3/auth")
 }
@@ -61,7 +66,10 @@ fn need(route: &Route, method: &Method) -> Need {
         | Endpoint::NamingHealth
         | Endpoint::NamingMetrics
         | Endpoint::Login
-        | Endpoint::FirstAdministrator => return Need::Nothing,
+        | Endpoint::FirstAdministrator
+        | Endpoint::OpenApi
+        // A login page shows them.
+        | Endpoint::Ops(ops::Op::Announcement | ops::Op::Guide) => return Need::Nothing,
         // Each config of a poll by itself; the handler looks.
         Endpoint::Config(Op::Poll) => return Need::Login(Scope::Clients),
         // Of one's own password; the handler looks whose it is.
@@ -178,8 +186,17 @@ fn named(route: &Route) -> Option<&'static str> {
     if let Some((_, name)) = found {
         return Some(name);
     }
-    let whole = ["/v1/core/", "/v2/core/", "/v2/ns/client", "/v3/admin/core/", "/v3/admin/ai/"];
-    whole.iter().any(|prefix| route.path.starts_with(prefix)).then_some(route.path)
+    const WHOLE: [&str; 8] = [
+        "/v1/core/",
+        "/v2/core/",
+        "/v2/ns/client",
+        "/v3/admin/core/",
+        "/v3/admin/ai/",
+        "/v1/as/",
+        "/v1/cmdb/",
+        "/v0/",
+    ];
+    WHOLE.iter().any(|prefix| route.path.starts_with(prefix)).then_some(route.path)
 }
 
 #[cfg(test)]

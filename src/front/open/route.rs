@@ -1,7 +1,8 @@
 //! One row per path and method of the HTTP port, and how a request finds its row.
 //!
 //! Paths are compared byte by byte, never decoded or normalised: what looks like another path is
-//! another path. One slash at the end is passed over.
+//! another path. One slash at the end is passed over. A part in braces stands for any text without
+//! a slash; what it stands for is a parameter of that name.
 
 use crate::http1::Method;
 use std::collections::HashMap;
@@ -108,6 +109,24 @@ impl Route {
         }
     }
 
+    /// What the parts in braces stand for in a path that led here, as it came.
+    pub fn named<'p>(&self, path: &'p str) -> Vec<(&'static str, &'p str)> {
+        if !has_parts(self.path) {
+            return Vec::new();
+        }
+        let path = path.strip_suffix('/').unwrap_or(path);
+        // From the end: what stands before the row's own path is the context path.
+        let parts = self.path.rsplit('/').zip(path.rsplit('/'));
+        parts.filter_map(|(of, text)| Some((braced(of)?, text))).collect()
+    }
+
+    /// Whether the console's own port has it, too (`http-api.md` 1.1).
+    pub fn is_of_console(&self) -> bool {
+        const OF_CONSOLE: [&str; 6] =
+            ["/v1/console/", "/v2/console/", "/v3/console/", "/v3/auth/", "/actuator/", "/metrics"];
+        OF_CONSOLE.iter().any(|prefix| self.path.starts_with(prefix))
+    }
+
     /// Whether it answers without the context path, too: what is on the console's own port in 3.x,
     /// whose context path is empty, and what probes ask of any server.
     fn is_bare(&self) -> bool {
@@ -121,6 +140,30 @@ impl Route {
             "/metrics",
         ];
         BARE.iter().any(|prefix| self.path.starts_with(prefix))
+    }
+}
+
+/// The name of a part that stands for any text.
+fn braced(part: &'static str) -> Option<&'static str> {
+    part.strip_prefix('{')?.strip_suffix('}')
+}
+
+fn has_parts(path: &'static str) -> bool {
+    path.split('/').any(|part| braced(part).is_some())
+}
+
+fn fits(row: &'static str, path: &str) -> bool {
+    let (mut parts, mut texts) = (row.split('/'), path.split('/'));
+    loop {
+        match (parts.next(), texts.next()) {
+            (None, None) => return true,
+            (Some(part), Some(text)) => match braced(part) {
+                Some(_) if !text.is_empty() => {}
+                None if part == text => {}
+                _ => return false,
+            },
+            _ => return false,
+        }
     }
 }
 
@@ -138,23 +181,45 @@ pub enum Found {
 pub struct Routes {
     rows: &'static [Route],
     by_path: HashMap<&'static str, Vec<usize>, ahash::RandomState>,
+    /// Paths with parts that stand for any text; a few.
+    open: Vec<&'static str>,
     context_path: Box<str>,
 }
 
 impl Routes {
     pub fn new(rows: &'static [Route], context_path: &str) -> Self {
+        Self::of(rows, context_path, |_| true)
+    }
+
+    /// Those of the console's own port.
+    pub fn of_console(rows: &'static [Route], context_path: &str) -> Self {
+        Self::of(rows, context_path, Route::is_of_console)
+    }
+
+    fn of(rows: &'static [Route], context_path: &str, is_meant: fn(&Route) -> bool) -> Self {
         let mut by_path: HashMap<_, Vec<usize>, _> = HashMap::default();
-        for (at, row) in rows.iter().enumerate() {
-            by_path.entry(row.path).or_default().push(at);
+        let mut open = Vec::new();
+        for (at, row) in rows.iter().enumerate().filter(|(_, row)| is_meant(row)) {
+            let rows_of_path: &mut Vec<usize> = by_path.entry(row.path).or_default();
+            if rows_of_path.is_empty() && has_parts(row.path) {
+                open.push(row.path);
+            }
+            rows_of_path.push(at);
         }
-        Self { rows, by_path, context_path: context_path.into() }
+        Self { rows, by_path, open, context_path: context_path.into() }
+    }
+
+    fn below(&self, path: &str) -> Option<&Vec<usize>> {
+        let spelled = self.by_path.get(path);
+        let open = || self.by_path.get(self.open.iter().find(|row| fits(row, path))?);
+        spelled.or_else(open)
     }
 
     /// The row of a method and a path as it came.
     pub fn find(&self, method: &Method, path: &str) -> Found {
         let path = path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(path);
         let below = path.strip_prefix(&*self.context_path);
-        let below = below.and_then(|below| self.by_path.get(below));
+        let below = below.and_then(|below| self.below(below));
         let bare = || {
             let rows = self.by_path.get(path)?;
             rows.iter().all(|at| self.rows[*at].is_bare()).then_some(rows)

@@ -59,6 +59,25 @@ pub fn rest_result(data: &[u8]) -> Reply {
     reply::json(StatusCode::OK, out)
 }
 
+/// `RestResult` of a failure, which is an HTTP success.
+pub fn rest_failure(code: u16, text: &str) -> Reply {
+    let failure = serde_json::json!({ "code": code, "message": text, "data": null });
+    reply::json(StatusCode::OK, failure.to_string())
+}
+
+/// A failure that is an HTTP success and says why in its message: `RestResult` in v1, `Result`
+/// later.
+pub fn said(version: Version, text: &str) -> Reply {
+    match version {
+        Version::V1 => rest_failure(500, text),
+        Version::V2 | Version::V3 => {
+            let code = Code::ResultServerError.number();
+            let failure = serde_json::json!({ "code": code, "message": text, "data": null });
+            reply::json(StatusCode::OK, failure.to_string())
+        }
+    }
+}
+
 /// `Result` of a failure.
 pub fn failure(status: StatusCode, code: Code, text: Option<&str>) -> Reply {
     // NacosExceptions have no code of their own in an envelope.

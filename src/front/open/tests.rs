@@ -1,5 +1,6 @@
 use super::*;
 use route::Verb;
+use targets::Whose;
 
 fn head(query: &str, headers: &[(&'static str, &str)]) -> Parts {
     let mut request = http::Request::builder().uri(format!("/x?{query}"));
@@ -54,6 +55,51 @@ fn only_what_the_consoles_port_has_answers_without_the_context_path() {
         ("/serverlist", false),
     ] {
         assert_eq!(found("/nacos", &Method::GET, path).is_some(), bare, "{path}");
+    }
+}
+
+#[test]
+fn parts_in_braces_stand_for_any_text() {
+    let routes = Routes::new(table::ROWS, "/nacos");
+    let named = |path: &'static str| match routes.find(&Method::GET, path) {
+        Found::Route(route) => Some((route.endpoint, route.named(path))),
+        _ => None,
+    };
+    let targets = |named: &[(&'static str, &'static str)]| {
+        let whose = [Whose::Everybody, Whose::Namespace, Whose::Service][named.len()];
+        Some((Endpoint::Targets(whose), named.iter().rev().copied().collect::<Vec<_>>()))
+    };
+    assert_eq!(named("/nacos/prometheus"), targets(&[]));
+    let of = [("namespaceId", "a.b"), ("serviceName", "s%2Ft")];
+    assert_eq!(named("/nacos/prometheus/namespaceId/a.b"), targets(&of[..1]));
+    assert_eq!(named("/nacos/prometheus/namespaceId/a.b/service/s%2Ft"), targets(&of));
+    assert_eq!(named("/nacos/prometheus/namespaceId/a.b/service/s%2Ft/"), targets(&of));
+    for path in [
+        "/nacos/prometheus/namespaceId",
+        "/nacos/prometheus/namespaceId/",
+        "/nacos/prometheus/namespaceId//service/s",
+        "/nacos/prometheus/namespaceId/n/service",
+        "/nacos/prometheus/namespaceId/n/service/s/t",
+        "/nacos/prometheus/NamespaceId/n",
+        "/prometheus/namespaceId/n",
+        "/prometheus",
+    ] {
+        assert_eq!(named(path), None, "{path}");
+    }
+}
+
+#[test]
+fn the_consoles_port_has_its_own_paths_alone() {
+    for (context_path, before) in [("", ""), ("/c", "/c")] {
+        let routes = Routes::of_console(table::ROWS, context_path);
+        let there = |path: &str| matches!(routes.find(&Method::GET, path), Found::Route(_));
+        for path in ["/v3/console/cs/config/list", "/v3/auth/user/list", "/v1/console/namespaces"] {
+            assert!(there(&format!("{before}{path}")), "{path}");
+        }
+        for path in ["/v3/admin/core/state", "/v1/cs/configs", "/v3/client/ns/instance/list"] {
+            assert!(!there(&format!("{before}{path}")), "{path}");
+        }
+        assert!(!there("/nacos/v3/console/server/state"));
     }
 }
 
@@ -139,7 +185,7 @@ fn parameters_of_query_form_and_parts() {
         let head = head(query, &[]);
         let body = bytes::Bytes::from_static(body.as_bytes());
         let mut files = Vec::new();
-        let form = parameters(&head, kind, &body, &mut files)?;
+        let form = parameters(&head, &table::ROWS[0], kind, &body, &mut files)?;
         let pairs = form.iter().map(|(name, value)| format!("{name}={value}"));
         Ok((pairs.collect::<Vec<_>>(), files.len()))
     };

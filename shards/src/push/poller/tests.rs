@@ -25,7 +25,7 @@ impl Bench {
 
     fn poll_for(&mut self, to: &str, clusters: &str) -> Followed {
         let filter = Filter { clusters: Some(clusters.into()), healthy_only: false };
-        let poller = Poller { to: to.parse().unwrap(), user: None };
+        let poller = Poller { to: to.parse().unwrap(), user: None, agent: "x".into() };
         self.pollers.follow(self.service, poller, &filter, self.now_ms, &mut self.wheel)
     }
 

@@ -7,10 +7,14 @@ use crate::front::open::route::Version;
 use crate::front::open::{Api, Refused, shape, unexpected};
 use nacre_proto::code::Code;
 use nacre_shards::config::accept;
-use nacre_shards::durable::question::{Known, Question};
+use nacre_shards::durable::history::Operation;
+use nacre_shards::durable::question::{Known, Past, Question};
 use nacre_shards::key::ConfigKey;
 use nacre_shards::naming::open::{Answer, Call};
 use serde_json::Value;
+
+/// Rows looked at at a time for the one after a change.
+const NEWER_PAGE: usize = 500;
 
 /// v1: a page with `search=accurate`, else one row.
 pub async fn v1(api: &Api, input: &Input<'_>) -> Answered {
@@ -39,6 +43,57 @@ pub async fn row(api: &Api, input: &Input<'_>) -> Answered {
     let key = key(api, input)?;
     let number = id(input, "nid")?;
     one(input, ask(api, Question::Row { key, number }).await?, number)
+}
+
+/// One change, what was before it and what after (`ConfigHistoryInfoDetail`).
+pub async fn detail(api: &Api, input: &Input<'_>) -> Answered {
+    let key = key(api, input)?;
+    let number = id(input, "nid")?;
+    let row = match ask(api, Question::Row { key: key.clone(), number }).await? {
+        Known::Row(Some(row)) => row,
+        other => return one(input, other, number),
+    };
+    let before = match row.operation {
+        Operation::Insert => None,
+        Operation::Update | Operation::Delete => Some(shown::side(&row)),
+    };
+    let after = match row.operation {
+        Operation::Insert => Some(shown::side(&row)),
+        Operation::Delete => None,
+        Operation::Update => after(api, &key, &row).await?,
+    };
+    let json = shown::change(input, &row, before.as_ref(), after.as_ref());
+    Ok(shape::json_of(input.version, json.to_string().into()))
+}
+
+/// What an update made of a config: what the next change of the same variant found, or what is
+/// there now.
+async fn after(api: &Api, key: &ConfigKey, row: &Past) -> Result<Option<shown::Side>, Fail> {
+    let gray = |past: &Past| past.gray.as_ref().map(|gray| gray.name.clone());
+    let variant = gray(row);
+    let mut next = None;
+    for page in 1.. {
+        let question = Question::Page { key: key.clone(), number: page, size: NEWER_PAGE };
+        let Known::Page { rows, .. } = ask(api, question).await? else { break };
+        let newer = rows.iter().take_while(|other| other.number > row.number);
+        let newer: Vec<&Past> = newer.collect();
+        next = newer.iter().rev().find(|other| gray(other) == variant).map(|o| o.number).or(next);
+        if newer.len() < NEWER_PAGE {
+            break;
+        }
+    }
+    if let Some(number) = next {
+        return match ask(api, Question::Row { key: key.clone(), number }).await? {
+            Known::Row(Some(next)) => Ok(Some(shown::side(&next))),
+            _ => Ok(None),
+        };
+    }
+    let Some(entry) = api.tables.get(key.name()) else { return Ok(None) };
+    let now = match &variant {
+        None => entry.formal.as_ref(),
+        Some(name) => entry.grays.iter().find(|gray| gray.name == *name).map(|gray| &gray.variant),
+    };
+    Ok(now.map(shown::side_of))
 }
 
 /// The row before.

@@ -3,6 +3,7 @@
 use crate::front::open::input::Input;
 use crate::front::open::route::Version;
 use crate::http1::date::iso_date;
+use nacre_shards::config::details::Details;
 use nacre_shards::config::entry::{Entry, Gray, Variant};
 use nacre_shards::config::gray::RULE_VERSION;
 use nacre_shards::durable::history::Operation;
@@ -167,6 +168,68 @@ pub fn past(input: &Input<'_>, past: &Past) -> Value {
     })
 }
 
+/// A config as it was before or after a change.
+pub struct Side {
+    md5: String,
+    content: Option<String>,
+    key: String,
+    extra: String,
+}
+
+/// What a row of history holds.
+pub fn side(past: &Past) -> Side {
+    Side {
+        md5: String::from_utf8_lossy(&past.md5.hex()).into_owned(),
+        content: past.content.clone(),
+        key: past.details.get().encrypted_data_key.to_owned(),
+        extra: extra(past),
+    }
+}
+
+/// What a variant is now.
+pub fn side_of(variant: &Variant) -> Side {
+    let details = variant.details();
+    Side {
+        md5: hex(variant),
+        content: Some(variant.content().into_owned()),
+        key: details.encrypted_data_key.to_owned(),
+        extra: extra_of(&details),
+    }
+}
+
+/// One change with both its sides.
+pub fn change(
+    input: &Input<'_>,
+    past: &Past,
+    before: Option<&Side>,
+    after: Option<&Side>,
+) -> Value {
+    let name = past.key.name();
+    json!({
+        "id": past.number,
+        "lastId": -1,
+        "dataId": name.data_id,
+        "group": name.group,
+        "tenant": tenant(input, name.namespace),
+        "opType": operation(past.operation),
+        "publishType": if past.gray.is_some() { "gray" } else { "formal" },
+        "grayName": past.gray.as_ref().map(|gray| &*gray.name),
+        "appName": past.details.get().app_name,
+        "srcIp": past.source_ip,
+        "srcUser": past.source_user,
+        "originalMd5": before.map(|side| &side.md5),
+        "originalContent": before.map(|side| &side.content),
+        "originalEncryptedDataKey": before.map(|side| &side.key),
+        "originalExtInfo": before.map(|side| &side.extra),
+        "updatedMd5": after.map(|side| &side.md5),
+        "updatedContent": after.map(|side| &side.content),
+        "updatedEncryptedDataKey": after.map(|side| &side.key),
+        "updateExtInfo": after.map(|side| &side.extra),
+        "createdTime": iso_date(past.at_ms),
+        "lastModifiedTime": iso_date(past.at_ms),
+    })
+}
+
 fn operation(operation: Operation) -> String {
     format!("{:OPERATION_WIDTH$}", operation.letter())
 }
@@ -192,15 +255,28 @@ fn extra(past: &Past) -> String {
         put("gray_rule", &rule.to_string());
         return Value::Object(extra).to_string();
     }
-    for (key, value) in [
+    for (key, value) in kept_extra(&details) {
+        put(key, value);
+    }
+    Value::Object(extra).to_string()
+}
+
+/// The same of what is there now.
+fn extra_of(details: &Details<'_>) -> String {
+    let kept = kept_extra(details).into_iter().filter(|(_, value)| !value.trim().is_empty());
+    let user = Some(("src_user", details.source_user)).filter(|(_, user)| !user.trim().is_empty());
+    let all: Map<String, Value> =
+        user.into_iter().chain(kept).map(|(key, value)| (key.to_owned(), value.into())).collect();
+    Value::Object(all).to_string()
+}
+
+fn kept_extra<'a>(details: &Details<'a>) -> [(&'static str, &'a str); 6] {
+    [
         ("type", details.config_type),
         ("config_tags", details.tags),
         ("effect", details.effect),
         ("c_desc", details.description),
         ("c_use", details.usage),
         ("c_schema", details.schema),
-    ] {
-        put(key, value);
-    }
-    Value::Object(extra).to_string()
+    ]
 }

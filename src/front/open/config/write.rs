@@ -1,12 +1,14 @@
 //! Publishing and removing.
 
-use super::{Answered, Parts, by, decided, done, required};
+use super::{Answered, Parts, absent, by, decided, done, required};
 use crate::front::open::input::Input;
 use crate::front::open::route::Version;
 use crate::front::open::{Api, Refused};
 use crate::http1::{StatusCode, reply};
 use nacre_proto::text::{Pairs, Text};
 use nacre_shards::config::open;
+use nacre_shards::key::ConfigName;
+use nacre_shards::naming::accept::PUBLIC;
 use nacre_shards::naming::open::Call;
 
 /// Members beside the content: what the command calls them, what parameters may.
@@ -40,6 +42,41 @@ pub async fn publish(api: &Api, input: &Input<'_>) -> Answered {
         }
         Err(refused) => Err(refused.into()),
     }
+}
+
+/// Description and tags alone: what is there is published once more with them, unless it changes
+/// meanwhile. A tag or description that is not given stays.
+pub async fn metadata(api: &Api, input: &Input<'_>) -> Answered {
+    let parts = Parts::of(input)?;
+    open::serving(&api.tables)?;
+    let name = ConfigName {
+        data_id: parts.data_id,
+        group: parts.group,
+        namespace: parts.tenant.map_or(PUBLIC, str::trim),
+    };
+    let entry = api.tables.get(name);
+    let Some(formal) = entry.as_ref().and_then(|entry| entry.formal.as_ref()) else {
+        return Err(absent().into());
+    };
+    let details = formal.details();
+    let mut request = parts.publish(formal.content().into_owned());
+    request.cas_md5 = Some(owned(&formal.md5.hex()));
+    let given = |name: &str, now: &str| input.form.get(name).unwrap_or(now).to_owned();
+    let members = [
+        ("type", details.config_type.to_owned()),
+        ("encryptedDataKey", details.encrypted_data_key.to_owned()),
+        ("appName", details.app_name.to_owned()),
+        ("config_tags", given("configTags", details.tags)),
+        ("desc", given("desc", details.description)),
+        ("use", details.usage.to_owned()),
+        ("effect", details.effect.to_owned()),
+        ("schema", details.schema.to_owned()),
+    ];
+    let members = members.into_iter().filter(|(_, value)| !value.is_empty());
+    request.addition = Pairs(members.map(|(key, value)| (key.into(), value.into())).collect());
+    let call = open::Call::Publish { request: Box::new(request), by: by(input) };
+    decided(api.ask(Call::Config(call)).await?)?;
+    Ok(done(input.version))
 }
 
 fn addition(input: &Input<'_>) -> Result<Pairs<'static>, Refused> {

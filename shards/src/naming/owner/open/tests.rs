@@ -123,7 +123,11 @@ impl Bench {
     }
 
     fn list(&mut self, poller: Option<&str>) -> Value {
-        let poller = poller.map(|to| Poller { to: to.parse().unwrap(), user: None });
+        let poller = poller.map(|to| Poller {
+            to: to.parse().unwrap(),
+            user: None,
+            agent: "Nacos-Java-Client:v1.4.8".into(),
+        });
         let (filter, shape) = (Filter::all(), Shape::Info);
         match self.open(Order::List { service: key(), filter, shape, poller }) {
             Answer::Json(json) => serde_json::from_slice(&json).unwrap(),

@@ -1,0 +1,147 @@
+//! What finding a page of configs among a million costs the core that was asked, and what the
+//! order of names costs in memory and in changes.
+//!
+//! `cargo run --release -p nacre-bench --bin search`. CPU time of this thread, a page of 100 each;
+//! HTTP, JSON and the pauses between steps are not in it. Budgets: exact or prefix p99 ≤ 5 ms, the
+//! worst pattern ≤ 300 ms with no step over 2 ms, 40 bytes a config.
+
+use nacre_bench::alloc::{Counting, live_bytes};
+use nacre_shards::config::details::Details;
+use nacre_shards::config::entry::{Draft, Entry, Variant};
+use nacre_shards::config::md5::Md5;
+use nacre_shards::config::names::Names;
+use nacre_shards::config::search::{Filter, Pattern, Places, Walk};
+use nacre_shards::config::table::{Tables, Working};
+use nacre_shards::key::{ConfigKey, ConfigName};
+use std::hint::black_box;
+use std::sync::Arc;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const CONFIGS: usize = 1_000_000;
+const GROUPS: usize = 100;
+const SIZE: usize = 100;
+/// As the server has them.
+const STEP_WEIGHT: usize = 4_096;
+const STEP_GROUPS: usize = 64;
+const ROWS_ORDERED_MAX: usize = 4_096;
+
+fn key(at: usize) -> ConfigKey {
+    let data_id = format!("app-{:05}.service-{at:07}.properties", at % 20_000);
+    let group = format!("GROUP_{:02}", at % GROUPS);
+    ConfigKey::new(ConfigName { data_id: &data_id, group: &group, namespace: "public" })
+}
+
+fn entry(at: usize, md5: Md5) -> Arc<Entry> {
+    let details = Details { config_type: "properties", ..Details::default() };
+    let (id, content) = (at as u64 + 1, "some.key=and.its.value");
+    let draft = Draft { content, md5, id, created_ms: 1, modified_ms: 1, details };
+    Arc::new(Entry { key: key(at), formal: Some(Variant::new(&draft, None)), grays: [].into() })
+}
+
+/// Microseconds this thread has run.
+fn cpu_us() -> f64 {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
+    let ran = stat.split(' ').next().expect("three numbers");
+    ran.parse::<f64>().expect("a number") / 1_000.0
+}
+
+/// CPU time of each turn of `work`: half of them, 99 of a hundred, the longest, in microseconds.
+fn measure(name: &str, turns: usize, mut work: impl FnMut(usize)) {
+    let mut took: Vec<f64> = (0..turns)
+        .map(|turn| {
+            let before = cpu_us();
+            work(turn);
+            cpu_us() - before
+        })
+        .collect();
+    took.sort_by(f64::total_cmp);
+    let at = |share: usize| took[(turns * share / 100).min(turns - 1)];
+    let (half, most, longest) = (at(50), at(99), took[turns - 1]);
+    println!("{name:<46} p50 {half:>9.0} µs   p99 {most:>9.0} µs   max {longest:>9.0} µs");
+}
+
+/// One page as the server finds it.
+fn page(tables: &Tables, filter: &Filter, from: usize) -> (usize, usize) {
+    let mut places = Places::of(filter, tables).expect("names alone decide");
+    while !places.step(STEP_GROUPS) {}
+    let total = places.total();
+    let keys = match total > ROWS_ORDERED_MAX {
+        true => places.page(from, SIZE),
+        false => places.page(0, total),
+    };
+    let mut found: Vec<_> = keys.iter().filter_map(|key| tables.get(key.name())).collect();
+    found.sort_by_key(|entry| entry.formal.as_ref().map(|formal| formal.id));
+    (total, black_box(found).len())
+}
+
+fn filter(data_id: &str, group: &str) -> Filter {
+    Filter {
+        namespace: "public".to_owned(),
+        data_id: Pattern::of(data_id),
+        group: Pattern::of(group),
+        ..Filter::default()
+    }
+}
+
+fn main() {
+    let tables = Tables::default();
+    let mut working = Working::default();
+    let md5 = Md5::of("some.key=and.its.value");
+    (0..CONFIGS).for_each(|at| working.put(entry(at, md5)));
+    let before = cpu_us();
+    working.publish(&tables);
+    println!("{CONFIGS} configs shown for the first time: {:.0} ms", (cpu_us() - before) / 1_000.0);
+    let mut names = Names::default();
+    let (bytes, before) = (live_bytes(), cpu_us());
+    let all: Vec<_> = tables.names().starting_at(0).map(|key| (key.clone(), true)).collect();
+    let shown = all.len();
+    names.change(all);
+    let took_ms = (cpu_us() - before) / 1_000.0;
+    println!("{} bytes a name; merged in {took_ms:.0} ms", (live_bytes() - bytes) / shown);
+
+    let exact = |turn: usize| key(turn * 7_919 % CONFIGS).name().data_id.to_owned();
+    measure("exact name, exact group", 2_000, |turn| {
+        let key = key(turn * 7_919 % CONFIGS);
+        assert_eq!(page(&tables, &filter(key.name().data_id, key.name().group), 0), (1, 1));
+    });
+    measure("exact name, any of 100 groups", 2_000, |turn| {
+        assert_eq!(page(&tables, &filter(&exact(turn), ""), 0), (1, 1));
+    });
+    measure("prefix of 50", 2_000, |turn| {
+        let prefix = format!("app-{:05}.*", turn * 7 % 20_000);
+        assert_eq!(page(&tables, &filter(&prefix, ""), 0).0, 50);
+    });
+    measure("prefix of all, a page anywhere", 2_000, |turn| {
+        let from = turn * 7_919 % (CONFIGS - SIZE);
+        assert_eq!(page(&tables, &filter("app-*", ""), from), (CONFIGS, SIZE));
+    });
+    measure("everything, a page anywhere", 2_000, |turn| {
+        let from = turn * 7_919 % (CONFIGS - SIZE);
+        assert_eq!(page(&tables, &filter("", ""), from), (CONFIGS, SIZE));
+    });
+    measure("a whole group of 10,000", 2_000, |turn| {
+        let group = format!("GROUP_{:02}", turn % GROUPS);
+        assert_eq!(page(&tables, &filter("", &group), 900), (CONFIGS / GROUPS, SIZE));
+    });
+    let longest_us = std::cell::Cell::new(0.0);
+    measure("worst pattern, whole walk", 10, |_| {
+        let filter = filter("*9*9*properties", "*GROUP*");
+        let mut walk = Walk::first(SIZE);
+        loop {
+            let before = cpu_us();
+            let done = walk.step(&tables, false, STEP_WEIGHT, |entry| filter.matches(entry));
+            longest_us.set(f64::max(longest_us.get(), cpu_us() - before));
+            if done {
+                break;
+            }
+        }
+        assert!(walk.total() > CONFIGS / 10 && walk.found().len() == SIZE);
+    });
+    println!("{:<46} {:>13.0} µs", "its longest step", longest_us.get());
+    measure("one more name, shown", 500, |turn| {
+        working.put(entry(CONFIGS + turn, md5));
+        working.publish(&tables);
+    });
+}
