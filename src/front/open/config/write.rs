@@ -60,7 +60,7 @@ pub async fn metadata(api: &Api, input: &Input<'_>) -> Answered {
     };
     let details = formal.details();
     let mut request = parts.publish(formal.content().into_owned());
-    request.cas_md5 = Some(owned(&formal.md5.hex()));
+    request.cas_md5 = Some(owned(&String::from_utf8_lossy(&formal.md5.hex())));
     let given = |name: &str, now: &str| input.form.get(name).unwrap_or(now).to_owned();
     let members = [
         ("type", details.config_type.to_owned()),
