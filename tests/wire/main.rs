@@ -24,6 +24,7 @@ mod config_http;
 mod conformance;
 mod curl;
 mod datagrams;
+mod described;
 mod fuzzy_watch;
 mod graceful_stop;
 mod health_checks;

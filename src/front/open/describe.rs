@@ -3,8 +3,8 @@
 //!
 //! What a row takes stands here once, in a form short enough to be kept true: a word a parameter,
 //! `name!` one that must be there, `:i` a whole number, `:n` a number, `:b` true or false, `@name`
-//! a header, `&name` a field of the form that may be too long for an address, `%name` a file, `{}` a
-//! body of JSON. A test leaves each required one out and looks whether the server minds.
+//! a header, `&name` a field of the form that may be too long for an address, `%name` a file, `{}`
+//! a body of JSON. A test leaves each required one out and looks whether the server minds.
 
 use super::Endpoint::{self, Client, Cluster, Config, Loader, Namespace, Ops};
 use super::route::{Route, Verb, Version};
@@ -160,7 +160,7 @@ fn words(route: &Route) -> Words {
         }
         Endpoint::CatalogInstances => (SERVICE, "clusterName pageNo!:i pageSize!:i healthyOnly:b"),
         Endpoint::NamingMetrics => ("onlyStatus:b", ""),
-        Endpoint::SetSwitch => ("entry! value debug:b", ""),
+        Endpoint::SetSwitch => ("entry! value! debug:b", ""),
         Client(op) => of_client(op),
         Config(op) => of_config(op, version),
         Namespace(op) => of_namespace(op, version),

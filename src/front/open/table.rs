@@ -119,6 +119,7 @@ pub static ROWS: &[Route] = &[
     row(Get, "/v2/ns/instance", Admin, READ, Endpoint::InstanceDetail),
     row(Get, "/v2/ns/instance/list", Admin, READ, Endpoint::InstanceList),
     row(Put, "/v2/ns/instance/beat", Admin, WRITE, Endpoint::InstanceBeat),
+    row(Any, "/v2/ns/instance/statuses/{key}", Admin, FREE, Endpoint::InstanceStatuses),
     row(Put, "/v2/ns/instance/metadata/batch", Admin, WRITE, Endpoint::MetadataAdd),
     row(Delete, "/v2/ns/instance/metadata/batch", Admin, WRITE, Endpoint::MetadataRemove),
     row(Post, "/v2/ns/service", Admin, WRITE, Endpoint::ServiceCreate),
@@ -424,6 +425,8 @@ pub static ROWS: &[Route] = &[
     row(Any, "/v1/as/nodes", Unlabelled, FREE, ADDRESS_SERVER),
     row(Any, "/v1/cmdb/ops/label", Unlabelled, FREE, Ops(Do::Label)),
     row(Get, "/v0/servers", Unlabelled, FREE, MCP),
+    row(Get, "/v0/servers/{id}", Unlabelled, FREE, MCP),
+    row(Get, "/v0/servers/{id}/tools", Unlabelled, FREE, MCP),
     // The AI registry.
     row(Any, "/v3/admin/ai/mcp", Unlabelled, WRITE_ADMIN, MCP),
     row(Get, "/v3/admin/ai/mcp/list", Unlabelled, READ_ADMIN, MCP),
@@ -451,8 +454,8 @@ mod tests {
         }
     }
 
-    /// `http-api.md` 1.7: v3 has no labels, everything older has one, but for a few paths and what is
-    /// not the reference's.
+    /// `http-api.md` 1.7: v3 has no labels, everything older has one, but for a few paths and what
+    /// is not the reference's.
     #[test]
     fn labels_follow_the_versions() {
         for row in ROWS {

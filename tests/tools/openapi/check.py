@@ -8,6 +8,7 @@ import importlib
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -24,7 +25,8 @@ def validated(path):
 def generated(path, work):
     """The package the generator makes; it must understand every operation."""
     settings = work / "settings.yaml"
-    settings.write_text("project_name_override: registry\npackage_name_override: registry\npost_hooks: []\n")
+    names = "project_name_override: registry\npackage_name_override: registry\n"
+    settings.write_text(names + "post_hooks: []\n")
     tool = pathlib.Path(sys.executable).parent / "openapi-python-client"
     done = subprocess.run(
         [tool, "generate", "--path", path, "--meta", "none", "--config", settings,
@@ -40,10 +42,8 @@ def generated(path, work):
 def operation(document, method, path):
     """The module and function a generated client has for an operation."""
     found = document["paths"][path][method]
-    from openapi_python_client.utils import PythonIdentifier
-
-    tag = PythonIdentifier(found["tags"][0], "tag")
-    name = PythonIdentifier(found["operationId"], "")
+    tag = re.sub("[^a-z0-9]", "", found["tags"][0])
+    name = re.sub("(?=[A-Z])", "_", found["operationId"]).lower()
     return importlib.import_module(f"registry.api.{tag}.{name}")
 
 

@@ -4,15 +4,16 @@ use super::find::{self, address_text};
 use super::{Refused, within};
 use crate::front::open::input::Input;
 use crate::front::open::route::Version;
-use crate::front::open::{Api, Outcome, shape, strange, unexpected};
+use crate::front::open::{Api, Outcome, identity, shape, strange, unexpected};
 use crate::http1::StatusCode;
 use crate::http1::reply;
 use nacre_proto::json;
+use nacre_shards::auth::{Action, Denial, Kind, Resource};
 use nacre_shards::key::{Core, ServiceKey};
 use nacre_shards::limits::LOOK_ROWS_MAX;
 use nacre_shards::look::clients::{Client, Cursor, FollowerRow, PublisherRow, Which};
 use nacre_shards::look::{Look, Seen, Wanted};
-use nacre_shards::naming::accept::PUBLIC;
+use nacre_shards::naming::accept::{DEFAULT_GROUP, PUBLIC};
 use nacre_shards::naming::open::{Answer, Call, Name, Shape, key_of};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -131,11 +132,14 @@ pub async fn subscribers(api: &Api, input: &Input<'_>) -> Outcome {
     let default_size = if input.version == Version::V1 { PAGE_SIZE_MAX } else { 100 };
     let page_no = input.whole("pageNo", 1)?.max(1);
     let page_size = input.whole("pageSize", default_size)?.clamp(1, PAGE_SIZE_MAX);
-    let which = Which::Like {
+    let like = Which::Like {
         namespace: key.namespace().into(),
         group: key.group().into(),
         service: key.service().into(),
     };
+    // Whoever may not read the whole namespace is shown the service he named alone.
+    let which =
+        if may_read(api, input, (key.namespace(), "", "")) { like } else { Which::One(key) };
     let from = (page_no - 1).saturating_mul(page_size) as u64;
     let (count, rows) = page(api, &which, from, page_size as usize).await?;
     if input.version != Version::V1 {
@@ -221,7 +225,10 @@ pub async fn names(api: &Api, input: &Input<'_>) -> Outcome {
                 return Err(strange());
             };
             for row in rows.iter().filter(|row| row.listed) {
-                if matches(expression, row.service.grouped()) {
+                let key = &row.service;
+                if matches(expression, key.grouped())
+                    && may_read(api, input, (key.namespace(), key.group(), key.service()))
+                {
                     let names = found.entry(row.service.namespace().to_owned()).or_default();
                     names.push(row.service.grouped().to_owned());
                     count += 1;
@@ -237,6 +244,13 @@ pub async fn names(api: &Api, input: &Input<'_>) -> Outcome {
     }
     let shown = json!({ "META-INF/services": found, "count": count });
     Ok(reply::json(StatusCode::OK, shown.to_string()))
+}
+
+/// Whether the asker may read a service; a blank part stands for all.
+fn may_read(api: &Api, input: &Input<'_>, (namespace, group, name): (&str, &str, &str)) -> bool {
+    let Some(who) = &input.who else { return true };
+    let resource = Resource::Of { namespace, group, kind: Kind::Naming, name };
+    api.door.decide(&who.user, Action::Read, &resource).is_ok()
 }
 
 /// Whether a name contains the pieces of an expression, one after the other; `.*` is between them.
@@ -255,6 +269,11 @@ pub async fn statuses(api: &Api, input: &Input<'_>) -> Outcome {
     let key = input.required("key")?;
     let (namespace, grouped) = key.split_once("##").unwrap_or((PUBLIC, key));
     let (group, service) = grouped.split_once("@@").unwrap_or(("", grouped));
+    let judged = if group.is_empty() { DEFAULT_GROUP } else { group };
+    // The right a row asks for is of the parameters others have.
+    if !may_read(api, input, (namespace, judged, service)) {
+        return Ok(identity::denied(Denial::Forbidden, input.path));
+    }
     let name = Name {
         namespace: namespace.to_owned(),
         group: group.to_owned(),
