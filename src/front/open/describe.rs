@@ -235,7 +235,6 @@ fn of_config(op: config::Op, version: Version) -> Words {
             Version::V1 => ("group tenant", "quota:i maxSize:i maxAggrCount:i maxAggrSize:i"),
             _ => ("groupName namespaceId", "quota:i maxSize:i maxAggrCount:i maxAggrSize:i"),
         },
-        Op::Metadata => (name, "desc configTags"),
         Op::Health | Op::LocalCache => ("", ""),
     }
 }
