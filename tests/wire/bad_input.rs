@@ -204,7 +204,8 @@ fn is_about_the_node(path: &str, method: &str) -> bool {
     path.contains("/health/")
         || path.contains("/prometheus")
         || path.starts_with("/v3/admin/core/state")
-        || path.ends_with("/core/ops/readiness")
+        // Its key is in the path, where nothing is wrong.
+        || path.ends_with("/statuses/{key}")
         || ends(&["/metrics", "/state", "/selector/types", "/localCache", "/namespace/list"])
         || ends(&["/serverlist", "/openapi.json", "/login", "/names", "/announcement", "/guide"])
         || ends(&["/readiness", "/liveness"])
