@@ -383,7 +383,7 @@ fn other_methods_are_refused_with_those_there_are() {
             let is_there = |row: &&Route| {
                 row.verb == Verb::Any && method == "PATCH" || methods(row.verb).contains(&method)
             };
-            if here.iter().any(|row| is_there(row)) {
+            if here.iter().any(is_there) {
                 continue;
             }
             let answer = http.ask_with(method, &path, "", b"");
