@@ -28,7 +28,7 @@ pub enum Table {
     Config = 1,
     /// Gray (beta, tag) variants of configs.
     Gray = 2,
-    /// What configs were before.
+    /// What configs were before, without contents.
     History = 3,
     /// Namespaces.
     Namespace = 4,
@@ -42,6 +42,19 @@ pub enum Table {
     Identity = 8,
     /// Switches and counters of the whole state.
     Global = 9,
+    /// What configs were before: the contents.
+    Past = 10,
+}
+
+impl Table {
+    /// Families from this byte on are never loaded: memory holds nothing of them, and only
+    /// questions read them. They come last, so that a start reads up to here and no further.
+    pub const LOADED_BELOW: u8 = Table::Past as u8;
+
+    /// Whether memory holds what its records say.
+    pub const fn is_loaded(self) -> bool {
+        (self as u8) < Self::LOADED_BELOW
+    }
 }
 
 /// One record of the applied state, as a checkpoint or a snapshot carries it. The storage adds

@@ -23,7 +23,7 @@ pub const IDLE_SECONDS: u16 = 60;
 /// Seconds from a request's head to its answer, its body included.
 pub const ANSWER_SECONDS: u16 = 60;
 
-/// Bytes read from a socket at a time: a buffer on the stack, so an idle connection holds none.
+/// Bytes read from a socket at a time, into one page of the core: an idle connection holds none.
 pub const READ_BYTES: usize = 8 * 1024;
 
 /// Milliseconds to wait after the kernel refused an accept for want of files or memory.

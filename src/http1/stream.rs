@@ -1,6 +1,5 @@
 //! A glommio stream as hyper wants it: its own `Read` and `Write`, and a watch on what comes in.
 
-use crate::http1::limits::READ_BYTES;
 use crate::http1::watch::Watch;
 use futures_lite::io::{AsyncRead, AsyncWrite};
 use glommio::net::TcpStream;
@@ -29,14 +28,16 @@ impl Read for Stream {
         cx: &mut Context<'_>,
         mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let mut chunk = [0u8; READ_BYTES];
-        let room = buf.remaining().min(READ_BYTES);
-        let count = ready!(Pin::new(&mut self.inner).poll_read(cx, &mut chunk[..room]))?;
-        if count > 0 && !self.watch.received(count) {
-            return Poll::Ready(Err(io::ErrorKind::OutOfMemory.into()));
-        }
-        buf.put_slice(&chunk[..count]);
-        Poll::Ready(Ok(()))
+        let Self { inner, watch } = &mut *self;
+        watch.with_page(|page| {
+            let room = buf.remaining().min(page.len());
+            let count = ready!(Pin::new(inner).poll_read(cx, &mut page[..room]))?;
+            if count > 0 && !watch.received(count) {
+                return Poll::Ready(Err(io::ErrorKind::OutOfMemory.into()));
+            }
+            buf.put_slice(&page[..count]);
+            Poll::Ready(Ok(()))
+        })
     }
 }
 

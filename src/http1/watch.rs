@@ -49,6 +49,9 @@ pub(super) struct Watches {
     live: RefCell<HashMap<u64, Rc<Watch>>>,
     next: Cell<u64>,
     head_bytes: Cell<usize>,
+    /// Where what was received is put until hyper takes it, one connection at a time: made once, so
+    /// that no read begins by clearing a buffer.
+    page: RefCell<Box<[u8]>>,
     pub(super) counters: Counters,
 }
 
@@ -66,6 +69,7 @@ impl Watches {
             live: RefCell::default(),
             next: Cell::default(),
             head_bytes: Cell::default(),
+            page: RefCell::new(vec![0; limits::READ_BYTES].into()),
             counters: Counters::default(),
         }
     }
@@ -157,6 +161,11 @@ impl Watch {
         self.all.head_bytes.set(total);
         self.head_bytes.set(self.head_bytes.get() + bytes);
         true
+    }
+
+    /// Lends the core's page for received bytes.
+    pub(super) fn with_page<T>(&self, read: impl FnOnce(&mut [u8]) -> T) -> T {
+        read(&mut self.all.page.borrow_mut())
     }
 
     /// A head is complete and handed over.

@@ -157,7 +157,7 @@ impl Durable {
         };
         let rows = match group.with(|replica| replica.state.look(&question)) {
             Look::Known(known) => return answer(Answer::Known(Box::new(known))),
-            Look::Rows { total, numbers } => (total, numbers),
+            Look::Rows(rows) => rows,
         };
         if looks.get() >= LOOKS_UNDER_WAY_MAX {
             return answer(Answer::Refused(Refused::busy("Too much history is being read.")));

@@ -427,7 +427,7 @@ pub fn record_checksum(table: Table, key: &[u8], value: &[u8]) -> u32 {
 
 /// The family a first byte stands for.
 pub fn table(byte: u8) -> Option<Table> {
-    const ALL: [Table; 9] = [
+    const ALL: [Table; 10] = [
         Table::Config,
         Table::Gray,
         Table::History,
@@ -437,6 +437,7 @@ pub fn table(byte: u8) -> Option<Table> {
         Table::Metadata,
         Table::Identity,
         Table::Global,
+        Table::Past,
     ];
     ALL.into_iter().find(|table| *table as u8 == byte)
 }
@@ -469,6 +470,16 @@ impl Totals {
         if *total == Total::default() {
             self.0.remove(&table);
         }
+    }
+
+    /// Of the families a start loads.
+    pub fn loaded(&self) -> Self {
+        Self(self.0.range(..Table::LOADED_BELOW).map(|(table, total)| (*table, *total)).collect())
+    }
+
+    /// Records of all families.
+    pub fn count(&self) -> u64 {
+        self.0.values().fold(0, |sum, total| sum.saturating_add(total.count))
     }
 
     /// As a checkpoint keeps it.

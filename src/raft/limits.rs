@@ -73,8 +73,9 @@ pub const STORAGE_IDLE: Duration = Duration::from_millis(100);
 pub const STORAGE_JOBS_MAX: usize = 64;
 
 /// Memory redb may use for pages of one file, in bytes. Its default is 1 GiB; the state is in
-/// memory already, so this only has to hold what one checkpoint touches.
-pub const STORE_CACHE_BYTES: usize = 16 << 20;
+/// memory already, so this only has to hold the upper pages of its trees and half a checkpoint's
+/// writes: those are in the order of their keys, so that no page is needed again that was written.
+pub const STORE_CACHE_BYTES: usize = 8 << 20;
 
 /// Bytes of records in one piece of a snapshot, unless one record alone is larger.
 pub const CHUNK_BYTES: usize = 1 << 20;

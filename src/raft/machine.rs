@@ -45,7 +45,7 @@ pub trait Machine: 'static {
     /// Forgets everything: a snapshot comes.
     fn clear(&mut self);
 
-    /// Takes in one record of a checkpoint or snapshot.
+    /// Takes in one record of a checkpoint or snapshot: a slice, to be copied where it is kept.
     ///
     /// # Errors
     /// It makes no sense; then the node does not start.

@@ -3,6 +3,7 @@
 mod cuts;
 mod faults;
 mod flips;
+mod formats;
 mod life;
 mod plant;
 mod suite;

@@ -163,13 +163,7 @@ fn passes(row: &Route, method: &str, wrong: Wrong) -> bool {
         return false;
     }
     let ends = |ends: &[&str]| ends.iter().any(|end| row.path.ends_with(end));
-    // Said of the node, whatever is asked; and whoever logs in where nobody has to.
-    let is_about_the_node = row.path.contains("/health/")
-        || ends(&["/metrics", "/state", "/selector/types", "/localCache", "/namespace/list"])
-        || ends(&["/actuator/prometheus", "/serverlist", "/v1/cs/health", "/login"])
-        || ends(&["/switches", "/v1/console/namespaces"]) && method == "GET"
-        || row.path.starts_with("/v3/admin/core/state");
-    if is_about_the_node {
+    if is_about_the_node(row.path, method) {
         return true;
     }
     // Nobody has that name, so nobody loses anything by it.
@@ -178,9 +172,14 @@ fn passes(row: &Route, method: &str, wrong: Wrong) -> bool {
     }
     let is_search = ends(&["/list", "/services", "/search", "/listener", "/listener/ip"])
         || ends(&["/export", "/export2", "/searchDetail", "/history/configs"]);
+    // Any address has a node, any factor is one, and there are no nodes to move clients to.
+    if ends(&["/distro/client", "/client/distro", "/smartReloadCluster"]) {
+        return !matches!(wrong, Wrong::Words | Wrong::Repeated);
+    }
     match wrong {
-        // Before v3 a page may be any.
-        Wrong::Negative if row.path.ends_with("/catalog/instances") => true,
+        // Pages of instances and clients may be any, those of services before v3.
+        Wrong::Negative if ends(&["/catalog/instances", "/console/ns/instance/list"]) => true,
+        Wrong::Negative if ends(&["/subscribers", "/publisher/list", "/subscriber/list"]) => true,
         Wrong::Negative if method == "GET" && is_search => {
             row.version() != Version::V3 || !is_paged(row.path) || row.path.contains("/auth/")
         }
@@ -197,6 +196,21 @@ fn passes(row: &Route, method: &str, wrong: Wrong) -> bool {
         Wrong::Characters | Wrong::Long if method == "GET" && row.path.contains("/auth") => true,
         _ => method == "GET" && is_search && !row.path.ends_with("/instance/list"),
     }
+}
+
+/// Said of the node or of all there is, whatever is asked; and whoever logs in where nobody has to.
+fn is_about_the_node(path: &str, method: &str) -> bool {
+    let ends = |ends: &[&str]| ends.iter().any(|end| path.ends_with(end));
+    path.contains("/health/")
+        || path.contains("/prometheus")
+        || path.starts_with("/v3/admin/core/state")
+        || ends(&["/metrics", "/state", "/selector/types", "/localCache", "/namespace/list"])
+        || ends(&["/serverlist", "/openapi.json", "/login", "/names", "/announcement", "/guide"])
+        || ends(&["/readiness", "/liveness"])
+        || method == "GET"
+            && (ends(&["/switches", "/v1/console/namespaces", "/client/list", "/v1/cs/health"])
+                || ends(&["/self", "/cluster/health", "/self/health", "/nodes", "/node/list"])
+                || ends(&["/ops/ids", "/ops/idInfo", "/loader/current", "/loader/cluster"]))
 }
 
 fn is_paged(path: &str) -> bool {

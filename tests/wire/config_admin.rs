@@ -253,6 +253,7 @@ fn history_keeps_what_was() {
 fn history_outlives_a_restart() {
     let mut server = Server::start();
     published(&server, "", "h", "one", "");
+    published(&server, "", "h", "tagged", "tag=t1");
     published(&server, "", "h", "two", "");
     assert!(server.terminate().success());
     server.start_again();
@@ -269,7 +270,12 @@ fn history_outlives_a_restart() {
         let path = format!("{ADMIN}/history?dataId=h&groupName=G&nid={nid}");
         data(&server, &path)["content"].as_str().expect("content").to_owned()
     };
-    assert_eq!(rows.iter().map(content).collect::<Vec<_>>(), ["two", "one", "one"]);
+    let contents: Vec<_> = rows.iter().map(content).collect();
+    assert_eq!(
+        contents,
+        ["two", "one", "tagged", "one"],
+        "an insert's is what came next, or is now"
+    );
 }
 
 #[test]

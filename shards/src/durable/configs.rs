@@ -5,21 +5,13 @@ use crate::config::entry::{self, Draft, Entry, Gray, Variant};
 use crate::config::gray::TAG_PREFIX;
 use crate::durable::answer::Answer;
 use crate::durable::command::{GrayDraft, Limits, Publish, Quotas, Remove, Scope};
-use crate::durable::history::{self, Operation, Row};
+use crate::durable::history::{Operation, Row};
 use crate::durable::record;
 use crate::durable::state::{State, Touched};
 use crate::durable::{Record, Table};
-use crate::key::ConfigKey;
+use crate::key::{ConfigKey, ConfigName};
 use nacre_proto::code::Code;
 use std::sync::Arc;
-
-/// The parts of an entry under change.
-struct Parts {
-    key: ConfigKey,
-    formal: Option<Variant>,
-    grays: Vec<Gray>,
-    existed: bool,
-}
 
 /// Who did it, for the row of history.
 #[derive(Clone, Copy)]
@@ -32,53 +24,44 @@ struct By<'a> {
 
 impl State {
     pub(super) fn publish(&mut self, publish: &Publish<'_>, records: &mut Vec<Record>) -> Answer {
-        let parts = self.parts(publish);
-        if let Err(refused) = self.check_publish(publish, &parts) {
+        let there = self.configs.get(publish.name).cloned();
+        let there = there.as_deref();
+        if let Err(refused) = self.check_publish(publish, there) {
             return refused;
         }
         self.revision += 1;
         let Details { source_user: user, source_ip: ip, .. } = publish.details;
         let by = By { at_ms: publish.at_ms, user, ip, limits: &publish.limits };
         match &publish.gray {
-            None => self.publish_formal(publish, parts, by, records),
-            Some(gray) => self.publish_gray(publish, gray, parts, by, records),
+            None => self.publish_formal(publish, there, by, records),
+            Some(gray) => self.publish_gray(publish, gray, there, by, records),
         }
         self.done()
     }
 
-    fn parts(&self, publish: &Publish<'_>) -> Parts {
-        match self.configs.get(publish.name) {
-            Some(entry) => Parts::of(entry),
-            None => Parts {
-                key: ConfigKey::new(publish.name),
-                formal: None,
-                grays: Vec::new(),
-                existed: false,
-            },
-        }
-    }
-
     /// CAS, the number of gray variants, capacity: all that only replicated state can decide.
-    fn check_publish(&self, publish: &Publish<'_>, parts: &Parts) -> Result<(), Answer> {
+    fn check_publish(&self, publish: &Publish<'_>, entry: Option<&Entry>) -> Result<(), Answer> {
+        let formal = entry.and_then(|entry| entry.formal.as_ref());
         let cas = Some(publish.cas_md5).filter(|md5| !md5.trim().is_empty());
         // Over a row that is not there, any md5 publishes (`config.md` 18).
         let differs = |there: Option<&Variant>| {
             cas.is_some_and(|cas| there.is_some_and(|there| !there.md5.is(cas)))
         };
         let Some(draft) = &publish.gray else {
-            if differs(parts.formal.as_ref()) {
+            if differs(formal) {
                 let text = "Cas publish fail, server md5 may have changed.";
                 return Err(Answer::refused(Code::ResourceConflict, text));
             }
-            return self.check_capacity(publish, parts.existed);
+            return self.check_capacity(publish, formal.is_some());
         };
-        let there = parts.grays.iter().find(|gray| *gray.name == *draft.name);
+        let grays = entry.map_or(&[][..], |entry| &entry.grays);
+        let there = grays.iter().find(|gray| *gray.name == *draft.name);
         if differs(there.map(|gray| &gray.variant)) {
             let text = "Cas publish gray config fail, server md5 may have changed.";
             return Err(Answer::refused(Code::ResourceConflict, text));
         }
         let max = publish.limits.grays_max;
-        if there.is_none() && parts.grays.len() >= max as usize {
+        if there.is_none() && grays.len() >= max as usize {
             let text = format!("gray config version is over max count :{max}");
             return Err(Answer::refused(Code::GrayOverMaxVersion, text));
         }
@@ -113,15 +96,16 @@ impl State {
     fn publish_formal(
         &mut self,
         publish: &Publish<'_>,
-        mut parts: Parts,
+        there: Option<&Entry>,
         by: By<'_>,
         records: &mut Vec<Record>,
     ) {
-        let old = parts.formal.take();
-        let draft = self.draft(publish, old.as_ref());
-        let told = old.as_ref().is_none_or(|old| old.md5 != publish.md5);
-        match &old {
-            Some(old) => self.remember(Operation::Update, &parts.key, None, old, by, records),
+        let old = there.and_then(|there| there.formal.as_ref());
+        let key = key_of(there, publish.name);
+        let draft = self.draft(publish, old);
+        let told = old.is_none_or(|old| old.md5 != publish.md5);
+        match old {
+            Some(old) => self.remember(Operation::Update, &key, None, old, by, records),
             None => {
                 let row = Row {
                     operation: Operation::Insert,
@@ -132,31 +116,34 @@ impl State {
                     gray: None,
                     draft: Draft { id: 0, ..draft },
                 };
-                self.write_row(&row, &parts.key, by.limits, records);
+                self.write_row(&row, &key, by.limits, records);
                 self.census.appeared(publish.name.namespace);
             }
         }
         records.push(record::config(publish.name, &draft));
-        parts.formal = Some(Variant::new(&draft, None));
-        self.put(parts, told);
+        let formal = Some(Variant::new(&draft, None));
+        let grays = there.map_or_else(Default::default, |there| there.grays.clone());
+        self.put(Entry { key, formal, grays }, old.is_some(), told);
     }
 
     fn publish_gray(
         &mut self,
         publish: &Publish<'_>,
         gray: &GrayDraft<'_>,
-        mut parts: Parts,
+        there: Option<&Entry>,
         by: By<'_>,
         records: &mut Vec<Record>,
     ) {
-        let at = parts.grays.iter().position(|known| *known.name == *gray.name);
-        let old = at.map(|at| parts.grays.swap_remove(at));
+        let key = key_of(there, publish.name);
+        let mut grays = there.map_or_else(Vec::new, |there| there.grays.to_vec());
+        let at = grays.iter().position(|known| *known.name == *gray.name);
+        let old = at.map(|at| grays.swap_remove(at));
         let draft = self.draft(publish, old.as_ref().map(|old| &old.variant));
         let same = |old: &Gray| old.variant.md5 == publish.md5 && old.rule() == gray.rule;
         let told = !old.as_ref().is_some_and(same);
         match &old {
             Some(old) => {
-                self.remember(Operation::Update, &parts.key, Some(old), &old.variant, by, records);
+                self.remember(Operation::Update, &key, Some(old), &old.variant, by, records);
             }
             None => {
                 let row = Row {
@@ -168,12 +155,15 @@ impl State {
                     gray: Some((gray.name, gray.rule)),
                     draft: Draft { id: 0, ..draft },
                 };
-                self.write_row(&row, &parts.key, by.limits, records);
+                self.write_row(&row, &key, by.limits, records);
             }
         }
         records.push(record::gray(publish.name, gray.name, gray.rule, &draft));
-        parts.grays.push(Gray::new(gray.name, gray.rule, &draft));
-        self.put(parts, told);
+        grays.push(Gray::new(gray.name, gray.rule, &draft));
+        entry::sort(&mut grays);
+        let formal = there.and_then(|there| there.formal.clone());
+        let existed = formal.is_some();
+        self.put(Entry { key, formal, grays: grays.into() }, existed, told);
     }
 
     /// The row as it will be; its time never goes back, whatever the proposers' clocks do.
@@ -190,8 +180,9 @@ impl State {
 
     /// Removing what is not there is a success and changes nothing.
     pub(super) fn remove(&mut self, remove: &Remove<'_>, records: &mut Vec<Record>) -> Answer {
-        let Some(entry) = self.configs.get(remove.name) else { return self.done() };
-        let mut parts = Parts::of(entry);
+        let Some(there) = self.configs.get(remove.name).cloned() else { return self.done() };
+        let key = &there.key;
+        let (mut formal, mut grays) = (there.formal.clone(), there.grays.to_vec());
         let by = By {
             at_ms: remove.at_ms,
             user: remove.source_user,
@@ -199,24 +190,25 @@ impl State {
             limits: &remove.limits,
         };
         if remove.gray.trim().is_empty() {
-            let Some(old) = parts.formal.take() else { return self.done() };
+            let Some(old) = formal.take() else { return self.done() };
             self.revision += 1;
-            self.remember(Operation::Delete, &parts.key, None, &old, by, records);
+            self.remember(Operation::Delete, key, None, &old, by, records);
             records.push(record::gone(Table::Config, record::config_key(remove.name)));
             self.census.vanished(remove.name.namespace);
         } else {
             // The reference takes the tag for the variant's name; both are meant (`config.md` 18).
             let of_tag = |gray: &Gray| gray.name.strip_prefix(TAG_PREFIX) == Some(remove.gray);
-            let exact = parts.grays.iter().position(|gray| *gray.name == *remove.gray);
-            let at = exact.or_else(|| parts.grays.iter().position(of_tag));
+            let exact = grays.iter().position(|gray| *gray.name == *remove.gray);
+            let at = exact.or_else(|| grays.iter().position(of_tag));
             let Some(at) = at else { return self.done() };
-            let old = parts.grays.remove(at);
+            let old = grays.remove(at);
             self.revision += 1;
-            self.remember(Operation::Delete, &parts.key, Some(&old), &old.variant, by, records);
+            self.remember(Operation::Delete, key, Some(&old), &old.variant, by, records);
             let key = record::gray_key(remove.name, &old.name);
             records.push(record::gone(Table::Gray, key));
         }
-        self.put(parts, true);
+        let entry = Entry { key: key.clone(), formal, grays: grays.into() };
+        self.put(entry, there.formal.is_some(), true);
         self.done()
     }
 
@@ -258,34 +250,25 @@ impl State {
         records: &mut Vec<Record>,
     ) {
         let number = self.revision;
-        let record = record::history(number, row);
-        let value = record.value.as_deref().unwrap_or_default();
-        let bytes = history::weight(&record.key, value);
+        let (record, past, weight) = record::history(number, row);
         records.push(record);
-        self.history.add(number, row.at_ms, bytes, key);
+        records.extend(past);
+        let config = self.history.add(number, row.at_ms, weight, key);
         let Limits { history_entries_max, history_bytes_max, .. } = *limits;
-        self.history.bound(key, history_entries_max, history_bytes_max, records);
+        self.history.bound(config, history_entries_max, history_bytes_max, records);
     }
 
-    fn put(&mut self, parts: Parts, told: bool) {
-        let Parts { key, formal, mut grays, existed } = parts;
-        self.touched.push(Touched { key: key.clone(), existed, told });
-        if formal.is_none() && grays.is_empty() {
-            return self.configs.remove(key.name());
+    /// `existed`: the formal config was there before.
+    fn put(&mut self, entry: Entry, existed: bool, told: bool) {
+        self.touched.push(Touched { key: entry.key.clone(), existed, told });
+        if entry.formal.is_none() && entry.grays.is_empty() {
+            return self.configs.remove(entry.key.name());
         }
-        entry::sort(&mut grays);
-        let entry = Entry { key, formal, grays: grays.into() };
         self.configs.put(Arc::new(entry));
     }
 }
 
-impl Parts {
-    fn of(entry: &Entry) -> Self {
-        Self {
-            key: entry.key.clone(),
-            formal: entry.formal.clone(),
-            grays: entry.grays.to_vec(),
-            existed: entry.formal.is_some(),
-        }
-    }
+/// The key of an entry; a new one where there is none.
+fn key_of(there: Option<&Entry>, name: ConfigName<'_>) -> ConfigKey {
+    there.map_or_else(|| ConfigKey::new(name), |there| there.key.clone())
 }

@@ -1,7 +1,12 @@
 //! What configs were before (`config.md` 11): rows on disk, an index of them in memory.
 //!
-//! Contents live in records alone; memory holds some 40 bytes a row, which is what bounding needs:
-//! by age, by number for each config, by bytes in all. A queue in the order rows were written is
+//! Rows live in records alone; memory holds some 40 bytes a row, which is what bounding needs:
+//! by age, by number for each config, by bytes in all. Contents have records of their own, which a
+//! start does not read, and each content is on the disk once: a config's present one in its own
+//! record, a replaced or removed one in a row's. The row of an insert has none ([`Lies::After`]),
+//! because what came next says what was there.
+//!
+//! A queue in the order rows were written is
 //! linked through each config's own rows, so that the oldest of all and the oldest of one config
 //! are both found at once. Rows dropped from the middle leave holes, closed when half are holes.
 
@@ -13,6 +18,7 @@ use crate::durable::{Record, Table};
 use crate::key::{ConfigKey, ConfigName};
 use ahash::RandomState;
 use std::collections::{HashMap, VecDeque};
+use std::num::NonZeroU32;
 
 /// Rows one sweep drops: a few tenths of a millisecond.
 pub const SWEPT_MAX: usize = 1_000;
@@ -64,16 +70,57 @@ pub struct Row<'a> {
     pub draft: Draft<'a>,
 }
 
-/// What memory holds of a row. A hole has 0 bytes.
+/// Where the content of a row is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lies {
+    /// In the row itself: one of the first form.
+    Here,
+    /// In the record of [`Table::Past`] of the same number.
+    Apart,
+    /// In the next row of the same variant, which has what it replaced or removed; without one, in
+    /// the variant as it is now. Rows of a config are dropped oldest first, so that while this row
+    /// is there, so is that one.
+    After,
+}
+
+/// What a row counts for, and whether it has two records: one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Weight(NonZeroU32);
+
+impl Weight {
+    const APART: u32 = 1 << 31;
+
+    /// Of a row whose records have so many bytes; 1 at least, half of 4 GiB at most.
+    pub fn new(bytes: usize, is_apart: bool) -> Self {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).clamp(1, Self::APART - 1);
+        let bits = bytes | if is_apart { Self::APART } else { 0 };
+        Self(NonZeroU32::new(bits).unwrap_or(NonZeroU32::MIN))
+    }
+
+    /// Bytes of its records.
+    pub fn bytes(self) -> u32 {
+        self.0.get() & !Self::APART
+    }
+
+    /// Whether its content has a record of its own.
+    pub fn is_apart(self) -> bool {
+        self.0.get() & Self::APART != 0
+    }
+}
+
+/// What memory holds of a row.
 #[derive(Debug, Clone, Copy)]
 struct Item {
     number: u64,
     at_ms: u64,
     /// Place of the config's next row.
     next: u64,
-    bytes: u32,
+    /// `None`: a hole.
+    weight: Option<Weight>,
     config: u32,
 }
+
+const _: () = assert!(size_of::<Item>() == 32, "memory of a million rows");
 
 /// The rows of one config.
 #[derive(Debug)]
@@ -82,11 +129,6 @@ struct Chain {
     first: u64,
     last: u64,
     rows: u32,
-}
-
-/// What a row counts for: its record's bytes.
-pub(super) fn weight(key: &[u8], value: &[u8]) -> u32 {
-    u32::try_from(key.len() + value.len()).unwrap_or(u32::MAX)
 }
 
 /// The index of all rows. Lives on the Raft core.
@@ -136,8 +178,9 @@ impl History {
         numbers
     }
 
-    /// Takes in a row that is newer than all before.
-    pub fn add(&mut self, number: u64, at_ms: u64, bytes: u32, key: &ConfigKey) {
+    /// Takes in a row that is newer than all before. The number of its config, good until a row is
+    /// dropped.
+    pub fn add(&mut self, number: u64, at_ms: u64, weight: Weight, key: &ConfigKey) -> u32 {
         let place = self.base + self.items.len() as u64;
         let config = match self.by_key.get(key) {
             Some(config) => {
@@ -154,24 +197,23 @@ impl History {
                 config
             }
         };
-        let bytes = bytes.max(1);
-        self.bytes += u64::from(bytes);
-        self.items.push_back(Item { number, at_ms, next: place, bytes, config });
+        self.bytes += u64::from(weight.bytes());
+        self.items.push_back(Item { number, at_ms, next: place, weight: Some(weight), config });
+        config
     }
 
     /// Drops rows of the config beyond `entries_max`, then the oldest of all beyond `bytes_max`.
     /// The newest row of all always stays.
     pub fn bound(
         &mut self,
-        key: &ConfigKey,
+        config: u32,
         entries_max: u32,
         bytes_max: u64,
         records: &mut Vec<Record>,
     ) {
-        if let Some(config) = self.by_key.get(key).copied() {
-            while self.chains[config].rows > entries_max.max(1) {
-                self.drop_first(config, records);
-            }
+        // At least one row stays, so the number stays good.
+        while self.chains[config].rows > entries_max.max(1) {
+            self.drop_first(config, records);
         }
         while self.bytes > bytes_max && self.len() > 1 {
             self.drop_oldest(records);
@@ -207,9 +249,14 @@ impl History {
     fn drop_first(&mut self, config: u32, records: &mut Vec<Record>) {
         let chain = &mut self.chains[config];
         let item = &mut self.items[(chain.first - self.base) as usize];
-        records.push(record::gone(Table::History, record::history_key(item.number)));
-        self.bytes -= u64::from(item.bytes);
-        item.bytes = 0;
+        let key = record::history_key(item.number);
+        if let Some(weight) = item.weight.take() {
+            self.bytes -= u64::from(weight.bytes());
+            if weight.is_apart() {
+                records.push(record::gone(Table::Past, key.clone()));
+            }
+        }
+        records.push(record::gone(Table::History, key));
         self.holes += 1;
         chain.first = item.next;
         chain.rows -= 1;
@@ -217,7 +264,7 @@ impl History {
             let chain = self.chains.remove(config).expect("looked at above");
             self.by_key.remove(&chain.key);
         }
-        while self.items.front().is_some_and(|item| item.bytes == 0) {
+        while self.items.front().is_some_and(|item| item.weight.is_none()) {
             self.items.pop_front();
             self.base += 1;
             self.holes -= 1;
@@ -230,7 +277,7 @@ impl History {
     /// Costs as much as all rows dropped since the last time.
     fn close_holes(&mut self) {
         let items = std::mem::take(&mut self.items);
-        let left: Vec<_> = items.into_iter().filter(|item| item.bytes > 0).collect();
+        let left: Vec<_> = items.into_iter().filter(|item| item.weight.is_some()).collect();
         let (base, mut seen) = (self.base, HashMap::<u32, u64, RandomState>::default());
         self.items.reserve(left.len());
         self.holes = 0;

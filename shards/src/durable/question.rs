@@ -2,18 +2,20 @@
 //! quotas. Answered on the Raft core; rows of history are read from the disk there.
 
 use crate::config::details::Packed;
+use crate::config::entry::Entry;
 use crate::config::gray::{RULE_VERSION, Rule, RuleKind};
 use crate::config::md5::Md5;
 use crate::durable::capacity::Capacity;
 use crate::durable::codec::Unreadable;
 use crate::durable::command::Scope;
-use crate::durable::history::Operation;
+use crate::durable::history::{Lies, Operation};
 use crate::durable::namespace::Namespace;
 use crate::durable::record;
 use crate::durable::state::State;
 use crate::key::ConfigKey;
 use crate::naming::accept::PUBLIC;
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// One question.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +61,9 @@ pub struct Past {
     pub id: u64,
     pub md5: Md5,
     pub details: Packed,
-    /// Of an insert the new one, else the old; only where it was asked for.
+    /// Where the content is: of an insert the new one, else the old.
+    pub lies: Lies,
+    /// The content, where it was asked for and found.
     pub content: Option<String>,
 }
 
@@ -78,12 +82,13 @@ impl Past {
         record::history_key(number)
     }
 
-    /// Reads a row's record.
+    /// Reads a row's record of [`Table::History`](crate::durable::Table::History), and the content
+    /// if it is in there.
     ///
     /// # Errors
     /// It is none.
     pub fn read(number: u64, value: &[u8], with_content: bool) -> Result<Self, Unreadable> {
-        let row = record::read_history(value)?;
+        let (row, lies, _) = record::read_history(value)?;
         let gray = |(name, rule): (&str, Rule<'_>)| PastGray {
             name: name.into(),
             kind: rule.kind,
@@ -101,8 +106,34 @@ impl Past {
             id: row.draft.id,
             md5: row.draft.md5,
             details: Packed::of(&row.draft.details),
-            content: with_content.then(|| row.draft.content.to_owned()),
+            lies,
+            content: (with_content && lies == Lies::Here).then(|| row.draft.content.to_owned()),
         })
+    }
+
+    /// Reads a row's record of [`Table::Past`](crate::durable::Table::Past): the content.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn read_content(value: &[u8]) -> Result<String, Unreadable> {
+        record::read_past(value).map(str::to_owned)
+    }
+
+    /// Whether a newer row of the same config is of the same variant.
+    pub fn is_of_variant(&self, newer: &Past) -> bool {
+        let name = |past: &Self| past.gray.as_ref().map(|gray| gray.name.clone());
+        name(self) == name(newer)
+    }
+
+    /// The content of its variant as the config is.
+    pub fn content_in(&self, entry: &Entry) -> Option<String> {
+        let variant = match &self.gray {
+            None => entry.formal.as_ref(),
+            Some(gray) => entry.gray(&gray.name).map(|gray| &gray.variant),
+        };
+        // Another content's fingerprint: the row between has been lost.
+        let same = variant.filter(|variant| variant.md5 == self.md5);
+        same.map(|variant| variant.content().into_owned())
     }
 }
 
@@ -113,15 +144,24 @@ impl PastGray {
     }
 }
 
+/// Rows of one config, as of one moment.
+#[derive(Debug, Default, PartialEq)]
+pub struct Rows {
+    /// All there are.
+    pub total: usize,
+    /// Those to be looked at, newest first. Of one row ([`Question::Row`]): it, the last of these,
+    /// and all that are newer.
+    pub numbers: Vec<u64>,
+    /// The config then, if there was one.
+    pub entry: Option<Arc<Entry>>,
+}
+
 /// Whether memory has the answer.
 #[derive(Debug, PartialEq)]
 pub enum Look {
     Known(Known),
-    /// Rows to be read, in this order; all of the config's there are.
-    Rows {
-        total: usize,
-        numbers: Vec<u64>,
-    },
+    /// Rows to be read.
+    Rows(Rows),
 }
 
 impl State {
@@ -138,22 +178,25 @@ impl State {
                 let total = numbers.len();
                 let from = number.saturating_sub(1).saturating_mul(*size);
                 let numbers = numbers.into_iter().skip(from).take(*size).collect();
-                Look::Rows { total, numbers }
+                Look::Rows(Rows { total, numbers, entry: None })
             }
             Question::Row { key, number } => {
-                let numbers: Vec<u64> =
-                    newest_first(key).into_iter().filter(|known| known == number).collect();
-                Look::Rows { total: numbers.len(), numbers }
+                let mut numbers = newest_first(key);
+                let at = numbers.iter().position(|known| known == number);
+                numbers.truncate(at.map_or(0, |at| at + 1));
+                self.rows(key, numbers)
             }
-            Question::Previous { key, .. } => {
-                let numbers = newest_first(key);
-                Look::Rows { total: numbers.len(), numbers }
-            }
+            Question::Previous { key, .. } => self.rows(key, newest_first(key)),
             Question::Namespaces => Look::Known(Known::Namespaces(self.all_namespaces())),
             Question::Capacity { scope, id } => {
                 Look::Known(Known::Capacity(self.capacities().get(*scope, id).copied()))
             }
         }
+    }
+
+    fn rows(&self, key: &ConfigKey, numbers: Vec<u64>) -> Look {
+        let entry = self.configs.get(key.name()).cloned();
+        Look::Rows(Rows { total: numbers.len(), numbers, entry })
     }
 
     fn all_namespaces(&self) -> Vec<(Box<str>, Namespace, usize)> {
@@ -185,7 +228,6 @@ mod tests {
     use crate::message::Now;
     use crate::settings::Settings;
     use nacre_proto::request::{Kind, Request};
-    use std::sync::Arc;
 
     fn key() -> ConfigKey {
         ConfigKey::new(ConfigName { data_id: "a", group: "g", namespace: "public" })
@@ -193,7 +235,7 @@ mod tests {
 
     fn numbers(state: &State, question: &Question) -> (usize, Vec<u64>) {
         match state.look(question) {
-            Look::Rows { total, numbers } => (total, numbers),
+            Look::Rows(Rows { total, numbers, .. }) => (total, numbers),
             other => panic!("{other:?}"),
         }
     }
@@ -212,11 +254,11 @@ mod tests {
         assert_eq!(page(0, 100), (3, vec![3, 2, 1]));
         assert_eq!(page(usize::MAX, usize::MAX), (3, vec![]));
         let row = |number| numbers(state, &Question::Row { key: key(), number }).1;
-        assert_eq!((row(2), row(4)), (vec![2], vec![]), "4 is of another config");
+        assert_eq!((row(2), row(4)), (vec![3, 2], vec![]), "4 is of another config");
     }
 
     #[test]
-    fn a_record_becomes_a_row_with_or_without_its_content() {
+    fn a_record_becomes_a_row() {
         let mut state = State::new(Arc::default());
         let mut records: Vec<Record> = Vec::new();
         for (content, members) in [("one", r#""type":"yaml""#), ("two", r#""betaIps":"::1""#)] {
@@ -236,7 +278,7 @@ mod tests {
             .zip(1..)
             .map(|(record, number)| {
                 assert_eq!(record.key, Past::key(number));
-                Past::read(number, record.value.as_deref().unwrap(), number == 2).unwrap()
+                Past::read(number, record.value.as_deref().unwrap(), true).unwrap()
             })
             .collect();
         let [plain, gray] = &rows[..] else { panic!("{rows:?}") };
@@ -245,8 +287,12 @@ mod tests {
         assert_eq!((plain.details.get().config_type, &plain.content), ("yaml", &None));
         let rule = gray.gray.as_ref().unwrap();
         assert_eq!((&*rule.name, rule.kind, &*rule.expression), ("beta", RuleKind::Beta, "::1"));
-        assert_eq!((gray.content.as_deref(), plain.gray.is_none()), (Some("two"), true));
-        assert!(Past::read(1, b"\x01", true).is_err());
+        assert_eq!((gray.content.as_deref(), plain.gray.is_none()), (None, true));
+        assert_eq!((plain.lies, plain.is_of_variant(gray)), (Lies::After, false));
+        let entry = state.configs.get(key().name()).unwrap();
+        assert_eq!(plain.content_in(entry).as_deref(), Some("one"));
+        assert_eq!(gray.content_in(entry).as_deref(), Some("two"));
+        assert!(Past::read(1, b"\x01", true).is_err() && Past::read_content(b"\x02x").is_err());
     }
 
     #[test]

@@ -7,13 +7,16 @@ use crate::config::gray::Rule;
 use crate::config::md5::Md5;
 use crate::durable::codec::{Reader, Unreadable, Writer};
 use crate::durable::command::{read_name, write_name};
-use crate::durable::history::{Operation, Row};
+use crate::durable::history::{Lies, Operation, Row, Weight};
 use crate::durable::{Record, Table};
 use crate::key::ConfigName;
 use bytes::Bytes;
 
 /// First byte of every value of this form.
 const VERSION: u8 = 1;
+
+/// First byte of a history row without its content. Those of the first form hold it.
+const HISTORY_VERSION: u8 = 2;
 
 /// The count of changes in [`Table::Global`]; switches are its other record.
 const REVISION_KEY: &[u8] = b"revision";
@@ -77,24 +80,35 @@ pub fn read_gray_key(key: &[u8]) -> Result<(ConfigName<'_>, &str), Unreadable> {
     Ok((name, gray))
 }
 
-fn write_draft(draft: &Draft<'_>, writer: &mut Writer) {
+/// All but the content.
+fn write_about(draft: &Draft<'_>, writer: &mut Writer) {
     writer.u64(draft.id);
     writer.u64(draft.created_ms);
     writer.u64(draft.modified_ms);
     writer.raw(&draft.md5.0);
     draft.details.write(writer);
+}
+
+fn write_draft(draft: &Draft<'_>, writer: &mut Writer) {
+    write_about(draft, writer);
     writer.text(draft.content);
 }
 
-fn read_draft<'a>(reader: &mut Reader<'a>) -> Result<Draft<'a>, Unreadable> {
+/// All but the content, which is empty.
+fn read_about<'a>(reader: &mut Reader<'a>) -> Result<Draft<'a>, Unreadable> {
     Ok(Draft {
         id: reader.u64()?,
         created_ms: reader.u64()?,
         modified_ms: reader.u64()?,
         md5: Md5(reader.array()?),
         details: Details::read(reader)?,
-        content: reader.text()?,
+        content: "",
     })
+}
+
+fn read_draft<'a>(reader: &mut Reader<'a>) -> Result<Draft<'a>, Unreadable> {
+    let about = read_about(reader)?;
+    Ok(Draft { content: reader.text()?, ..about })
 }
 
 /// The record of a formal config.
@@ -140,9 +154,12 @@ pub fn read_history_key(key: &[u8]) -> Result<u64, Unreadable> {
     Ok(u64::from_be_bytes(key))
 }
 
-/// The record of a history row.
-pub fn history(number: u64, row: &Row<'_>) -> Record {
-    let mut writer = value(row.draft.content.len() + row.draft.details.schema.len() + 192);
+/// The records of a history row: what is loaded, and its content unless that is elsewhere. And what
+/// the row counts for.
+pub fn history(number: u64, row: &Row<'_>) -> (Record, Option<Record>, Weight) {
+    let draft = &row.draft;
+    let mut writer = Writer::with_capacity(draft.details.schema.len() + 256);
+    writer.u8(HISTORY_VERSION);
     writer.u8(row.operation as u8);
     writer.u64(row.at_ms);
     write_name(row.name, &mut writer);
@@ -156,14 +173,43 @@ pub fn history(number: u64, row: &Row<'_>) -> Record {
             rule.write(&mut writer);
         }
     }
-    write_draft(&row.draft, &mut writer);
-    there(Table::History, history_key(number), writer)
+    write_about(draft, &mut writer);
+    let key = history_key(number);
+    let past = match row.operation {
+        Operation::Insert => {
+            writer.u8(0);
+            None
+        }
+        Operation::Update | Operation::Delete => {
+            writer.u8(1);
+            writer.u64(draft.content.len() as u64);
+            let mut content = value(draft.content.len());
+            content.raw(draft.content.as_bytes());
+            Some(there(Table::Past, key.clone(), content))
+        }
+    };
+    let content_bytes = past.as_ref().map(|_| draft.content.len());
+    let row = there(Table::History, key, writer);
+    let weight = weigh(row.value.as_deref().unwrap_or_default(), content_bytes);
+    (row, past, weight)
 }
 
-/// Reads the value of [`history`].
-pub fn read_history(value: &[u8]) -> Result<Row<'_>, Unreadable> {
-    let mut reader = read_value(value)?;
-    let row = Row {
+/// What a row's records count for: their bytes.
+fn weigh(row: &[u8], content_bytes: Option<usize>) -> Weight {
+    const KEY_BYTES: usize = size_of::<u64>();
+    let past = content_bytes.map_or(0, |content| KEY_BYTES + 1 + content);
+    Weight::new(KEY_BYTES + row.len() + past, content_bytes.is_some())
+}
+
+/// Reads a row's first record, says where its content is and what it counts for. The content is
+/// empty unless it is in there.
+pub fn read_history(value: &[u8]) -> Result<(Row<'_>, Lies, Weight), Unreadable> {
+    let mut reader = Reader::new(value);
+    let version = reader.u8()?;
+    if !matches!(version, VERSION | HISTORY_VERSION) {
+        return Err("a record of a version this build does not know");
+    }
+    let mut row = Row {
         operation: Operation::of(reader.u8()?)?,
         at_ms: reader.u64()?,
         name: read_name(&mut reader)?,
@@ -174,10 +220,29 @@ pub fn read_history(value: &[u8]) -> Result<Row<'_>, Unreadable> {
             1 => Some((reader.text()?, Rule::read(&mut reader)?)),
             _ => return Err("a history row neither formal nor gray"),
         },
-        draft: read_draft(&mut reader)?,
+        draft: read_about(&mut reader)?,
+    };
+    let (lies, content_bytes) = if version == VERSION {
+        row.draft.content = reader.text()?;
+        (Lies::Here, None)
+    } else {
+        match reader.u8()? {
+            0 => (Lies::After, None),
+            1 => {
+                let bytes = usize::try_from(reader.u64()?).map_err(|_| "a length beyond memory")?;
+                (Lies::Apart, Some(bytes))
+            }
+            _ => return Err("a history row whose content is nowhere"),
+        }
     };
     reader.finish()?;
-    Ok(row)
+    Ok((row, lies, weigh(value, content_bytes)))
+}
+
+/// Reads a row's second record: the content.
+pub fn read_past(value: &[u8]) -> Result<&str, Unreadable> {
+    let reader = read_value(value)?;
+    std::str::from_utf8(reader.rest()).map_err(|_| "text that is not UTF-8")
 }
 
 /// The record of the count of changes.

@@ -10,7 +10,7 @@ use crate::config::table::{Tables, Working};
 use crate::durable::answer::Answer;
 use crate::durable::capacity::Capacities;
 use crate::durable::command::Command;
-use crate::durable::history::History;
+use crate::durable::history::{History, Weight};
 use crate::durable::identity::Identity;
 use crate::durable::namespace::Namespaces;
 use crate::durable::record;
@@ -58,7 +58,7 @@ pub struct State {
     pub(super) revision: u64,
     pub(super) touched: Vec<Touched>,
     /// History rows that were loaded, in no order: number, time, weight, config.
-    unsorted: Vec<(u64, u64, u32, ConfigKey)>,
+    unsorted: Vec<(u64, u64, Weight, ConfigKey)>,
 }
 
 /// Formal configs by namespace.
@@ -220,14 +220,13 @@ impl State {
             }
             Table::History => {
                 let number = record::read_history_key(&record.key)?;
-                let row = record::read_history(value)?;
+                let (row, _, weight) = record::read_history(value)?;
                 // The configs' own names are shared where there are any.
                 let key = match self.configs.get(row.name) {
                     Some(entry) => entry.key.clone(),
                     None => ConfigKey::new(row.name),
                 };
-                let bytes = super::history::weight(&record.key, value);
-                self.unsorted.push((number, row.at_ms, bytes, key));
+                self.unsorted.push((number, row.at_ms, weight, key));
             }
             Table::Namespace => self.namespaces.load(&record.key, value)?,
             Table::Capacity => self.capacities.load(&record.key, value)?,
@@ -236,6 +235,8 @@ impl State {
             Table::Identity => self.identity.load(&record.key, value)?,
             Table::Instance => self.services.load_instance(&record.key, value)?,
             Table::Metadata => self.services.load_metadata(&record.key, value)?,
+            // Whoever hands it in has read it for nothing.
+            Table::Past => {}
         }
         Ok(())
     }
@@ -259,8 +260,8 @@ impl State {
     pub fn loaded(&mut self) -> Arc<[Change]> {
         let mut rows = std::mem::take(&mut self.unsorted);
         rows.sort_unstable_by_key(|row| row.0);
-        for (number, at_ms, bytes, key) in rows {
-            self.history.add(number, at_ms, bytes, &key);
+        for (number, at_ms, weight, key) in rows {
+            self.history.add(number, at_ms, weight, &key);
         }
         if self.tables.is_ready() {
             self.touch_differences();

@@ -113,8 +113,8 @@ impl Directory {
     }
 
     /// Names of a namespace whose parts contain these texts, by group and name: how many, and one
-    /// page of them. Without a text for the name it costs the groups and the page; with one it looks
-    /// at all, some 20 ns each: for administrators.
+    /// page of them. Without a text for the name it costs the groups and the page; with one it
+    /// looks at all, some 20 ns each: for administrators.
     pub fn search(
         &self,
         namespace: &str,

@@ -78,6 +78,9 @@ impl HomeState {
         if held && self.settings.has_bug(PlantedBug::AckForgetsHeld) {
             return;
         }
-        self.offer(index, turn);
+        // With a delay nothing is held back for an ack; what is newer waits for its own time.
+        if self.settings.push_delay_ms.is_none() {
+            self.offer(index, turn);
+        }
     }
 }

@@ -202,6 +202,7 @@ fn of_config(op: config::Op, version: Version) -> Words {
         },
         Op::Delete => (name, "tag delType ids beta:b"),
         Op::Remove => (name, "tag"),
+        Op::Metadata => (name, "desc configTags"),
         Op::RemoveIds => ("ids!", ""),
         Op::Detail | Op::Catalog | Op::Beta | Op::StopBeta => (name, ""),
         Op::List if version == Version::V2 => (
@@ -234,7 +235,6 @@ fn of_config(op: config::Op, version: Version) -> Words {
             Version::V1 => ("group tenant", "quota:i maxSize:i maxAggrCount:i maxAggrSize:i"),
             _ => ("groupName namespaceId", "quota:i maxSize:i maxAggrCount:i maxAggrSize:i"),
         },
-        Op::Metadata => (name, "desc configTags"),
         Op::Health | Op::LocalCache => ("", ""),
     }
 }

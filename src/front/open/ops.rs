@@ -82,8 +82,10 @@ struct Level {
 
 fn set_level(input: &Input<'_>) -> Outcome {
     let of_core = input.path.contains("/core/");
+    // nacos-maintainer-client 3.1 sends a form where the reference reads JSON.
+    let is_form = input.get("logName").is_some();
     let body: Level = match (of_core, input.version) {
-        (true, Version::V2 | Version::V3) => input.object()?,
+        (true, Version::V2 | Version::V3) if !is_form => input.object()?,
         _ => Level::default(),
     };
     let given = |name, given: Option<String>| {
@@ -120,7 +122,15 @@ fn raft(input: &Input<'_>) -> Outcome {
         "lock_acquire_service_v2",
         "nacos_config",
     ];
-    let asked: Command = input.object()?;
+    let given = |name: &str| input.get(name).map(str::to_owned);
+    // Likewise.
+    let asked = match given("command") {
+        Some(command) => {
+            let (group_id, value) = (given("groupId"), given("value"));
+            Command { group_id, command: Some(command), value }
+        }
+        None => input.object()?,
+    };
     let failed = |text: &str| match input.version {
         Version::V3 => shape::said(Version::V3, text),
         // v2 kept v1's envelope here.

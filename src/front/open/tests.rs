@@ -200,3 +200,16 @@ fn parameters_of_query_form_and_parts() {
     assert_eq!(of("a=%", "", ""), Err(form::Malformed::Escape));
     assert_eq!(of("", multipart, "--x"), Err(form::Malformed::Multipart));
 }
+
+/// Bytes of the state of an answer under way: hyper moves it before it is first polled, and a held
+/// poll keeps it.
+const STATE_BYTES_MAX: usize = 4 * 1024;
+
+#[test]
+fn the_state_of_an_answer_is_small() {
+    fn bytes<F>(_: impl FnOnce(&'static Api, Ends, Request) -> F) -> usize {
+        size_of::<F>()
+    }
+    let bytes = bytes(|api, ends, request| api.answer(ends, request));
+    assert!(bytes <= STATE_BYTES_MAX, "{bytes}");
+}

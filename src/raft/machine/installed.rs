@@ -1,11 +1,14 @@
 //! From the checkpoint into memory: at the start, and when another member's snapshot has come.
 
 use super::{Applied, Machine};
+use crate::boot::memory;
 use crate::raft::encoding::Totals;
 use crate::raft::fault::Fault;
 use crate::raft::snapshot::{Parcel, Reading};
 use crate::raft::store::Store;
 use crate::raft::types::{SnapshotMeta, Types};
+use futures_lite::future::zip;
+use nacre_shards::durable::Record;
 use openraft::type_config::alias::SnapshotOf;
 use openraft::{Snapshot, storage};
 
@@ -14,28 +17,36 @@ use openraft::{Snapshot, storage};
 /// # Errors
 /// The disk's; a record that makes no sense; more or fewer than the checkpoint says.
 pub async fn load<M: Machine>(store: &Store, machine: &mut M) -> Result<(), Fault> {
-    let mut cursor = None;
-    let mut found = Totals::default();
+    let mut piece = store.state(|file| file.load(None, Totals::default())).await?;
     loop {
-        let piece = store.state(move |file| file.load(cursor, found));
-        let (records, next, totals) = piece.await?;
-        for record in records {
-            let table = record.table;
-            let key = record.key.clone();
-            machine.load(record).map_err(|why| {
-                let key = key.escape_ascii();
-                Fault::Damaged(format!(
-                    "state.redb: record {key} of {table:?} makes no sense: {why}; run `nacre verify`"
-                ))
-            })?;
-        }
-        found = totals;
-        match next {
-            Some(next) => cursor = Some(next),
-            None => break,
-        }
+        let (records, cursor, found) = piece;
+        let Some(cursor) = cursor else {
+            take_in(machine, records)?;
+            break;
+        };
+        let next = store.state(move |file| file.load(Some(cursor), found));
+        // Asked for first, so that both threads have something to do.
+        let (next, taken) = zip(next, async { take_in(machine, records) }).await;
+        taken?;
+        piece = next?;
     }
     machine.loaded();
+    // Pieces came and went between two threads.
+    memory::give_back();
+    Ok(())
+}
+
+fn take_in<M: Machine>(machine: &mut M, records: Vec<Record>) -> Result<(), Fault> {
+    for record in records {
+        let table = record.table;
+        let key = record.key.clone();
+        machine.load(record).map_err(|why| {
+            let key = key.escape_ascii();
+            Fault::Damaged(format!(
+                "state.redb: record {key} of {table:?} makes no sense: {why}; run `nacre verify`"
+            ))
+        })?;
+    }
     Ok(())
 }
 

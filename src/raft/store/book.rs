@@ -1,6 +1,7 @@
 //! One redb file: opened, written and read with every error turned into what follows from it.
 
 use super::Shared;
+use crate::raft::check::while_reading;
 use crate::raft::counters::{Count, Counters};
 use crate::raft::encoding::{seal, unseal};
 use crate::raft::fault::{Fault, is_full};
@@ -8,10 +9,11 @@ use crate::raft::limits::STORE_CACHE_BYTES;
 use crate::raft::place::{Guard, Place};
 use bytes::Bytes;
 use redb::{
-    Builder, Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition,
-    WriteTransaction,
+    Builder, Database, ReadTransaction, ReadableDatabase, ReadableTable, StorageBackend,
+    TableDefinition, WriteTransaction,
 };
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The small table of each file: who it belongs to, and what there is one of.
 pub const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
@@ -19,9 +21,14 @@ pub const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 /// Key of the version of everything in the file that is ours.
 const FORMAT: &str = "format";
 
-/// The version this program writes. A newer one is refused; an older one would be migrated here,
-/// in one transaction.
-pub const FORMAT_VERSION: u32 = 1;
+/// The version this program writes. A newer one is refused. An older one is read as it is, and
+/// becomes this one with the first transaction that may write what it does not know.
+///
+/// 2: contents of history apart from its rows, and none of inserts.
+pub const FORMAT_VERSION: u32 = 2;
+
+/// The oldest version this program reads.
+const FORMAT_OLDEST: u32 = 1;
 
 /// Key of node and cluster id.
 const IDENTITY: &str = "identity";
@@ -64,6 +71,18 @@ macro_rules! from_redb {
 
 from_redb!(DatabaseError, TransactionError, TableError, StorageError, CommitError);
 
+/// When the pages of a file that was there before are checked, all of them: their checksums, and
+/// that its list of free pages is that of its trees. A flipped bit in that list would let live
+/// pages be overwritten, and redb may panic on a page that makes no sense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Check {
+    /// Before anything is read.
+    First,
+    /// Before the first write or look that is not [`Book::read_unchecked`]. For who checks himself
+    /// that what he reads is what was written.
+    BeforeUse,
+}
+
 /// A file that is open, or was until something went wrong.
 #[derive(Debug)]
 pub struct Book {
@@ -71,13 +90,28 @@ pub struct Book {
     name: &'static str,
     length: fn(&Counters) -> &Count,
     open: Option<Database>,
+    /// Its pages were not checked yet.
+    is_unchecked: bool,
+    /// Its format is an older one.
+    is_older: bool,
+    /// Set once it was found damaged: not a byte of it is changed any more.
+    seal: Arc<AtomicBool>,
     fault: Option<Fault>,
 }
 
 impl Book {
     /// Nothing is open yet. `length` names the gauge of the file's length.
     pub fn new(shared: &Shared, name: &'static str, length: fn(&Counters) -> &Count) -> Self {
-        Self { shared: shared.clone(), name, length, open: None, fault: None }
+        Self {
+            shared: shared.clone(),
+            name,
+            length,
+            open: None,
+            is_unchecked: false,
+            is_older: false,
+            seal: Arc::default(),
+            fault: None,
+        }
     }
 
     fn place(&self) -> &Arc<dyn Place> {
@@ -114,13 +148,10 @@ impl Book {
     ) -> Result<(), Fault> {
         let draft = format!("{}.new", self.name);
         let file = self.place().create(&draft).map_err(|error| self.io("create", &error))?;
-        self.open_with(
-            Guard::new(file, self.shared.health.clone(), self.shared.counters.clone(), self.length),
-            false,
-        )?;
+        self.open_with(file, false)?;
         self.write("create", false, |txn| {
+            put_format(txn)?;
             let mut meta = txn.open_table(META)?;
-            put_meta(&mut meta, FORMAT, &FORMAT_VERSION.to_le_bytes())?;
             let mut bytes = identity.node.to_le_bytes().to_vec();
             bytes.extend_from_slice(&identity.cluster.to_le_bytes());
             put_meta(&mut meta, IDENTITY, &bytes)?;
@@ -130,41 +161,64 @@ impl Book {
         self.place().publish(&draft, self.name).map_err(|error| self.io("name", &error))
     }
 
-    /// Opens the file, repairs what an abrupt end left, and checks whose it is.
+    /// Opens the file, repairs what an abrupt end left, and looks whose it is.
     ///
     /// # Errors
     /// The disk's; a newer format; contents that cannot be right.
-    pub fn open(&mut self) -> Result<Identity, Fault> {
+    pub fn open(&mut self, check: Check) -> Result<Identity, Fault> {
         self.fault = None;
         let file = self.place().open(self.name).map_err(|error| self.io("open", &error))?;
         if file.len().map_err(|error| self.io("open", &error))? == 0 {
             // Redb would make a new store of it.
             return Err(self.note("open", Broken::Wrong(EMPTY.to_owned())));
         }
-        self.open_with(
-            Guard::new(file, self.shared.health.clone(), self.shared.counters.clone(), self.length),
-            true,
-        )?;
+        self.open_with(file, check == Check::First)?;
+        self.is_unchecked = check == Check::BeforeUse;
         self.identity()
     }
 
-    fn open_with(&mut self, file: Guard, is_old: bool) -> Result<(), Fault> {
+    fn open_with(&mut self, file: Box<dyn StorageBackend>, check: bool) -> Result<(), Fault> {
+        self.seal = Arc::default();
+        let Shared { health, counters, .. } = self.shared.clone();
+        let guard = Guard::new(file, health, self.seal.clone(), counters, self.length);
         let mut builder = Builder::new();
         builder.set_cache_size(STORE_CACHE_BYTES);
-        // Every page is read and its checksum checked: a plain open trusts a file that was closed
-        // in order, and a bit flipped in its free list would let live pages be overwritten.
-        builder.set_check_integrity_on_open(is_old);
-        let opened = builder.create_with_backend(file);
+        builder.set_check_integrity_on_open(check);
+        let opened = while_reading(self.name, || builder.create_with_backend(guard));
         self.open = Some(opened.map_err(|error| self.note("open", error.into()))?);
+        self.is_unchecked = false;
         Ok(())
+    }
+
+    /// Checks every page, unless that was done. What is wrong with its free list alone is put
+    /// right.
+    ///
+    /// # Errors
+    /// The disk's; a page that is not as it was written.
+    pub fn check(&mut self) -> Result<(), Fault> {
+        if !self.is_unchecked {
+            return Ok(());
+        }
+        let Some(open) = &mut self.open else { return Ok(()) };
+        let checked = while_reading(self.name, || open.check_integrity()).map_err(Broken::from);
+        checked.map_err(|broken| self.note("check", broken))?;
+        self.is_unchecked = false;
+        Ok(())
+    }
+
+    /// Not a byte of the file is changed any more.
+    pub fn seal(&self) {
+        self.seal.store(true, Ordering::Release);
     }
 
     /// Whose file it is.
     fn identity(&mut self) -> Result<Identity, Fault> {
-        self.read("look at", |txn| {
+        let (identity, format) = self.read_unchecked("look at", |txn| {
             let meta = txn.open_table(META)?;
-            read_identity(&meta)
-        })
+            Ok((read_identity(&meta)?, read_format(&meta)?))
+        })?;
+        self.is_older = format < FORMAT_VERSION;
+        Ok(identity)
     }
 
     /// One transaction, durable when this returns. `quick` makes it slower and the next start
@@ -178,13 +232,18 @@ impl Book {
         quick: bool,
         work: impl FnOnce(&WriteTransaction) -> Result<T, Broken>,
     ) -> Result<T, Fault> {
+        self.check()?;
         let result = (|| {
             let mut txn = self.database()?.begin_write()?;
             txn.set_quick_repair(quick);
+            if self.is_older {
+                put_format(&txn)?;
+            }
             let done = work(&txn)?;
             txn.commit()?;
             Ok(done)
         })();
+        self.is_older &= result.is_err();
         result.map_err(|broken| self.note(what, broken))
     }
 
@@ -193,7 +252,12 @@ impl Book {
     /// # Errors
     /// The disk's.
     pub fn begin(&mut self, what: &str) -> Result<WriteTransaction, Fault> {
-        let begun = self.database().and_then(|open| Ok(open.begin_write()?));
+        self.check()?;
+        let begun = self.database().and_then(|open| {
+            let txn = open.begin_write()?;
+            put_format(&txn)?;
+            Ok(txn)
+        });
         begun.map_err(|broken| self.note(what, broken))
     }
 
@@ -202,6 +266,11 @@ impl Book {
     /// # Errors
     /// The disk's.
     pub fn look(&mut self, what: &str) -> Result<ReadTransaction, Fault> {
+        self.check()?;
+        self.look_unchecked(what)
+    }
+
+    fn look_unchecked(&mut self, what: &str) -> Result<ReadTransaction, Fault> {
         let begun = self.database().and_then(|open| Ok(open.begin_read()?));
         begun.map_err(|broken| self.note(what, broken))
     }
@@ -215,8 +284,23 @@ impl Book {
         what: &str,
         work: impl FnOnce(&ReadTransaction) -> Result<T, Broken>,
     ) -> Result<T, Fault> {
-        let txn = self.look(what)?;
-        work(&txn).map_err(|broken| self.note(what, broken))
+        self.check()?;
+        self.read_unchecked(what, work)
+    }
+
+    /// Reads, without having the pages checked before. What is read must say itself whether it is
+    /// what was written. Where a page makes no sense at all, redb may panic: `check::reading`
+    /// then says which file that is.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_unchecked<T>(
+        &mut self,
+        what: &str,
+        work: impl FnOnce(&ReadTransaction) -> Result<T, Broken>,
+    ) -> Result<T, Fault> {
+        let txn = self.look_unchecked(what)?;
+        while_reading(self.name, || work(&txn)).map_err(|broken| self.note(what, broken))
     }
 
     fn database(&self) -> Result<&Database, Broken> {
@@ -229,10 +313,13 @@ impl Book {
     /// # Errors
     /// The disk's.
     pub fn close(&mut self) -> Result<(), Fault> {
-        match self.open.take() {
+        // Closing writes, too. After a failed check it cannot.
+        let checked = self.check();
+        let closed = match self.open.take() {
             Some(open) => open.close().map_err(|error| self.note("close", error.into())),
             None => Ok(()),
-        }
+        };
+        checked.and(closed)
     }
 
     /// Turns what went wrong into what follows from it, and remembers the first of it: what redb
@@ -261,6 +348,9 @@ impl Book {
             )),
             Broken::Wrong(why) => damaged(&shown, &why),
         };
+        if matches!(fault, Fault::Damaged(_)) {
+            self.seal();
+        }
         self.fault.get_or_insert_with(|| fault.clone());
         fault
     }
@@ -289,21 +379,28 @@ fn damaged(shown: &str, why: &str) -> Fault {
     ))
 }
 
+/// Its format, which this program knows.
+fn read_format(meta: &impl ReadableTable<&'static str, &'static [u8]>) -> Result<u32, Broken> {
+    let format = get_meta(meta, FORMAT)?.ok_or("it has no format version".to_owned())?;
+    let format = format.as_ref().try_into().map(u32::from_le_bytes);
+    match format.map_err(|_| "its format version is cut off".to_owned())? {
+        known @ FORMAT_OLDEST..=FORMAT_VERSION => Ok(known),
+        newer if newer > FORMAT_VERSION => Err(Broken::Wrong(format!(
+            "its format is {newer}, written by a newer nacre; this one knows {FORMAT_VERSION}"
+        ))),
+        older => Err(Broken::Wrong(format!("its format is {older}, which never was"))),
+    }
+}
+
+fn put_format(txn: &WriteTransaction) -> Result<(), Broken> {
+    put_meta(&mut txn.open_table(META)?, FORMAT, &FORMAT_VERSION.to_le_bytes())
+}
+
 /// Whose file it is, and that this program knows its format.
 pub fn read_identity(
     meta: &impl ReadableTable<&'static str, &'static [u8]>,
 ) -> Result<Identity, Broken> {
-    let format = get_meta(meta, FORMAT)?.ok_or("it has no format version".to_owned())?;
-    let format = format.as_ref().try_into().map(u32::from_le_bytes);
-    match format.map_err(|_| "its format version is cut off".to_owned())? {
-        FORMAT_VERSION => {}
-        newer if newer > FORMAT_VERSION => {
-            return Err(Broken::Wrong(format!(
-                "its format is {newer}, written by a newer nacre; this one knows {FORMAT_VERSION}"
-            )));
-        }
-        older => return Err(Broken::Wrong(format!("its format is {older}, which never was"))),
-    }
+    read_format(meta)?;
     let bytes = get_meta(meta, IDENTITY)?.ok_or("it does not say whose it is".to_owned())?;
     let cut = || Broken::Wrong("it does not say whole whose it is".to_owned());
     let (node, cluster) = bytes.split_at_checked(8).ok_or_else(cut)?;

@@ -3,8 +3,9 @@
 mod install;
 
 use super::Shared;
-use super::book::{Book, Broken, Identity, META, get_meta, put_meta};
+use super::book::{Book, Broken, Check, Identity, META, get_meta, put_meta};
 use super::worker::Keeper;
+use crate::boot::memory;
 use crate::raft::encoding::{
     Totals, put_chunk, put_log_id, put_stored_membership, record_checksum, table, take_log_id,
     take_stored_membership,
@@ -52,6 +53,8 @@ pub struct StateFile {
     install: Option<Install>,
     readers: HashMap<u64, ReadTransaction>,
     next_reader: u64,
+    /// Much was read or written: what that took of memory is not needed any more.
+    to_give_back: bool,
 }
 
 impl StateFile {
@@ -63,6 +66,7 @@ impl StateFile {
             install: None,
             readers: HashMap::new(),
             next_reader: 0,
+            to_give_back: false,
         }
     }
 
@@ -95,8 +99,8 @@ impl StateFile {
             })?;
             return Ok((fresh, Head::default()));
         }
-        let identity = self.book.open()?;
-        let head = self.book.read("read", |txn| read_head(&txn.open_table(META)?))?;
+        let identity = self.book.open(Check::BeforeUse)?;
+        let head = self.book.read_unchecked("read", |txn| read_head(&txn.open_table(META)?))?;
         Ok((identity, head))
     }
 
@@ -140,6 +144,7 @@ impl StateFile {
             drop(table);
             write_head(&mut meta, &head)
         })?;
+        self.to_give_back = true;
         let micros = start.elapsed().as_micros() as u64;
         let counters = self.book.counters();
         counters.checkpoints.add(1);
@@ -149,8 +154,9 @@ impl StateFile {
         Ok(())
     }
 
-    /// Some records behind the cursor, as many as make a piece, and where to go on; `found` is
-    /// what was found so far. At the end it must be what the checkpoint says.
+    /// Some records behind the cursor of families that are loaded, as many as make a piece, and
+    /// where to go on; `found` is what was found so far. At the end it must be what the checkpoint
+    /// says.
     ///
     /// # Errors
     /// The disk's; a wrong checksum; more or less records than there should be.
@@ -159,13 +165,16 @@ impl StateFile {
         cursor: Option<Cursor>,
         mut found: Totals,
     ) -> Result<(Vec<Record>, Option<Cursor>, Totals), Fault> {
-        let (rows, cursor) = self.book.read("load", |txn| {
-            let (rows, cursor) = rows(txn, cursor)?;
+        self.to_give_back = true;
+        let (rows, cursor) = self.book.read_unchecked("load", |txn| {
+            let said = read_head(&txn.open_table(META)?)?.totals.loaded();
+            let (rows, cursor) = rows(txn, cursor, Part::Loaded)?;
             for row in &rows {
                 found.add(row.key[0], row.checksum, row.value.len());
             }
-            if cursor.is_none() {
-                same_totals(&read_head(&txn.open_table(META)?)?.totals, &found)?;
+            // A page that leads back to one before it would have us read without end.
+            if cursor.is_none() || found.count() > said.count() {
+                same_totals(&said, &found)?;
             }
             Ok((rows, cursor))
         })?;
@@ -230,8 +239,8 @@ impl StateFile {
     ) -> Result<(Bytes, Option<Cursor>), Fault> {
         let closed = || Fault::Refused("the snapshot has been closed".to_owned());
         let txn = self.readers.get(&reader).ok_or_else(closed)?;
-        let (rows, cursor) =
-            rows(txn, cursor).map_err(|broken| self.book.note("read a snapshot", broken))?;
+        let (rows, cursor) = rows(txn, cursor, Part::All)
+            .map_err(|broken| self.book.note("read a snapshot", broken))?;
         let records = rows.iter().map(|row| (row.key[0], &row.key[1..], &row.value[..]));
         Ok((put_chunk(records), cursor))
     }
@@ -263,12 +272,19 @@ impl StateFile {
 }
 
 impl Keeper for StateFile {
-    fn look_around(&mut self, _is_idle: bool) {
+    fn seal(&mut self) {
+        self.book.seal();
+    }
+
+    fn look_around(&mut self, is_idle: bool) {
         self.look_at_space();
+        if is_idle && std::mem::take(&mut self.to_give_back) {
+            memory::give_back();
+        }
     }
 }
 
-/// A record as it is read.
+/// A record as it is read; both parts share the bytes of their piece.
 #[derive(Debug)]
 struct Row {
     /// Family byte and key.
@@ -313,29 +329,56 @@ fn shown(key: &[u8]) -> String {
     key.escape_ascii().to_string()
 }
 
+/// Of which families.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    All,
+    /// What a start loads.
+    Loaded,
+}
+
 /// Reads records behind a cursor until they make a piece.
 fn rows(
     txn: &ReadTransaction,
     cursor: Option<Cursor>,
+    part: Part,
 ) -> Result<(Vec<Row>, Option<Cursor>), Broken> {
     use std::ops::Bound::{Excluded, Unbounded};
+    const BELOW: &[u8] = &[Table::LOADED_BELOW];
     let table = txn.open_table(RECORDS)?;
-    let mut rows: Vec<Row> = Vec::new();
-    let mut bytes = 0;
+    // One allocation a piece instead of two a record, which another thread would free one by one.
+    let mut piece: Vec<u8> = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 16);
+    let mut places: Vec<(usize, u32, usize)> = Vec::new();
+    let mut next = None;
     let from = cursor.as_deref().map_or(Unbounded, Excluded);
-    for row in table.range::<&[u8]>((from, Unbounded))? {
+    let upto = if part == Part::All { Unbounded } else { Excluded(BELOW) };
+    for row in table.range::<&[u8]>((from, upto))? {
         let (key, stored) = row?;
         let (key, stored) = (key.value(), stored.value());
-        if bytes > CHUNK_BYTES {
-            let last = rows.last().expect("bytes were counted").key.to_vec();
-            return Ok((rows, Some(last)));
+        if piece.len() > CHUNK_BYTES {
+            next = places.last().map(|last| last_key(&piece, last).to_vec());
+            break;
         }
         let Checked { checksum, value, .. } = check_record(key, stored)?;
-        bytes += key.len() + value.len();
-        let (key, value) = (Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
-        rows.push(Row { key, checksum, value });
+        if places.last().is_some_and(|last| last_key(&piece, last) >= key) {
+            return Err(Broken::Wrong(format!("record {} is out of order", shown(key))));
+        }
+        piece.extend_from_slice(key);
+        piece.extend_from_slice(value);
+        places.push((key.len(), checksum, value.len()));
     }
-    Ok((rows, None))
+    let mut piece = Bytes::from(piece);
+    let row = |(key_bytes, checksum, value_bytes)| {
+        let (key, value) = (piece.split_to(key_bytes), piece.split_to(value_bytes));
+        Row { key, checksum, value }
+    };
+    Ok((places.into_iter().map(row).collect(), next))
+}
+
+/// The key of the last record of a piece.
+fn last_key<'a>(piece: &'a [u8], (key_bytes, _, value_bytes): &(usize, u32, usize)) -> &'a [u8] {
+    let at = piece.len() - value_bytes - key_bytes;
+    &piece[at..at + key_bytes]
 }
 
 /// What a checkpoint says against what is found.

@@ -16,7 +16,11 @@ fn stopped_node() -> SimPlace {
         for key in 0..200 {
             let pad = "v".repeat(key % 50 * 20);
             let other = key % 7;
-            let pairs = [(format!("key{key}"), format!("{key}{pad}")), (format!("o{other}"), pad)];
+            let pairs = [
+                (format!("key{key}"), format!("{key}{pad}")),
+                (format!("past.{key}"), pad.clone()),
+                (format!("o{other}"), pad),
+            ];
             let pairs = pairs.each_ref().map(|(key, value)| (key.as_str(), value.as_str()));
             put(&group, &pairs).await.unwrap();
             if key == 100 {

@@ -1,9 +1,12 @@
-//! Keys and values; a command sets some of them together.
+//! Keys and values; a command sets some of them together. What is [`PAST`] only the disk knows.
 
 use crate::raft::Machine;
 use bytes::Bytes;
 use nacre_shards::durable::{Record, Table};
 use std::collections::BTreeMap;
+
+/// Start of keys that are not loaded.
+pub const PAST: &[u8] = b"past.";
 
 /// The toy's state.
 #[derive(Debug, Default)]
@@ -33,6 +36,10 @@ impl Machine for Toy {
             let Some(at) = line.iter().position(|byte| *byte == b'=') else { continue };
             let (key, value) = (command.slice_ref(&line[..at]), &line[at + 1..]);
             let value = (!value.is_empty()).then(|| command.slice_ref(value));
+            if key.starts_with(PAST) {
+                records.push(Record { table: Table::Past, key, value });
+                continue;
+            }
             match &value {
                 Some(value) => self.values.insert(key.clone(), value.clone()),
                 None => self.values.remove(&key),

@@ -4,7 +4,8 @@ use crate::config::gray::{Labels, Rule, RuleKind};
 use crate::config::md5::Md5;
 use crate::durable::answer::Refused;
 use crate::durable::command::*;
-use crate::durable::history::Operation;
+use crate::durable::history::{Lies, Operation};
+use crate::durable::question::Past;
 use crate::key::ConfigName;
 use bytes::Bytes;
 use proptest::collection::vec;
@@ -97,11 +98,41 @@ impl Bench {
     /// Rows on disk, oldest first: operation, content, number of the config.
     fn rows(&self) -> Vec<(Operation, String, u64)> {
         let of_history = self.disk.iter().filter(|((table, _), _)| *table == Table::History);
-        let row = |(_, value): (_, &Bytes)| {
-            let row = record::read_history(value).unwrap();
-            (row.operation, row.draft.content.to_owned(), row.draft.id)
+        let row = |((_, key), value): (&(Table, Bytes), &Bytes)| {
+            let number = record::read_history_key(key).unwrap();
+            let past = Past::read(number, value, true).unwrap();
+            (past.operation, self.content_of(&past), past.id)
         };
         of_history.map(row).collect()
+    }
+
+    /// The content of a row, wherever it is.
+    fn content_of(&self, past: &Past) -> String {
+        match past.lies {
+            Lies::Here => past.content.clone().unwrap(),
+            Lies::Apart => {
+                let value = &self.disk[&(Table::Past, Past::key(past.number))];
+                Past::read_content(value).unwrap()
+            }
+            Lies::After => {
+                let all = self.disk.iter().filter(|((table, _), _)| *table == Table::History);
+                let rows = all.map(|((_, key), value)| {
+                    Past::read(record::read_history_key(key).unwrap(), value, true).unwrap()
+                });
+                let newer = |row: &Past| row.number > past.number && row.key == past.key;
+                let next = rows.filter(newer).find(|row| past.is_of_variant(row));
+                match next {
+                    Some(next) => {
+                        assert_eq!((next.md5, next.lies), (past.md5, Lies::Apart));
+                        self.content_of(&next)
+                    }
+                    None => {
+                        let entry = self.state.configs.get(past.key.name()).unwrap();
+                        past.content_in(entry).unwrap()
+                    }
+                }
+            }
+        }
     }
 
     /// Another state, from what is on disk.
@@ -260,7 +291,7 @@ fn history_says_what_was() {
         ]
     );
     let of_delete = bench.disk.iter().filter(|((table, _), _)| *table == Table::History).nth(2);
-    let row = record::read_history(of_delete.unwrap().1).unwrap();
+    let (row, ..) = record::read_history(of_delete.unwrap().1).unwrap();
     assert_eq!((row.source_user, row.source_ip, row.gray), ("u", "i", None));
 }
 

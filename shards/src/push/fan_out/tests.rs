@@ -91,9 +91,12 @@ fn the_configured_delay_holds_everything_back_and_ignores_acks() {
     bench.subscribe(conn, &service(0), true);
     assert!(revisions(&bench.subscribed(conn, &service(0), 1)).is_empty());
     assert_eq!(bench.pass(480), []);
-    assert_eq!(revisions(&bench.pass(40)), [1]);
+    let first = bench.pass(40);
+    assert_eq!(revisions(&first), [1]);
     bench.changed(&service(0), 2);
-    assert_eq!(bench.pass(300), []);
+    assert_eq!(bench.pass(100), []);
+    assert_eq!(bench.ack(conn, pushes(&first)[0].0, true), [], "an ack brings nothing forward");
+    assert_eq!(bench.pass(200), []);
     bench.changed(&service(0), 3);
     assert_eq!(bench.pass(180), [], "the first change set the time");
     assert_eq!(revisions(&bench.pass(40)), [3]);

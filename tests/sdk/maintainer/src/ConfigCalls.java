@@ -34,7 +34,7 @@ final class ConfigCalls {
         history();
         listeners();
         checks.that("cache", true, () -> config.updateLocalCacheFromStore() != null);
-        checks.that("log level of configs", true, () -> config.setLogLevel("config-server", "INFO") != null);
+        checks.of("log level of configs", () -> config.setLogLevel("config-server", "INFO"));
         remove();
     }
 
@@ -85,7 +85,7 @@ final class ConfigCalls {
         checks.that("an exact name has no stars", 0, () -> config.listConfigs("m-*", GROUP, PUBLIC).getTotalCount());
         checks.that("search 3", 6, () -> config.searchConfigs("m-", "", PUBLIC).getTotalCount());
         checks.that("search 4", 1, () -> config.searchConfigs("m-", GROUP, PUBLIC, "json").getTotalCount());
-        checks.that("search 5", 1, () -> config.searchConfigs("-9", GROUP, PUBLIC, "yaml", "d").getTotalCount());
+        checks.that("search 5", 1, () -> config.searchConfigs("-9", GROUP, PUBLIC, "nine", "yaml").getTotalCount());
         checks.that(
                 "search 7",
                 1,
