@@ -140,6 +140,7 @@ fn is_open(path: &str) -> bool {
         || path.contains("/console/health/")
         || path.contains("/console/server/")
         || path.starts_with("/v3/admin/core/state")
+        || path == "/v3/admin/core/ops/readiness"
 }
 
 /// Resources that name themselves (`auth.md` 3.1): no permission of a namespace covers them.
