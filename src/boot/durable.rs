@@ -1,10 +1,9 @@
 //! The Raft group on its core: opened, tended, closed.
 
 use crate::boot::settings::Settings;
-use crate::boot::start::exit;
 use crate::pump::clock::{Clock, Epoch};
 use crate::pump::replica::{Durable, Replica};
-use crate::raft::{self, Disk, Fault, Folder, Group, check};
+use crate::raft::{self, Disk, Fault, Folder, Group};
 use glommio::timer;
 use nacre_shards::durable::command::Command;
 use nacre_shards::durable::history::SWEPT_MAX;
@@ -27,26 +26,7 @@ const DAY_MS: u64 = 86_400_000;
 pub fn start(data: &Path) -> io::Result<Disk> {
     let folder = data.join(raft::FOLDER);
     raft::place::ballast::settle(&folder)?;
-    say_what_panics(data);
     Disk::start(Arc::new(Folder::new(&folder)?))
-}
-
-/// The checkpoint is read before all of its pages are checked, and a page can make so little sense
-/// that reading it panics, which ends this process where panics abort: then that is said.
-fn say_what_panics(data: &Path) {
-    let data = data.display().to_string();
-    let before = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| match check::reading() {
-        Some(file) if cfg!(panic = "abort") => {
-            let why = panic.to_string().replace('\n', " ");
-            eprintln!(
-                "nacre: {file} in {data}: its pages make no sense ({why}); nothing was changed. \
-                 Run `nacre verify` to see all of it; restore the data directory from a backup"
-            );
-            std::process::exit(i32::from(exit::DATA));
-        }
-        _ => before(panic),
-    }));
 }
 
 /// Opens the group and replays its log; readers see the state when this returns. On the Raft core.

@@ -29,14 +29,6 @@ pub fn reading() -> Option<&'static str> {
     READING.get()
 }
 
-/// Looks at a file, and lets [`reading`] say so.
-pub fn while_reading<T>(file: &'static str, look: impl FnOnce() -> T) -> T {
-    READING.set(Some(file));
-    let seen = look();
-    READING.set(None);
-    seen
-}
-
 /// Something that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
@@ -150,7 +142,8 @@ fn guarded(
     let is_empty = file.len()? == 0;
     let overlay = Overlay::new(file)?;
     let mut found = Vec::new();
-    let search = || {
+    READING.set(Some(name));
+    let searched = catch_unwind(AssertUnwindSafe(|| {
         if is_empty {
             return Err(Broken::Wrong(EMPTY.to_owned()));
         }
@@ -159,8 +152,8 @@ fn guarded(
         builder.set_check_integrity_on_open(care == Care::Thorough);
         let open = builder.create_with_backend(overlay)?;
         search(&open, &mut found, digest)
-    };
-    let searched = while_reading(name, || catch_unwind(AssertUnwindSafe(search)));
+    }));
+    READING.set(None);
     match searched {
         Ok(Ok(())) => {}
         Ok(Err(Broken::Redb(error))) => found.push(format!("redb cannot read it: {error}")),

@@ -32,25 +32,22 @@ impl Health {
 pub struct Guard {
     inner: Box<dyn StorageBackend>,
     health: Arc<Health>,
-    seal: Arc<AtomicBool>,
     counters: Arc<Counters>,
     length: fn(&Counters) -> &Count,
 }
 
 impl Guard {
-    /// `length` names the gauge that is told the file's length; `seal` is set when nothing of this
-    /// file may be changed any more, because it was found damaged.
+    /// `length` names the gauge that is told the file's length.
     pub fn new(
         inner: Box<dyn StorageBackend>,
         health: Arc<Health>,
-        seal: Arc<AtomicBool>,
         counters: Arc<Counters>,
         length: fn(&Counters) -> &Count,
     ) -> Self {
         if let Ok(bytes) = inner.len() {
             length(&counters).set(bytes);
         }
-        Self { inner, health, seal, counters, length }
+        Self { inner, health, counters, length }
     }
 
     fn check(&self) -> io::Result<()> {
@@ -58,9 +55,6 @@ impl Guard {
             return Err(io::Error::other(
                 "an fsync has failed before; nothing is written until a restart",
             ));
-        }
-        if self.seal.load(Ordering::Acquire) {
-            return Err(io::Error::other("it is damaged; nothing of it is changed"));
         }
         Ok(())
     }

@@ -1,7 +1,6 @@
 //! One redb file: opened, written and read with every error turned into what follows from it.
 
 use super::Shared;
-use crate::raft::check::while_reading;
 use crate::raft::counters::{Count, Counters};
 use crate::raft::encoding::{seal, unseal};
 use crate::raft::fault::{Fault, is_full};
@@ -13,7 +12,6 @@ use redb::{
     TableDefinition, WriteTransaction,
 };
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The small table of each file: who it belongs to, and what there is one of.
 pub const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
@@ -71,18 +69,6 @@ macro_rules! from_redb {
 
 from_redb!(DatabaseError, TransactionError, TableError, StorageError, CommitError);
 
-/// When the pages of a file that was there before are checked, all of them: their checksums, and
-/// that its list of free pages is that of its trees. A flipped bit in that list would let live
-/// pages be overwritten, and redb may panic on a page that makes no sense.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Check {
-    /// Before anything is read.
-    First,
-    /// Before the first write or look that is not [`Book::read_unchecked`]. For who checks himself
-    /// that what he reads is what was written.
-    BeforeUse,
-}
-
 /// A file that is open, or was until something went wrong.
 #[derive(Debug)]
 pub struct Book {
@@ -90,28 +76,15 @@ pub struct Book {
     name: &'static str,
     length: fn(&Counters) -> &Count,
     open: Option<Database>,
-    /// Its pages were not checked yet.
-    is_unchecked: bool,
     /// Its format is an older one.
     is_older: bool,
-    /// Set once it was found damaged: not a byte of it is changed any more.
-    seal: Arc<AtomicBool>,
     fault: Option<Fault>,
 }
 
 impl Book {
     /// Nothing is open yet. `length` names the gauge of the file's length.
     pub fn new(shared: &Shared, name: &'static str, length: fn(&Counters) -> &Count) -> Self {
-        Self {
-            shared: shared.clone(),
-            name,
-            length,
-            open: None,
-            is_unchecked: false,
-            is_older: false,
-            seal: Arc::default(),
-            fault: None,
-        }
+        Self { shared: shared.clone(), name, length, open: None, is_older: false, fault: None }
     }
 
     fn place(&self) -> &Arc<dyn Place> {
@@ -161,59 +134,37 @@ impl Book {
         self.place().publish(&draft, self.name).map_err(|error| self.io("name", &error))
     }
 
-    /// Opens the file, repairs what an abrupt end left, and looks whose it is.
+    /// Opens the file, repairs what an abrupt end left, and checks whose it is.
     ///
     /// # Errors
     /// The disk's; a newer format; contents that cannot be right.
-    pub fn open(&mut self, check: Check) -> Result<Identity, Fault> {
+    pub fn open(&mut self) -> Result<Identity, Fault> {
         self.fault = None;
         let file = self.place().open(self.name).map_err(|error| self.io("open", &error))?;
         if file.len().map_err(|error| self.io("open", &error))? == 0 {
             // Redb would make a new store of it.
             return Err(self.note("open", Broken::Wrong(EMPTY.to_owned())));
         }
-        self.open_with(file, check == Check::First)?;
-        self.is_unchecked = check == Check::BeforeUse;
+        self.open_with(file, true)?;
         self.identity()
     }
 
-    fn open_with(&mut self, file: Box<dyn StorageBackend>, check: bool) -> Result<(), Fault> {
-        self.seal = Arc::default();
+    fn open_with(&mut self, file: Box<dyn StorageBackend>, is_old: bool) -> Result<(), Fault> {
         let Shared { health, counters, .. } = self.shared.clone();
-        let guard = Guard::new(file, health, self.seal.clone(), counters, self.length);
+        let guard = Guard::new(file, health, counters, self.length);
         let mut builder = Builder::new();
         builder.set_cache_size(STORE_CACHE_BYTES);
-        builder.set_check_integrity_on_open(check);
-        let opened = while_reading(self.name, || builder.create_with_backend(guard));
+        // Every page is read and its checksum checked: a plain open trusts a file that was closed
+        // in order, and a bit flipped in its free list would let live pages be overwritten.
+        builder.set_check_integrity_on_open(is_old);
+        let opened = builder.create_with_backend(guard);
         self.open = Some(opened.map_err(|error| self.note("open", error.into()))?);
-        self.is_unchecked = false;
         Ok(())
-    }
-
-    /// Checks every page, unless that was done. What is wrong with its free list alone is put
-    /// right.
-    ///
-    /// # Errors
-    /// The disk's; a page that is not as it was written.
-    pub fn check(&mut self) -> Result<(), Fault> {
-        if !self.is_unchecked {
-            return Ok(());
-        }
-        let Some(open) = &mut self.open else { return Ok(()) };
-        let checked = while_reading(self.name, || open.check_integrity()).map_err(Broken::from);
-        checked.map_err(|broken| self.note("check", broken))?;
-        self.is_unchecked = false;
-        Ok(())
-    }
-
-    /// Not a byte of the file is changed any more.
-    pub fn seal(&self) {
-        self.seal.store(true, Ordering::Release);
     }
 
     /// Whose file it is.
     fn identity(&mut self) -> Result<Identity, Fault> {
-        let (identity, format) = self.read_unchecked("look at", |txn| {
+        let (identity, format) = self.read("look at", |txn| {
             let meta = txn.open_table(META)?;
             Ok((read_identity(&meta)?, read_format(&meta)?))
         })?;
@@ -232,7 +183,6 @@ impl Book {
         quick: bool,
         work: impl FnOnce(&WriteTransaction) -> Result<T, Broken>,
     ) -> Result<T, Fault> {
-        self.check()?;
         let result = (|| {
             let mut txn = self.database()?.begin_write()?;
             txn.set_quick_repair(quick);
@@ -252,7 +202,6 @@ impl Book {
     /// # Errors
     /// The disk's.
     pub fn begin(&mut self, what: &str) -> Result<WriteTransaction, Fault> {
-        self.check()?;
         let begun = self.database().and_then(|open| {
             let txn = open.begin_write()?;
             put_format(&txn)?;
@@ -266,11 +215,6 @@ impl Book {
     /// # Errors
     /// The disk's.
     pub fn look(&mut self, what: &str) -> Result<ReadTransaction, Fault> {
-        self.check()?;
-        self.look_unchecked(what)
-    }
-
-    fn look_unchecked(&mut self, what: &str) -> Result<ReadTransaction, Fault> {
         let begun = self.database().and_then(|open| Ok(open.begin_read()?));
         begun.map_err(|broken| self.note(what, broken))
     }
@@ -284,23 +228,8 @@ impl Book {
         what: &str,
         work: impl FnOnce(&ReadTransaction) -> Result<T, Broken>,
     ) -> Result<T, Fault> {
-        self.check()?;
-        self.read_unchecked(what, work)
-    }
-
-    /// Reads, without having the pages checked before. What is read must say itself whether it is
-    /// what was written. Where a page makes no sense at all, redb may panic: `check::reading`
-    /// then says which file that is.
-    ///
-    /// # Errors
-    /// As [`read`](Self::read).
-    pub fn read_unchecked<T>(
-        &mut self,
-        what: &str,
-        work: impl FnOnce(&ReadTransaction) -> Result<T, Broken>,
-    ) -> Result<T, Fault> {
-        let txn = self.look_unchecked(what)?;
-        while_reading(self.name, || work(&txn)).map_err(|broken| self.note(what, broken))
+        let txn = self.look(what)?;
+        work(&txn).map_err(|broken| self.note(what, broken))
     }
 
     fn database(&self) -> Result<&Database, Broken> {
@@ -313,13 +242,10 @@ impl Book {
     /// # Errors
     /// The disk's.
     pub fn close(&mut self) -> Result<(), Fault> {
-        // Closing writes, too. After a failed check it cannot.
-        let checked = self.check();
-        let closed = match self.open.take() {
+        match self.open.take() {
             Some(open) => open.close().map_err(|error| self.note("close", error.into())),
             None => Ok(()),
-        };
-        checked.and(closed)
+        }
     }
 
     /// Turns what went wrong into what follows from it, and remembers the first of it: what redb
@@ -348,9 +274,6 @@ impl Book {
             )),
             Broken::Wrong(why) => damaged(&shown, &why),
         };
-        if matches!(fault, Fault::Damaged(_)) {
-            self.seal();
-        }
         self.fault.get_or_insert_with(|| fault.clone());
         fault
     }

@@ -1,7 +1,7 @@
 //! `log.redb`: vote, log entries, and up to where they were purged. Lives on the log's thread.
 
 use super::Shared;
-use super::book::{Book, Broken, Check, Identity, META, get_meta, put_meta};
+use super::book::{Book, Broken, Identity, META, get_meta, put_meta};
 use super::worker::Keeper;
 use crate::raft::encoding::{
     Assembly, Stored, first_key, index_of, put_log_id, put_vote, take_log_id, take_vote,
@@ -88,7 +88,7 @@ impl LogFile {
                 entries: Vec::new(),
             });
         }
-        let identity = self.book.open(Check::First)?;
+        let identity = self.book.open()?;
         let (head, entries) = self.book.read("read", |txn| {
             let head = read_head(&txn.open_table(META)?)?;
             let mut entries = Vec::new();
@@ -252,10 +252,6 @@ impl LogFile {
 }
 
 impl Keeper for LogFile {
-    fn seal(&mut self) {
-        self.book.seal();
-    }
-
     fn look_around(&mut self, is_idle: bool) {
         if is_idle && self.to_sweep {
             // An error is remembered by the file and told to whoever writes next.

@@ -3,7 +3,7 @@
 mod install;
 
 use super::Shared;
-use super::book::{Book, Broken, Check, Identity, META, get_meta, put_meta};
+use super::book::{Book, Broken, Identity, META, get_meta, put_meta};
 use super::worker::Keeper;
 use crate::boot::memory;
 use crate::raft::encoding::{
@@ -99,8 +99,8 @@ impl StateFile {
             })?;
             return Ok((fresh, Head::default()));
         }
-        let identity = self.book.open(Check::BeforeUse)?;
-        let head = self.book.read_unchecked("read", |txn| read_head(&txn.open_table(META)?))?;
+        let identity = self.book.open()?;
+        let head = self.book.read("read", |txn| read_head(&txn.open_table(META)?))?;
         Ok((identity, head))
     }
 
@@ -166,14 +166,13 @@ impl StateFile {
         mut found: Totals,
     ) -> Result<(Vec<Record>, Option<Cursor>, Totals), Fault> {
         self.to_give_back = true;
-        let (rows, cursor) = self.book.read_unchecked("load", |txn| {
+        let (rows, cursor) = self.book.read("load", |txn| {
             let said = read_head(&txn.open_table(META)?)?.totals.loaded();
             let (rows, cursor) = rows(txn, cursor, Part::Loaded)?;
             for row in &rows {
                 found.add(row.key[0], row.checksum, row.value.len());
             }
-            // A page that leads back to one before it would have us read without end.
-            if cursor.is_none() || found.count() > said.count() {
+            if cursor.is_none() {
                 same_totals(&said, &found)?;
             }
             Ok((rows, cursor))
@@ -272,10 +271,6 @@ impl StateFile {
 }
 
 impl Keeper for StateFile {
-    fn seal(&mut self) {
-        self.book.seal();
-    }
-
     fn look_around(&mut self, is_idle: bool) {
         self.look_at_space();
         if is_idle && std::mem::take(&mut self.to_give_back) {

@@ -30,9 +30,6 @@ pub trait Keeper: Send + 'static {
     /// Called between jobs: when none has come for [`STORAGE_IDLE`], and about as often while they
     /// keep coming.
     fn look_around(&mut self, is_idle: bool);
-
-    /// A job has panicked: the file makes no sense, and nothing of it is to be changed any more.
-    fn seal(&mut self);
 }
 
 /// Where results go.
@@ -82,9 +79,6 @@ fn run<F: Keeper>(mut keeper: F, inbox: Receiver<(u64, Job<F>)>, results: Result
             Ok((ticket, job)) => {
                 let done = catch_unwind(AssertUnwindSafe(|| job(&mut keeper)));
                 has_failed = done.is_err();
-                if has_failed {
-                    keeper.seal();
-                }
                 let result = done.unwrap_or_else(|_| Err(failed()));
                 if results.sender.send((ticket, result)).is_err() {
                     return;
@@ -106,11 +100,7 @@ fn run<F: Keeper>(mut keeper: F, inbox: Receiver<(u64, Job<F>)>, results: Result
 }
 
 fn looks_badly<F: Keeper>(keeper: &mut F, is_idle: bool) -> bool {
-    let failed = catch_unwind(AssertUnwindSafe(|| keeper.look_around(is_idle))).is_err();
-    if failed {
-        keeper.seal();
-    }
-    failed
+    catch_unwind(AssertUnwindSafe(|| keeper.look_around(is_idle))).is_err()
 }
 
 fn failed() -> Fault {

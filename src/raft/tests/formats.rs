@@ -1,10 +1,9 @@
-//! What is read when: families that are not loaded, files of an older format, damaged pages.
+//! What is read when: families that are not loaded, files of an older format.
 
 use super::*;
 use crate::raft::check::{Care, look};
 use crate::raft::counters::{Count, Counters};
 use crate::raft::place::Guard;
-use crate::raft::place::sim::Seed;
 use crate::raft::store::book::{FORMAT_VERSION, META, get_meta, put_meta};
 use nacre_shards::durable::Table;
 use redb::{Database, ReadableDatabase};
@@ -19,7 +18,7 @@ const LONG: &str = match str::from_utf8(&[b'p'; 1_500]) {
 fn file(place: &SimPlace, name: &str) -> Database {
     let inner = place.open(name).unwrap();
     let length: fn(&Counters) -> &Count = |counters| &counters.state_file_bytes;
-    let guard = Guard::new(inner, Arc::default(), Arc::default(), Arc::default(), length);
+    let guard = Guard::new(inner, Arc::default(), Arc::default(), length);
     redb::Builder::new().create_with_backend(guard).unwrap()
 }
 
@@ -111,40 +110,4 @@ fn a_format_nobody_knows_is_refused() {
             assert_eq!(format_of(&place, name), format);
         }
     }
-}
-
-/// A start does not look at every page of the checkpoint; whatever is wrong with those is found
-/// before the first of them is written, and then none is.
-#[test]
-fn a_damaged_page_is_found_before_the_first_write() {
-    let place = stopped_node();
-    let (_, bytes) = place.files().into_iter().find(|(name, _)| name == "state.redb").unwrap();
-    let mut seed = Seed(3);
-    let (mut served, mut latched, mut wrong) = (0, 0, Vec::new());
-    let before = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
-    for _ in 0..60 {
-        let copy = place.copy();
-        let (at, mask) = (seed.below(bytes as u64) as usize, 1 << seed.below(8));
-        copy.flip("state.redb", at, mask);
-        let was_damaged = !look(&copy, Care::Thorough).unwrap().findings.is_empty();
-        let mut was_latched = false;
-        on_a_core(async {
-            let Ok(group) = open(&copy).await else { return };
-            served += 1;
-            if group.with(|toy| toy.values.len()) != 300 {
-                wrong.push(format!("served at byte {at} mask {mask:#x}"));
-            }
-            was_latched = group.checkpoint().await.is_err();
-            latched += usize::from(was_latched);
-            within(group.stop()).await;
-        });
-        let still = !look(&copy, Care::Thorough).unwrap().findings.is_empty();
-        if was_latched && !(was_damaged && still) {
-            wrong.push(format!("latched at byte {at} mask {mask:#x}"));
-        }
-    }
-    std::panic::set_hook(before);
-    assert_eq!(wrong, Vec::<String>::new());
-    assert!(served > 20 && latched > 0, "{served} {latched}");
 }
