@@ -294,6 +294,16 @@ entries! {
     }
 }
 
+/// Connections by the module their client named; together all there are.
+pub const CONNECTIONS: [Gauge; 6] = [
+    Gauge::ConnectionsNaming,
+    Gauge::ConnectionsConfig,
+    Gauge::ConnectionsAi,
+    Gauge::ConnectionsLock,
+    Gauge::ConnectionsOther,
+    Gauge::ConnectionsUnset,
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,7 @@
 
 mod reference;
 
-use crate::admin::counter::{Counter, Entry, Gauge};
+use crate::admin::counter::{CONNECTIONS, Counter, Entry, Gauge};
 use crate::admin::metrics::Metrics;
 use crate::admin::process::Process;
 use crate::admin::request::{self, BUCKET_BOUNDS_US, OUTCOMES};
@@ -97,16 +97,6 @@ fn classic(open: &str) -> String {
 }
 
 type Labels<'a> = &'a [(&'a str, &'a str)];
-
-/// Connections by the module their client named; together all there are.
-const CONNECTIONS: [Gauge; 6] = [
-    Gauge::ConnectionsNaming,
-    Gauge::ConnectionsConfig,
-    Gauge::ConnectionsAi,
-    Gauge::ConnectionsLock,
-    Gauge::ConnectionsOther,
-    Gauge::ConnectionsUnset,
-];
 
 #[derive(Debug)]
 struct Scrape {

@@ -8,7 +8,7 @@
 use crate::auth::{Town, grpc};
 use crate::http_client::{Answer, Http};
 use crate::support::*;
-use nacre::front::open::route::{Action, Label, Route, Verb};
+use nacre::front::open::route::{Action, Label, Route};
 use nacre::front::open::rows;
 use nacre_loadgen::client::Profile;
 use nacre_proto::request::Kind;
@@ -187,17 +187,6 @@ fn expected(row: &Route, method: &str, who: Who) -> bool {
         _ if is_named(row.path) => false,
         Some((Action::Read, _)) => may(who, false),
         _ => may(who, true),
-    }
-}
-
-fn methods(verb: Verb) -> &'static [&'static str] {
-    match verb {
-        Verb::Get => &["GET"],
-        Verb::Post => &["POST"],
-        Verb::Put => &["PUT"],
-        Verb::Delete => &["DELETE"],
-        Verb::Patch => &["PATCH"],
-        Verb::Any => &["GET", "POST", "PUT", "DELETE"],
     }
 }
 

@@ -1,6 +1,5 @@
 //! Bad bodies × every row that could take one, and heads no server may accept.
 
-use crate::bad_input::methods;
 use crate::http_client::{Answer, Http};
 use crate::server::Server;
 use crate::support::*;

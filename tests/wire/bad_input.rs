@@ -242,17 +242,6 @@ fn has_a_reason(answer: &Answer) -> bool {
     kind == "application/json" && says("message") && (body["code"].is_i64() || says("error"))
 }
 
-pub fn methods(verb: Verb) -> &'static [&'static str] {
-    match verb {
-        Verb::Get => &["GET"],
-        Verb::Post => &["POST"],
-        Verb::Put => &["PUT"],
-        Verb::Delete => &["DELETE"],
-        Verb::Patch => &["PATCH"],
-        Verb::Any => &["GET", "POST", "PUT", "DELETE"],
-    }
-}
-
 /// A server with one of everything, and the connection that keeps an instance there.
 pub struct Seeded {
     pub server: Server,

@@ -1,6 +1,7 @@
 //! What every property needs: a server, clients, metrics, waits with an end.
 
 use crate::server::{Server, http_get};
+use nacre::front::open::route::Verb;
 use nacre_loadgen::client::{Answer, Client, ClientError, Profile, ServiceName};
 use serde_json::Value;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -106,5 +107,17 @@ pub fn final_state_or_ejected(client: &Client, paused: Instant, port: i64) {
         Ok(_) => {}
         Err(ClientError::Closed(_)) if paused > BORNE => {}
         Err(error) => panic!("paused for {paused:?}: {error}"),
+    }
+}
+
+/// The methods a row of the HTTP table answers.
+pub fn methods(verb: Verb) -> &'static [&'static str] {
+    match verb {
+        Verb::Get => &["GET"],
+        Verb::Post => &["POST"],
+        Verb::Put => &["PUT"],
+        Verb::Delete => &["DELETE"],
+        Verb::Patch => &["PATCH"],
+        Verb::Any => &["GET", "POST", "PUT", "DELETE"],
     }
 }

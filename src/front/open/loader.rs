@@ -5,7 +5,7 @@ use super::client::connections;
 use super::input::Input;
 use super::route::Version;
 use super::{Api, Outcome, Refused, Reply, shape, unexpected};
-use crate::admin::counter::Gauge;
+use crate::admin::counter::{CONNECTIONS, Gauge};
 use crate::admin::process::Process;
 use crate::http1::StatusCode;
 use crate::http1::date::iso_date;
@@ -143,14 +143,6 @@ fn shown(row: &ConnectionRow, local_port: u16) -> Value {
 }
 
 fn cluster(api: &Api, input: &Input<'_>) -> Value {
-    const CONNECTIONS: [Gauge; 6] = [
-        Gauge::ConnectionsNaming,
-        Gauge::ConnectionsConfig,
-        Gauge::ConnectionsAi,
-        Gauge::ConnectionsLock,
-        Gauge::ConnectionsOther,
-        Gauge::ConnectionsUnset,
-    ];
     let count = |gauges: &[Gauge]| -> u64 {
         gauges.iter().map(|gauge| api.facts.metrics.gauge(*gauge)).sum()
     };
