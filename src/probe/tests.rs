@@ -52,10 +52,16 @@ fn says(answer: &'static [u8]) -> SocketAddr {
     })
 }
 
+/// No child of another test inherits it.
+fn stream_socket() -> rustix::fd::OwnedFd {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+    socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap()
+}
+
 /// Nobody listens there: the port was free a moment ago, and stays ours, bound and not listening.
 fn closed() -> (SocketAddr, rustix::fd::OwnedFd) {
-    use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket};
-    let held = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    use rustix::net::{bind, getsockname};
+    let held = stream_socket();
     bind(&held, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
     let address = SocketAddr::try_from(getsockname(&held).unwrap()).unwrap();
     (address, held)
@@ -146,8 +152,8 @@ fn an_answer_without_end_is_cut_off() {
 #[test]
 fn a_full_backlog_is_no_connection_in_time() {
     // A listener whose queue is full drops what comes, as a host that is gone would.
-    use rustix::net::{AddressFamily, SocketType, bind, getsockname, listen, socket};
-    let listener = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    use rustix::net::{bind, getsockname, listen};
+    let listener = stream_socket();
     bind(&listener, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
     listen(&listener, 0).unwrap();
     let address = SocketAddr::try_from(getsockname(&listener).unwrap()).unwrap();

@@ -4,7 +4,8 @@
 #![allow(dead_code)]
 
 use rustix::fd::OwnedFd;
-use rustix::net::{AddressFamily, SocketType, bind, getsockname, listen, socket, sockopt};
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use rustix::net::{bind, getsockname, listen, socket_with, sockopt};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -49,7 +50,9 @@ impl Port {
 }
 
 fn shared_socket() -> OwnedFd {
-    let socket = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+    // A server that another test starts meanwhile must not inherit it: the port would stay open.
+    let (family, kind) = (AddressFamily::INET, SocketType::STREAM);
+    let socket = socket_with(family, kind, SocketFlags::CLOEXEC, None).expect("a socket");
     sockopt::set_socket_reuseaddr(&socket, true).expect("share the address");
     sockopt::set_socket_reuseport(&socket, true).expect("share the port");
     socket
