@@ -60,17 +60,34 @@ pub fn adopt(fd: OwnedFd) -> TcpListener {
 /// milliseconds.
 pub const RELEASE: Duration = Duration::from_millis(2_000);
 
+/// The same after a node that was killed: with a million connections it takes the kernel many
+/// seconds to close them, the listeners last.
+const RELEASE_OF_KILLED: Duration = Duration::from_secs(60);
+
 /// How often it is tried meanwhile.
 const RELEASE_TRY: Duration = Duration::from_millis(20);
 
 /// Fails when somebody listens on the address. All cores share a port by SO_REUSEPORT, and with it
 /// a second process of the same user would get half of the first one's clients without an error;
-/// so the address is first taken without it. Blocks for [`RELEASE`] at most.
+/// so the address is first taken without it. Blocks for [`RELEASE`] at most, or says so and waits
+/// for [`RELEASE_OF_KILLED`] where the last node on this data was killed.
 ///
 /// # Errors
 /// As `bind(2)`.
-pub fn check_free(address: SocketAddr) -> io::Result<()> {
-    retry(RELEASE, || bind(&socket(address)?, address))
+pub fn check_free(address: SocketAddr, after_kill: bool) -> io::Result<()> {
+    let try_once = || bind(&socket(address)?, address);
+    match retry(RELEASE, try_once) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && after_kill => {
+            tracing::warn!(
+                target: "nacre::start",
+                "{address} is in use; the last node on this data was killed, so the kernel may \
+                 still be closing its connections: waiting {} s at most",
+                RELEASE_OF_KILLED.as_secs()
+            );
+            retry(RELEASE_OF_KILLED, try_once)
+        }
+        done => done,
+    }
 }
 
 fn retry<T>(patience: Duration, mut take: impl FnMut() -> io::Result<T>) -> io::Result<T> {
@@ -101,10 +118,10 @@ mod tests {
                 let address = first.local_addr().unwrap();
                 let second = open(address).unwrap();
                 assert_eq!(second.local_addr().unwrap(), address);
-                let error = check_free(address).unwrap_err();
+                let error = check_free(address, false).unwrap_err();
                 assert_eq!(error.raw_os_error(), Some(libc::EADDRINUSE));
                 drop((first, second));
-                check_free(address).unwrap();
+                check_free(address, false).unwrap();
             }
         });
         core.unwrap().join().unwrap();
@@ -119,7 +136,7 @@ mod tests {
             for error in [
                 take(address, RELEASE_TRY).unwrap_err(),
                 open(address).map(drop).unwrap_err(),
-                check_free(address).unwrap_err(),
+                check_free(address, false).unwrap_err(),
             ] {
                 assert_eq!(error.raw_os_error(), Some(libc::EADDRINUSE));
             }
@@ -143,6 +160,6 @@ mod tests {
         assert_eq!(peer.read(&mut [0]).unwrap(), 0);
         core.unwrap().join().unwrap();
         drop(peer);
-        check_free(address).unwrap();
+        check_free(address, false).unwrap();
     }
 }

@@ -126,13 +126,14 @@ pub fn prepare(settings: Settings) -> Result<Ready, Failure> {
     }
     let data = DataDirectory::open(&settings.data)
         .map_err(|unusable| Failure::new(exit::DATA, unusable.0))?;
+    log::init(&settings.log).map_err(|error| Failure::new(exit::FAILED, error))?;
     for address in settings.http.iter().chain(&settings.grpc) {
-        listen::check_free(*address).map_err(|error| taken(*address, &error))?;
+        listen::check_free(*address, data.found_killed())
+            .map_err(|error| taken(*address, &error))?;
     }
     let (console, left_out) = console_port(&settings)?;
     let signals = Signals::take()
         .map_err(|error| Failure::new(exit::FAILED, format!("signals cannot be read: {error}")))?;
-    log::init(&settings.log).map_err(|error| Failure::new(exit::FAILED, error))?;
     for warning in settings.warnings.iter().chain(&verdict.warnings).chain(&left_out) {
         tracing::warn!(target: "nacre::start", "{warning}");
     }
@@ -307,10 +308,10 @@ mod tests {
     fn an_address_that_is_taken() {
         let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = held.local_addr().unwrap();
-        let failure = taken(address, &listen::check_free(address).unwrap_err());
+        let failure = taken(address, &listen::check_free(address, false).unwrap_err());
         assert_eq!(failure.exit, exit::ADDRESS);
         assert!(failure.text.contains("another process listens there"), "{}", failure.text);
         drop(held);
-        assert!(listen::check_free(address).is_ok());
+        assert!(listen::check_free(address, false).is_ok());
     }
 }
