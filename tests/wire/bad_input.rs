@@ -377,11 +377,11 @@ fn every_row_refuses_every_kind_of_bad_input() {
     assert_unchanged(&before, &seeded.shown());
     seeded.until_forgotten();
     let size = seeded.server.rss_bytes();
-    let logged = metric(&seeded.server, "nacre_store_commands_total");
+    let logged = settled(&seeded.server, "nacre_store_commands_total");
     let passed = walk_bodies(&seeded.server);
     assert!(passed.is_empty(), "{}:\n{}", passed.len(), passed.join("\n"));
     assert_unchanged(&before, &seeded.shown());
-    let commands = metric(&seeded.server, "nacre_store_commands_total");
+    let commands = settled(&seeded.server, "nacre_store_commands_total");
     assert_eq!(commands, logged, "nothing of it reached the log");
     seeded.until_forgotten();
     let grown = seeded.server.rss_bytes().saturating_sub(size);

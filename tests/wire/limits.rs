@@ -145,7 +145,7 @@ fn publications_of_one_connection_are_bounded() {
     let over = caller.call_all("InstanceRequest", 1, |_| register(PER_CONNECTION_MAX));
     assert_eq!(code(&over), (500, 503), "{over}");
     until_metric(&server, &limit("publications_per_connection"), 1.0);
-    let gauge = metric(&server, r#"nacos_monitor{module="naming",name="serviceCount"}"#);
+    let gauge = settled(&server, r#"nacos_monitor{module="naming",name="serviceCount"}"#);
     assert_eq!(gauge, PER_CONNECTION_MAX as f64, "the gauge shows what is there");
 }
 

@@ -100,6 +100,17 @@ pub fn until_metric(server: &Server, series: &str, least: f64) {
     until(series, || metric(server, series) >= least);
 }
 
+/// A series when it has stood still for ten reports.
+pub fn settled(server: &Server, series: &str) -> f64 {
+    let mut last = metric(server, series);
+    until(series, || {
+        std::thread::sleep(Duration::from_secs(1));
+        let before = std::mem::replace(&mut last, metric(server, series));
+        before == last
+    });
+    last
+}
+
 /// Who does not read for less than this is not given up: silence is asked about after 20 s, held
 /// output ends a connection after 30 s.
 pub const BORNE: Duration = Duration::from_secs(19);
