@@ -11,6 +11,7 @@ use crate::boot::core::{self, MeshPort};
 use crate::boot::cores::spawn_core;
 use crate::boot::durable;
 use crate::boot::listen;
+use crate::boot::memory;
 use crate::boot::passwords;
 use crate::boot::settings::Settings;
 use crate::boot::start::{Failure, Ready, exit};
@@ -142,6 +143,7 @@ pub fn run(ready: Ready) -> Result<(), Failure> {
     if up == count {
         readiness.set(State::Up);
         log::started(&settings, has_console);
+        memory::give_back_program();
     } else {
         stop.ask(Phase::Now);
     }

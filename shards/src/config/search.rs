@@ -284,7 +284,7 @@ impl Walk {
         while self.next < SLOTS && weight < weight_max {
             let slot = tables.slot(self.next);
             for entry in slot.entries() {
-                let bytes = entry.formal.as_ref().map_or(0, |formal| formal.answer.len());
+                let bytes = entry.formal.as_ref().map_or(0, |formal| formal.escaped.len());
                 weight += 1 + if with_contents { bytes / 1_024 } else { 0 };
                 if matches(entry) {
                     self.keep(entry);

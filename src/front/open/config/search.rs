@@ -139,7 +139,7 @@ pub async fn list(api: &Api, input: &Input<'_>, exact: bool) -> Answered {
     let from = (number - 1).saturating_mul(size);
     let (total, page) = page(api, &filter(input, exact), from, size).await?;
     let in_full = input.version != Version::V3;
-    let bytes = |entry: &Arc<Entry>| entry.formal.as_ref().map_or(0, |f| f.answer.len());
+    let bytes = |entry: &Arc<Entry>| entry.formal.as_ref().map_or(0, |f| f.escaped.len());
     if in_full && page.iter().map(bytes).sum::<usize>() > PAGE_BYTES_MAX {
         let text = "the contents of this page are too much for one answer; ask for smaller pages";
         return Err(Refused::invalid(text).into());
