@@ -24,15 +24,7 @@ pub(super) async fn services(api: &Api, input: &Input<'_>) -> Outcome {
         group: input.text("groupNameParam"),
         service: input.text("serviceNameParam"),
     };
-    let (page_no, page_size) = (input.whole("pageNo", 1)?, page_size(input)?);
-    for (name, given) in [("pageNo", page_no), ("pageSize", page_size)] {
-        if version == Version::V3 && given < 1 {
-            let text = format!(
-                "Required parameter '{name}' should be positive integer, current is {given}"
-            );
-            return Err(Refused::invalid(text));
-        }
-    }
+    let (page_no, page_size) = input.page(20, PAGE_SIZE_MAX)?;
     let with_instances = input.flag("withInstances")?.unwrap_or(false);
     let skips = if version == Version::V3 { "ignoreEmptyService" } else { "hasIpCount" };
     let skips_empty = input.flag(skips)?.unwrap_or(false);
@@ -99,10 +91,6 @@ async fn shown(api: &Api, services: &[ServiceKey], detail: Detail) -> Result<Vec
 /// What a line of a service without instances has.
 const EMPTY: &[u8] = b"\"ipCount\":0,";
 
-fn page_size(input: &Input<'_>) -> Result<i64, Refused> {
-    Ok(input.whole("pageSize", 20)?.min(PAGE_SIZE_MAX))
-}
-
 fn counted(version: Version, count: usize, key: &str, list: &[u8]) -> super::Reply {
     let mut out = b"{\"count\":".to_vec();
     json::write_i64(&mut out, count as i64);
@@ -124,8 +112,7 @@ pub(super) async fn service(api: &Api, input: &Input<'_>) -> Outcome {
 /// v3's console: a page of a service's instances, of all clusters unless one is named.
 pub(super) async fn instance_page(api: &Api, input: &Input<'_>) -> Outcome {
     let (clusters, name) = (input.text("clusterName"), input.name()?);
-    let (page_no, page_size) = (input.whole("pageNo", 1)?, input.whole("pageSize", 100)?);
-    let page_size = page_size.min(PAGE_SIZE_MAX);
+    let (page_no, page_size) = input.page(100, PAGE_SIZE_MAX)?;
     let healthy_only = input.flag("healthyOnly")?.unwrap_or(false);
     let shape = Shape::Page { page_no, page_size };
     let call = Call::List { name, clusters, healthy_only, shape, poller: None };
