@@ -321,10 +321,7 @@ async fn serve(seat: Seat, shared: Shared, started: Started) -> io::Result<()> {
 /// Answers what comes over one listener until the node is asked to stop.
 async fn serve_http(server: Server, listener: TcpListener, api: Api, stop: Stop, core: usize) {
     let api = Rc::new(api);
-    let answer = move |ends: Ends, request: Request| {
-        let api = Rc::clone(&api);
-        async move { api.answer(ends, request).await }
-    };
+    let answer = move |ends: Ends, request: Request| Rc::clone(&api).answer(ends, request);
     if let Err(error) = server.serve(listener, stop.asked(core), answer).await {
         tracing::error!("core {core} cannot accept over HTTP: {error}");
     }

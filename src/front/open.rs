@@ -259,7 +259,7 @@ impl Api {
     }
 
     /// Answers one request.
-    pub async fn answer(&self, ends: Ends, request: Request) -> Reply {
+    pub async fn answer(self: Rc<Self>, ends: Ends, request: Request) -> Reply {
         let (counted, epoch) = &self.counted;
         let begun_us = epoch.elapsed_us();
         let (head, body) = request.into_parts();
@@ -443,10 +443,15 @@ impl Api {
     }
 
     /// Asks this core's shard, and through it whoever owns what the call is about.
-    async fn ask(&self, call: Call) -> Result<Answer, Refused> {
-        match self.desk.ask(call).await {
-            Answer::Refused(refused) => Err(refused),
-            answer => Ok(answer),
+    ///
+    /// No `async fn`, which would carry the call about until it is first looked at.
+    fn ask(&self, call: Call) -> impl Future<Output = Result<Answer, Refused>> {
+        let asked = self.desk.ask(call);
+        async {
+            match asked.await {
+                Answer::Refused(refused) => Err(refused),
+                answer => Ok(answer),
+            }
         }
     }
 

@@ -8,7 +8,6 @@ use super::route::Version;
 use super::shape;
 use super::{Api, Outcome, Refused};
 use bytes::Bytes;
-use futures_lite::future;
 use nacre_proto::json;
 use nacre_shards::key::ServiceKey;
 use nacre_shards::naming::open::{Answer, Call, Detail, Name, Shape};
@@ -66,19 +65,12 @@ async fn shown(api: &Api, services: &[ServiceKey], detail: Detail) -> Result<Vec
         let ask = |service: &ServiceKey| {
             let (namespace, group) = (service.namespace().to_owned(), service.group().to_owned());
             let name = Name { namespace, group, service: service.service().to_owned() };
-            Box::pin(api.ask(Call::Service { name, detail }))
+            api.ask(Call::Service { name, detail })
         };
-        let mut asked: Vec<_> = services.iter().map(|service| (ask(service), None)).collect();
-        // Handed in by the first look; the answers come in one turn or two.
-        for (call, answer) in &mut asked {
-            *answer = future::poll_once(call).await;
-        }
-        for (call, answer) in asked {
-            let answer = match answer {
-                Some(answer) => answer,
-                None => call.await,
-            };
-            match answer {
+        // All are handed in before the first is waited for: the answers come in one turn or two.
+        let asked: Vec<_> = services.iter().map(ask).collect();
+        for call in asked {
+            match call.await {
                 Ok(Answer::Json(line)) => lines.push(line),
                 Err(refused) if refused.status == 503 => return Err(refused),
                 _ => {}
