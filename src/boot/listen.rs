@@ -1,7 +1,7 @@
 //! Listening sockets for the HTTP side: one per address and core, sharing the port.
 //!
-//! The standard library's do not share it. All have SO_REUSEADDR: without it connections of the last
-//! run, in TIME_WAIT, keep a restart from its port for a minute.
+//! The standard library's do not share it. All have SO_REUSEADDR: without it connections of the
+//! last run, in TIME_WAIT, keep a restart from its port for a minute.
 
 use crate::engine::listen::{bind, set, socket};
 use std::io;

@@ -58,8 +58,8 @@ impl Ears {
     }
 }
 
-/// What is known of one socket without asking the kernel. What happened between a look at it and the
-/// next word from [`Ears`] comes with that word.
+/// What is known of one socket without asking the kernel. What happened between a look at it and
+/// the next word from [`Ears`] comes with that word.
 #[derive(Debug)]
 pub(super) struct Heard {
     readable: Cell<bool>,

@@ -32,8 +32,8 @@ fn ended(next: Option<(u32, u32)>, silent: &[u16]) -> Value {
     json!({ "next": next.map(|(major, minor)| format!("{major}.{minor}")), "silent_cores": silent })
 }
 
-/// Asks core after core, from where the listing begins, until it has its rows. `sends` sends on what
-/// one look saw, and says how many rows that were and where on its core the next look begins.
+/// Asks core after core, from where the listing begins, until it has its rows. `sends` sends on
+/// what one look saw, and says how many rows that were and where on its core the next look begins.
 async fn each(
     office: &Office,
     listing: &Listing,
