@@ -13,8 +13,7 @@ use crate::boot::signals::Signals;
 use crate::boot::source::Refusal;
 use std::fs::File;
 use std::io::{self, Read};
-use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -53,7 +52,7 @@ pub struct Ready {
     pub data: DataDirectory,
     pub signals: Signals,
     /// The console's own port on each host; none when it was left out.
-    pub console: Vec<OwnedFd>,
+    pub console: Vec<TcpListener>,
 }
 
 /// The file in the data directory that is read when none is named.
@@ -148,13 +147,13 @@ const CONSOLE_PATIENCE: Duration = Duration::from_millis(200);
 ///
 /// # Errors
 /// It was asked for and is taken.
-fn console_port(settings: &Settings) -> Result<(Vec<OwnedFd>, Option<String>), Failure> {
+fn console_port(settings: &Settings) -> Result<(Vec<TcpListener>, Option<String>), Failure> {
     let Some(console) = &settings.console else { return Ok((Vec::new(), None)) };
     let patience = if console.is_asked { listen::RELEASE } else { CONSOLE_PATIENCE };
     let mut taken = Vec::new();
     for address in &console.addresses {
         match listen::take(*address, patience) {
-            Ok(fd) => taken.push(fd),
+            Ok(listener) => taken.push(listener),
             Err(error) if console.is_asked => {
                 let text = format!(
                     "{address}, the console's port, cannot be listened on: {error}; choose another \
@@ -306,7 +305,7 @@ mod tests {
 
     #[test]
     fn an_address_that_is_taken() {
-        let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let held = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = held.local_addr().unwrap();
         let failure = taken(address, &listen::check_free(address, false).unwrap_err());
         assert_eq!(failure.exit, exit::ADDRESS);

@@ -177,9 +177,11 @@ fn passes(row: &Route, method: &str, wrong: Wrong) -> bool {
         return !matches!(wrong, Wrong::Words | Wrong::Repeated);
     }
     match wrong {
-        // Pages of instances and clients may be any, those of services before v3.
-        Wrong::Negative if ends(&["/catalog/instances", "/console/ns/instance/list"]) => true,
-        Wrong::Negative if ends(&["/subscribers", "/publisher/list", "/subscriber/list"]) => true,
+        // Pages may be any before v3; two lists have none.
+        Wrong::Negative if ends(&["/console/ns/instance/list"]) => false,
+        Wrong::Negative if ends(&["/service/subscribers"]) => row.version() != Version::V3,
+        Wrong::Negative if ends(&["/catalog/instances"]) => true,
+        Wrong::Negative if ends(&["/publisher/list", "/subscriber/list"]) => true,
         Wrong::Negative if method == "GET" && is_search => {
             row.version() != Version::V3 || !is_paged(row.path) || row.path.contains("/auth/")
         }

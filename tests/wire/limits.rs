@@ -8,7 +8,7 @@ use nacre_loadgen::envelope;
 use nacre_loadgen::http2::frame::{self, flag, kind, setting};
 use nacre_loadgen::raw::{RawPeer, header_block, header_block_with, unary_frames};
 use serde_json::json;
-use std::io::{Read, Write};
+use std::io::{Error, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -297,9 +297,15 @@ const HTTP_CONNECTIONS: usize = 1_100;
 #[test]
 fn http_connections_over_the_limit_are_closed_and_counted() {
     let server = Server::start_with(&["--cores", "0", "-D", "nacre.http.connection.max=1000"]);
-    let many: Vec<_> = (0..HTTP_CONNECTIONS)
+    let mut many: Vec<_> = (0..HTTP_CONNECTIONS)
         .map(|_| TcpStream::connect(("127.0.0.1", server.http_port())).unwrap())
         .collect();
+    // All places are held until the last that connected was turned away.
+    let mut last = many.pop().unwrap();
+    last.set_read_timeout(Some(WAIT)).unwrap();
+    let ended = last.read(&mut [0]);
+    let refused = |error: &Error| error.kind() == ErrorKind::ConnectionReset;
+    assert!(ended.as_ref().map_or_else(refused, |bytes| *bytes == 0), "{ended:?}");
     drop(many);
     let series = r#"nacre_http_connections_closed_total{reason="limit"}"#;
     until("the page is served again, and counts", || {
