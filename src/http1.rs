@@ -14,6 +14,9 @@ pub mod server;
 mod stream;
 mod watch;
 
+use limits::BESIDE_NICE;
+use rustix::process::{getpriority_process, setpriority_process};
+
 pub use watch::Patience;
 
 pub use hyper::body::Incoming;
@@ -32,9 +35,23 @@ pub struct Ends {
     pub patience: Patience,
 }
 
-/// Does long work on a thread beside the core, one at a time.
+/// Does long work on a thread beside the core, one at a time. Where there are no more CPUs than
+/// cores, the thread stands back for them.
 pub async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let work = move || {
+        stand_back();
+        work()
+    };
     glommio::executor().spawn_blocking(work).await
+}
+
+/// Gives the calling thread a tenth of the CPU of one that wants it as well. Not to be allowed to is
+/// no reason not to work.
+fn stand_back() {
+    let nice = getpriority_process(None).unwrap_or(0);
+    if nice < BESIDE_NICE {
+        _ = setpriority_process(None, BESIDE_NICE);
+    }
 }
 
 /// Lets other tasks of the core run for so long.

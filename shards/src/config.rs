@@ -9,6 +9,7 @@ pub mod entry;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod gray;
+pub mod inquiry;
 pub mod listen;
 pub mod md5;
 pub mod names;

@@ -17,6 +17,7 @@ pub mod lanes;
 mod open;
 
 use crate::auth::standing::Standing;
+use crate::config::inquiry::Inquiries;
 use crate::config::listen::Listeners;
 use crate::config::poll::Polls;
 use crate::config::table::Tables;
@@ -77,6 +78,7 @@ pub struct HomeState {
     pub(crate) config_tables: Arc<Tables>,
     pub(crate) listeners: Listeners,
     pub(crate) polls: Polls,
+    pub(crate) inquiries: Inquiries,
     pub(crate) config_patterns: Patterns<ConfigKey>,
     pub(crate) standing: Standing,
     /// Walks through the tables, each for its slice in turn.
@@ -109,6 +111,7 @@ impl HomeState {
             config_tables: Arc::default(),
             listeners: Listeners::new(hasher.clone()),
             polls: Polls::new(hasher.clone()),
+            inquiries: Inquiries::default(),
             config_patterns: Patterns::new(hasher.clone()),
             standing: Standing::new(hasher.clone()),
             scans: VecDeque::new(),
@@ -152,6 +155,10 @@ impl HomeState {
             }
             Message::Ack { conn, request_id, accepted } => {
                 self.acknowledged(conn, request_id, accepted, turn);
+            }
+            Message::Metrics { conn, request_id, json } => {
+                self.acknowledged(conn, request_id, true, turn);
+                self.metrics_told(conn, request_id, json, turn);
             }
             Message::Congested { conn, congested } => self.congestion(conn, congested, turn),
             Message::Tell { from, tell } => self.told(from, tell, turn),
@@ -230,6 +237,7 @@ impl HomeState {
                 Timer::Listener(index) => self.listener_due(index, tick, turn),
                 Timer::Poll(index) => self.poll_due(index, tick, turn),
                 Timer::ConfigFuzzy(slot) => self.fuzzy_due::<Configs>(slot, tick),
+                Timer::Inquiries => self.inquiries_due(turn),
                 Timer::Beating(_) | Timer::Poller(_) | Timer::Check(_) => {
                     debug_assert!(false, "the owner side has its own wheel");
                 }

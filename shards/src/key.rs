@@ -133,10 +133,11 @@ impl ConfigName<'_> {
         slot_of_hash(self.hash())
     }
 
-    /// Whether each part can be part of a key.
+    /// Whether each part can be part of a key: not too long, and without NUL, which stands between
+    /// the parts of names in order.
     pub fn fits(&self) -> bool {
-        let longest = self.data_id.len().max(self.group.len()).max(self.namespace.len());
-        longest <= usize::from(u16::MAX)
+        let fits = |part: &str| part.len() <= usize::from(u16::MAX) && !part.contains('\0');
+        [self.data_id, self.group, self.namespace].into_iter().all(fits)
     }
 }
 

@@ -14,6 +14,7 @@ pub mod limits;
 pub mod look;
 pub mod message;
 pub mod naming;
+pub mod packed;
 pub mod push;
 pub mod settings;
 pub mod shard;

@@ -67,6 +67,18 @@ pub const SCAN_SLOTS_PER_TURN: u32 = 256;
 /// Bytes of the list of addresses of a beta publish: the reference's column. Longer: refused.
 pub const GRAY_EXPRESSION_BYTES_MAX: usize = 65_535;
 
+/// Inquiries of operators under way on one core: they wait for clients. One more is answered 503.
+pub const INQUIRIES_MAX: usize = 16;
+
+/// Clients of one address and core that one inquiry asks; those beyond it are left out.
+pub const INQUIRED_MAX: usize = 256;
+
+/// Milliseconds clients have to answer an inquiry, the reference's.
+pub const INQUIRY_MS: u64 = 1_000;
+
+/// Bytes of one client's answer to an inquiry; a Java client's are some hundred. Longer: dropped.
+pub const INQUIRY_BYTES_MAX: usize = 64 * 1_024;
+
 /// Bits of a push id that say which subscription or listener it is for; the rest, 37 of 63, count
 /// the connection's pushes.
 pub const PUSH_INDEX_BITS: u32 = 26;

@@ -7,6 +7,7 @@
 //! * a `Changed` is not an answer: an owner holds it back as a dirty bit until there is room.
 
 use crate::auth::Denial;
+use crate::config::inquiry::Inquiry;
 use crate::config::open::Of;
 use crate::durable::answer::Answer as Decision;
 use crate::durable::question::Question;
@@ -67,6 +68,8 @@ pub enum Message<'a> {
     ServerCheck { conn: ConnKey, stream: u32 },
     /// An answer to a push on the stream: only the id and `result_code == 200` count.
     Ack { conn: ConnKey, request_id: u64, accepted: bool },
+    /// A client's answer to an [`Ask::Inquire`]: its whole JSON.
+    Metrics { conn: ConnKey, request_id: u64, json: &'a [u8] },
     /// The connection's send side is congested (more than a bound waits to be read by the client),
     /// or has room again. While congested, no push is handed out for it: state coalesces instead.
     Congested { conn: ConnKey, congested: bool },
@@ -191,6 +194,9 @@ pub enum Ask {
     Recall { waiter: Waiter, question: Box<Question> },
     /// To the home side of any core: who listens there.
     Listeners { waiter: Waiter, of: Box<Of> },
+    /// To the home side of any core: its config clients of an address are asked for their metrics.
+    /// Answered when they have answered, or a second is over.
+    Inquire { waiter: Waiter, inquiry: Box<Inquiry> },
     /// To the Raft core: a command to be logged and applied. Its answer comes when that is done.
     Propose { waiter: Waiter, purpose: Purpose, command: Bytes },
     /// To any core: an operator's question, answered `Opened`.

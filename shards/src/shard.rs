@@ -147,6 +147,9 @@ impl Shard {
                 effects
                     .push(Effect::Tell { to: Home(from), tell: Tell::Opened { waiter, answer } });
             }
+            Message::Ask { from, ask: Ask::Inquire { waiter, inquiry } } => {
+                self.turn(now, effects, |home, turn| home.inquire(from, waiter, &inquiry, turn));
+            }
             Message::Ask { from, ask } => {
                 let tell = self.owner.handle(now, from, ask);
                 self.blocked_at = None;
@@ -325,6 +328,10 @@ impl Shard {
             if let Ask::Listeners { waiter, of } = ask {
                 let answer = self.home.listeners_of(&of);
                 self.home.told(self.core, Tell::Opened { waiter, answer }, &mut turn);
+                continue;
+            }
+            if let Ask::Inquire { waiter, inquiry } = ask {
+                self.home.inquire(self.core, waiter, &inquiry, &mut turn);
                 continue;
             }
             let tell = self.owner.handle(now, self.core, ask);

@@ -36,6 +36,9 @@ fn ack<'a>(conn: ConnKey, view: &PayloadView<'a>) -> Result<Message<'a>, &'stati
     };
     let id = ack.request_id.as_ref().and_then(|id| id.as_str().parse().ok());
     match id {
+        Some(request_id) if view.kind == "ClientConfigMetricResponse" && ack.result_code == OK => {
+            Ok(Message::Metrics { conn, request_id, json: view.body })
+        }
         Some(request_id) => Ok(Message::Ack { conn, request_id, accepted: ack.result_code == OK }),
         None => Err("an answer without a number for requestId"),
     }

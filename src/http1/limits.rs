@@ -51,3 +51,6 @@ pub const BODY_BYTES_CORE_MAX: usize = 256 * 1024 * 1024;
 
 /// Bytes from which an answer is compressed for those who take it: see `reply::compressed`.
 pub const GZIP_BYTES_MIN: usize = 16 * 1024;
+
+/// Nice value of the thread beside a core: a tenth of the core's own weight.
+pub const BESIDE_NICE: i32 = 10;

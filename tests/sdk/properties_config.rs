@@ -87,6 +87,7 @@ impl Clients {
         settled();
         writer.publish(data_id, "one");
         assert_eq!(writer.get(data_id).as_deref(), Some("one"));
+        writer.finds(data_id);
         if self.tells_first_and_last {
             listener.told_content(data_id, Some("one"));
         }

@@ -137,6 +137,7 @@ pub fn config_lives(sdk: &str) {
     assert_eq!(writer.get("lived"), None);
     writer.publish("lived", "one \u{e9}\n");
     assert_eq!(writer.get("lived").as_deref(), Some("one \u{e9}\n"));
+    writer.finds("lived");
     listener.listen("lived");
     until_held(&server);
     writer.publish("lived", "two");

@@ -4,7 +4,7 @@
 use crate::http_client::{Answer, Http, ask, must};
 use crate::server::Server;
 use crate::support::*;
-use nacre_loadgen::client::Profile;
+use nacre_loadgen::client::{AckMode, Client, Profile};
 use serde_json::{Value, json};
 
 const CONFIGS: &str = "/nacos/v1/cs/configs";
@@ -35,6 +35,51 @@ fn refused(answer: &Answer) -> (u16, i64) {
 fn names(page: &Value) -> Vec<&str> {
     let items = page["pageItems"].as_array().expect("items");
     items.iter().map(|item| item["dataId"].as_str().expect("a dataId")).collect()
+}
+
+/// Each config client of an address is asked, and what they say is one map; who says nothing is
+/// left out after the reference's second.
+#[test]
+fn clients_are_asked_for_their_metrics() {
+    const ASKED: &str = "ClientConfigMetricRequest";
+    let server = shared_server();
+    let profile = |module| Profile { client_ip: "203.0.113.7".into(), ..Profile::module(module) };
+    let [one, other, naming] =
+        ["config", "config", "naming"].map(|module| client_as(&server, profile(module)));
+    for client in [&one, &other, &naming] {
+        client.set_ack_mode(AckMode::Manual);
+    }
+    let told = |client: &Client, metrics: Value| {
+        let push = client.wait_push(WAIT, ASKED, |push| push.kind == ASKED).expect("asked");
+        let asked: Value = serde_json::from_slice(&push.body).expect("pushes are JSON");
+        let answer = json!({
+            "resultCode": 200, "errorCode": 0, "success": true,
+            "requestId": asked["requestId"], "metrics": metrics,
+        });
+        let body = answer.to_string();
+        client.send_on_stream("ClientConfigMetricResponse", body.as_bytes()).expect("sent");
+        asked["metricsKeys"].clone()
+    };
+    let path = "metrics/ip?ip=203.0.113.7&dataId=d&groupName=G&namespaceId=n";
+    std::thread::scope(|scope| {
+        let answer = scope.spawn(|| data(&server, &format!("{ADMIN}/{path}")));
+        let keys = told(&one, json!({"listenConfigSize": 3, "snapshotDir": "/x"}));
+        let key = |kind: &str| json!({"type": kind, "key": "d+G+n"});
+        assert_eq!(keys, json!([key("cacheData"), key("snapshotData")]));
+        assert_eq!(told(&other, json!({"clientVersion": "v"})), keys);
+        let merged = json!({"listenConfigSize": 3, "snapshotDir": "/x", "clientVersion": "v"});
+        assert_eq!(answer.join().expect("answered"), merged);
+    });
+    // Before v3 without an envelope; one of the two says nothing.
+    std::thread::scope(|scope| {
+        let path = "/nacos/v1/cs/metrics/current?ip=203.0.113.7";
+        let answer = scope.spawn(|| get(&server, path));
+        assert_eq!(told(&one, json!({"listenConfigSize": 4})), json!([]));
+        assert_eq!(answer.join().expect("answered"), json!({"listenConfigSize": 4}));
+    });
+    assert!(naming.drain_pushes().is_empty(), "it has no such metrics");
+    assert_eq!(data(&server, &format!("{ADMIN}/metrics/cluster?ip=203.0.113.8")), json!({}));
+    assert_eq!(refused(&ask(&server, "GET", &format!("{ADMIN}/metrics/ip"))).0, 400);
 }
 
 /// As Python's `get_configs` and the Go SDK's `SearchConfig` ask.

@@ -273,8 +273,9 @@ fn checked_name<'a>(
     }
     let namespace = tenant.filter(|tenant| !is_blank(tenant)).map_or(PUBLIC, str::trim);
     let name = ConfigName { data_id: data_id.unwrap_or(""), group: group.unwrap_or(""), namespace };
-    // Only without the parameter check can a part be too long for a key.
-    if name.fits() { Ok(name) } else { Err(invalid("a part of the name is over 65535 bytes")) }
+    // Only without the parameter check can a part be none of a key.
+    let text = "a part of the name is over 65535 bytes, or has a NUL";
+    if name.fits() { Ok(name) } else { Err(invalid(text)) }
 }
 
 fn check_params(params: &Params<'_>) -> Result<(), Fault> {

@@ -109,6 +109,24 @@ pub fn notify(request_id: u64, key: &ConfigKey, with_tenant: bool) -> Body {
     Body::new("ConfigChangeNotifyRequest", Json::Owned(out))
 }
 
+/// `ClientConfigMetricRequest`: what a client knows of itself, and of a config if its group key is given.
+pub fn client_metrics(request_id: u64, config: Option<&str>) -> Body {
+    let mut out = to_client(request_id);
+    out.extend_from_slice(b",\"metricsKeys\":[");
+    if let Some(key) = config {
+        for (before, kind) in [("", "cacheData"), (",", "snapshotData")] {
+            out.extend_from_slice(before.as_bytes());
+            out.extend_from_slice(b"{\"type\":");
+            json::write_string(&mut out, kind);
+            out.extend_from_slice(b",\"key\":");
+            json::write_string(&mut out, key);
+            out.push(b'}');
+        }
+    }
+    out.extend_from_slice(br#"],"module":"config"}"#);
+    Body::new("ClientConfigMetricRequest", Json::Owned(out))
+}
+
 /// `dataId+group+tenant`, its parts escaped (`config.md` 1).
 pub fn group_key(key: &ConfigKey) -> String {
     let name = key.name();

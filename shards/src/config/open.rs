@@ -7,6 +7,7 @@ use crate::config::accept::{self, Asker, Part};
 use crate::config::answer::group_key;
 use crate::config::entry::{Entry, Gray, Variant};
 use crate::config::gray::Labels;
+use crate::config::inquiry::Inquiry;
 use crate::config::listen::Listener;
 use crate::config::md5::Md5;
 use crate::config::poll::Poll;
@@ -57,6 +58,11 @@ pub enum Call {
     Listeners {
         core: Core,
         of: Of,
+    },
+    /// What clients of this core say of themselves.
+    Inquire {
+        core: Core,
+        inquiry: Inquiry,
     },
 }
 
@@ -217,18 +223,26 @@ impl HomeState {
                 Ok(())
             }
             Call::Listeners { core, of } => {
-                if core.0 >= self.map.cores {
-                    return Err(Refused::invalid("there is no such core"));
-                }
-                let to = Owner(core);
-                if !self.lanes.has_room(to, turn) {
-                    return Err(Refused::busy("Server is busy, please try again later."));
-                }
                 let waiter = Waiter::of_ticket(self.table.home(), ticket);
-                self.lanes.send(to, Ask::Listeners { waiter, of: Box::new(of) }, turn);
-                Ok(())
+                self.ask_core(core, Ask::Listeners { waiter, of: Box::new(of) }, turn)
+            }
+            Call::Inquire { core, inquiry } => {
+                let waiter = Waiter::of_ticket(self.table.home(), ticket);
+                self.ask_core(core, Ask::Inquire { waiter, inquiry: Box::new(inquiry) }, turn)
             }
         }
+    }
+
+    fn ask_core(&mut self, core: Core, ask: Ask, turn: &mut Turn<'_>) -> Result<(), Refused> {
+        if core.0 >= self.map.cores {
+            return Err(Refused::invalid("there is no such core"));
+        }
+        let to = Owner(core);
+        if !self.lanes.has_room(to, turn) {
+            return Err(Refused::busy("Server is busy, please try again later."));
+        }
+        self.lanes.send(to, ask, turn);
+        Ok(())
     }
 
     /// Sends a command to the Raft core; its answer is an [`Answer::Proposed`].

@@ -308,6 +308,6 @@ mod tests {
         working.put(entry("d7", 4));
         working.publish(&tables);
         assert_eq!(tables.names().len(), 1);
-        assert_eq!(tables.names().get(0).map(|key| key.name()), Some(name("d7")));
+        assert_eq!(tables.names().get(0), Some(ConfigKey::new(name("d7"))));
     }
 }

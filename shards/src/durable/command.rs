@@ -223,7 +223,7 @@ pub(crate) fn write_name(name: ConfigName<'_>, writer: &mut Writer) {
 pub(crate) fn read_name<'a>(reader: &mut Reader<'a>) -> Result<ConfigName<'a>, Unreadable> {
     let name =
         ConfigName { data_id: reader.text()?, group: reader.text()?, namespace: reader.text()? };
-    if name.fits() { Ok(name) } else { Err("a config's name longer than 65,535 bytes") }
+    if name.fits() { Ok(name) } else { Err("a config's name over 65,535 bytes, or with a NUL") }
 }
 
 impl<'a> Publish<'a> {

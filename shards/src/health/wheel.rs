@@ -30,6 +30,8 @@ pub enum Timer {
     Poll(u32),
     /// Deliveries of config fuzzy watches of the connection in this slot.
     ConfigFuzzy(u32),
+    /// Inquiries of operators: those whose time is over.
+    Inquiries,
 }
 
 /// A tick of the wheel, the low bits; compared for equality only.

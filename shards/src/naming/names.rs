@@ -3,8 +3,13 @@
 //! A page starts at a position, so the list must find its k-th name fast: names stand in blocks of
 //! at most 256, and finding a place walks the blocks' lengths. With 64,000 names that is about 375
 //! of them, and a page costs well under 2 µs; at a million names it is still less than 10 µs.
+//!
+//! Whoever looks for a text looks at all names. A block that was searched keeps its names joined, so
+//! that the next search reads memory from front to back: some 40 bytes a service, gone when the
+//! block changes.
 
 use crate::key::ServiceKey;
+use memchr::memmem::Finder;
 
 /// Names of one block; a full one is split.
 const BLOCK_ITEMS_MAX: usize = 256;
@@ -16,8 +21,79 @@ const BLOCK_ITEMS_JOIN: usize = 128;
 #[derive(Debug, Default)]
 pub struct Names {
     /// No block is empty; the last name of one is before the first of the next.
-    blocks: Vec<Vec<ServiceKey>>,
+    blocks: Vec<Block>,
     count: usize,
+}
+
+#[derive(Debug, Default)]
+struct Block {
+    keys: Vec<ServiceKey>,
+    /// Of these keys, or absent.
+    joined: Option<Joined>,
+}
+
+impl Block {
+    fn of(keys: Vec<ServiceKey>) -> Self {
+        Self { keys, joined: None }
+    }
+
+    /// The keys, to be changed.
+    fn change(&mut self) -> &mut Vec<ServiceKey> {
+        self.joined = None;
+        &mut self.keys
+    }
+}
+
+/// Names one behind the other.
+#[derive(Debug)]
+struct Joined {
+    text: Box<[u8]>,
+    /// Where each ends, and how many bytes it begins with that are those of the one before.
+    names: Box<[(u32, u16)]>,
+}
+
+impl Joined {
+    fn of(keys: &[ServiceKey]) -> Self {
+        let (mut text, mut before) = (Vec::new(), &[][..]);
+        let name = |key| {
+            let name = ServiceKey::service(key).as_bytes();
+            let same = |(left, right): &(&u8, &u8)| left == right;
+            let shared = before.iter().zip(name).take_while(same).count();
+            before = name;
+            text.extend_from_slice(name);
+            (text.len() as u32, u16::try_from(shared).unwrap_or(u16::MAX))
+        };
+        let names = keys.iter().map(name).collect();
+        Self { text: text.into(), names }
+    }
+
+    /// Tells the places of the names that hold a text.
+    fn holding(&self, text: &Finder<'_>, mut found: impl FnMut(usize)) {
+        let (len, mut at, mut start) = (text.needle().len(), 0, 0);
+        while let Some(place) = text.find(&self.text[start..]).map(|place| start + place) {
+            while self.names[at].0 as usize <= place {
+                start = self.names[at].0 as usize;
+                at += 1;
+            }
+            let end = self.names[at].0 as usize;
+            if place + len > end {
+                // Across two names is in neither.
+                (at, start) = (at + 1, end);
+                continue;
+            }
+            // All that follow and begin alike so far hold it, too.
+            let behind = place + len - start;
+            loop {
+                found(at);
+                start = self.names[at].0 as usize;
+                at += 1;
+                let is_alike = |(_, shared): &(u32, u16)| usize::from(*shared) >= behind;
+                if !self.names.get(at).is_some_and(is_alike) {
+                    break;
+                }
+            }
+        }
+    }
 }
 
 impl Names {
@@ -32,10 +108,10 @@ impl Names {
 
     /// The block where a name is or belongs, and its place there, found or not.
     fn place(&self, service: &str) -> (usize, Result<usize, usize>) {
-        let after = self.blocks.partition_point(|block| block[0].service() <= service);
+        let after = self.blocks.partition_point(|block| block.keys[0].service() <= service);
         let at = after.saturating_sub(1);
         let Some(block) = self.blocks.get(at) else { return (0, Err(0)) };
-        (at, block.binary_search_by(|key| key.service().cmp(service)))
+        (at, block.keys.binary_search_by(|key| key.service().cmp(service)))
     }
 
     /// True if it was not there before.
@@ -44,13 +120,14 @@ impl Names {
         let Err(place) = place else { return false };
         self.count += 1;
         let Some(block) = self.blocks.get_mut(at) else {
-            self.blocks.push(vec![key]);
+            self.blocks.push(Block::of(vec![key]));
             return true;
         };
-        block.insert(place, key);
-        if block.len() > BLOCK_ITEMS_MAX {
-            let upper = block.split_off(BLOCK_ITEMS_MAX / 2);
-            self.blocks.insert(at + 1, upper);
+        let keys = block.change();
+        keys.insert(place, key);
+        if keys.len() > BLOCK_ITEMS_MAX {
+            let upper = keys.split_off(BLOCK_ITEMS_MAX / 2);
+            self.blocks.insert(at + 1, Block::of(upper));
         }
         true
     }
@@ -59,8 +136,8 @@ impl Names {
     pub fn remove(&mut self, service: &str) -> bool {
         let (at, Ok(place)) = self.place(service) else { return false };
         self.count -= 1;
-        self.blocks[at].remove(place);
-        if self.blocks[at].is_empty() {
+        self.blocks[at].change().remove(place);
+        if self.blocks[at].keys.is_empty() {
             self.blocks.remove(at);
         } else {
             self.join(at);
@@ -70,27 +147,26 @@ impl Names {
 
     /// Joins a small block with a small neighbour, so that deleting leaves no long trail of crumbs.
     fn join(&mut self, at: usize) {
-        let fits = |left: &Vec<ServiceKey>, right: &Vec<ServiceKey>| {
-            left.len() + right.len() <= BLOCK_ITEMS_JOIN
-        };
+        let fits =
+            |left: &Block, right: &Block| left.keys.len() + right.keys.len() <= BLOCK_ITEMS_JOIN;
         let left = match self.blocks.get(at + 1) {
             Some(right) if fits(&self.blocks[at], right) => at,
             _ if at > 0 && fits(&self.blocks[at - 1], &self.blocks[at]) => at - 1,
             _ => return,
         };
         let mut right = self.blocks.remove(left + 1);
-        self.blocks[left].append(&mut right);
+        self.blocks[left].change().append(right.change());
     }
 
     /// The names from a position on.
     pub fn skipping(&self, start: usize) -> impl Iterator<Item = &ServiceKey> {
         let mut left = start;
         let mut at = 0;
-        while self.blocks.get(at).is_some_and(|block| block.len() <= left) {
-            left -= self.blocks[at].len();
+        while self.blocks.get(at).is_some_and(|block| block.keys.len() <= left) {
+            left -= self.blocks[at].keys.len();
             at += 1;
         }
-        self.blocks[at..].iter().flatten().skip(left)
+        self.blocks[at..].iter().flat_map(|block| &block.keys).skip(left)
     }
 
     /// The names not before this text.
@@ -100,11 +176,35 @@ impl Names {
     ) -> impl Iterator<Item = &'a ServiceKey> + use<'a> {
         let (at, place) = self.place(service);
         let (Ok(skip) | Err(skip)) = place;
-        self.blocks[at.min(self.blocks.len())..].iter().flatten().skip(skip)
+        let blocks = &self.blocks[at.min(self.blocks.len())..];
+        blocks.iter().flat_map(|block| &block.keys).skip(skip)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &ServiceKey> {
-        self.blocks.iter().flatten()
+        self.blocks.iter().flat_map(|block| &block.keys)
+    }
+
+    /// Tells the names that hold a text, in order. Some 10 ns for each that does, next to nothing for
+    /// the others. `joins` is how many blocks may be joined that are not yet, 10 µs or 20 each.
+    pub fn holding<'a>(
+        &'a mut self,
+        text: &Finder<'_>,
+        joins: &mut usize,
+        mut found: impl FnMut(&'a ServiceKey),
+    ) {
+        for Block { keys, joined } in &mut self.blocks {
+            if joined.is_none() && *joins > 0 {
+                *joins -= 1;
+                *joined = Some(Joined::of(keys));
+            }
+            match joined {
+                Some(joined) => joined.holding(text, |at| found(&keys[at])),
+                None => {
+                    let holds = |key: &&ServiceKey| text.find(key.service().as_bytes()).is_some();
+                    keys.iter().filter(holds).for_each(&mut found);
+                }
+            }
+        }
     }
 }
 
@@ -157,6 +257,21 @@ mod tests {
             let from = format!("s{start:04}");
             let after: Vec<_> = model.range(from.clone()..).collect();
             prop_assert_eq!(names(list.starting_at(&from)), after);
+            // Nothing joined, a part, all; and joined before, where changes did not touch it.
+            for (text, joins) in [("7", 0), ("7", 1), ("s00", 9), ("07", 9), ("70s", 9), (&from, 0)] {
+                let (mut holding, mut joins) = (Vec::new(), joins);
+                list.holding(&Finder::new(text), &mut joins, |key| holding.push(key.service()));
+                let expected: Vec<_> = model.iter().filter(|name| name.contains(text)).collect();
+                prop_assert_eq!(holding, expected, "{}", text);
+            }
+            let gone: Vec<_> = model.iter().step_by(300).cloned().collect();
+            for name in gone {
+                prop_assert!(list.remove(&name) && model.remove(&name));
+            }
+            let mut holding = Vec::new();
+            list.holding(&Finder::new("0"), &mut 0, |key| holding.push(key.service()));
+            let expected: Vec<_> = model.iter().filter(|name| name.contains('0')).collect();
+            prop_assert_eq!(holding, expected);
             for name in &model {
                 prop_assert!(list.remove(name));
             }

@@ -356,6 +356,8 @@ pub enum Answer {
         cores: u16,
         found: Vec<(String, String)>,
     },
+    /// What clients of one core said of themselves, each its whole JSON.
+    Metrics(Vec<Bytes>),
     /// What the Raft core knows.
     Known(Box<Known>),
     /// What became of a proposed command.

@@ -222,6 +222,7 @@ impl OwnerState {
             }
             Ask::Propose { .. }
             | Ask::Listeners { .. }
+            | Ask::Inquire { .. }
             | Ask::Recall { .. }
             | Ask::Look { .. }
             | Ask::Reset { .. } => {

@@ -9,6 +9,7 @@ mod capacity;
 mod gray;
 mod history;
 mod listeners;
+mod metrics;
 mod poll;
 mod read;
 mod search;
@@ -62,6 +63,8 @@ pub enum Op {
     Poll,
     ConfigListeners,
     ClientListeners,
+    /// What an address' clients say of themselves.
+    ClientMetrics,
     /// v1: a page or a row.
     History,
     HistoryList,
@@ -142,6 +145,7 @@ async fn answered_rarer(api: &Api, op: Op, input: &Input<'_>) -> Answered {
         Op::Poll => poll::poll(api, input).await,
         Op::ConfigListeners => listeners::of_config(api, input).await,
         Op::ClientListeners => listeners::of_client(api, input).await,
+        Op::ClientMetrics => metrics::of_clients(api, input).await,
         Op::History => history::v1(api, input).await,
         Op::HistoryList => history::list(api, input).await,
         Op::HistoryRow => history::row(api, input).await,

@@ -220,6 +220,10 @@ fn of_config(op: config::Op, version: Version) -> Words {
         }
         Op::ConfigListeners => (name, "aggregation:b"),
         Op::ClientListeners => ("ip! all:b", if version == Version::V1 { "tenant" } else { space }),
+        Op::ClientMetrics => match version {
+            Version::V1 => ("ip!", "dataId group tenant"),
+            _ => ("ip!", "dataId groupName namespaceId"),
+        },
         Op::History => (name, "search nid pageNo:i pageSize:i"),
         Op::HistoryList => (name, PAGES),
         Op::HistoryRow | Op::HistoryDetail => (name, "nid!"),

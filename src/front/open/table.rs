@@ -44,7 +44,6 @@ const NODES: Endpoint = Off("nodes of this version do not ask each other over HT
 const MCP: Endpoint = Off("the AI registry is off");
 const ADDRESS_SERVER: Endpoint =
     Off("the address server is a process of its own; /serverlist is here");
-const METRICS: Endpoint = Off("clients are not asked for their metrics");
 
 const EVERYBODYS: Endpoint = Endpoint::Targets(Whose::Everybody);
 const NAMESPACE_TARGETS: &str = "/prometheus/namespaceId/{namespaceId}";
@@ -208,8 +207,8 @@ pub static ROWS: &[Route] = &[
     row(Get, "/v1/cs/capacity", Admin, FREE, Config(Op::Capacity)),
     row(Post, "/v1/cs/capacity", Admin, FREE, Config(Op::SetCapacity)),
     row(Get, "/v1/cs/health", Admin, FREE, Config(Op::Health)),
-    row(Get, "/v1/cs/metrics/cluster", Admin, READ, METRICS),
-    row(Get, "/v1/cs/metrics/current", Admin, READ, METRICS),
+    row(Get, "/v1/cs/metrics/cluster", Admin, READ, Config(Op::ClientMetrics)),
+    row(Get, "/v1/cs/metrics/current", Admin, READ, Config(Op::ClientMetrics)),
     row(Post, "/v1/cs/ops/localCache", Admin, WRITE, Config(Op::LocalCache)),
     row(Put, "/v1/cs/ops/log", Admin, WRITE, Ops(Do::Log)),
     row(Get, "/v1/cs/ops/derby", Admin, READ, Ops(Do::Derby)),
@@ -245,8 +244,8 @@ pub static ROWS: &[Route] = &[
     row(Get, "/v3/admin/cs/history/list", Unlabelled, READ_ADMIN, Config(Op::HistoryList)),
     row(Get, "/v3/admin/cs/history/previous", Unlabelled, READ_ADMIN, Config(Op::HistoryPrevious)),
     row(Get, "/v3/admin/cs/listener", Unlabelled, READ_ADMIN, Config(Op::ClientListeners)),
-    row(Get, "/v3/admin/cs/metrics/cluster", Unlabelled, READ_ADMIN, METRICS),
-    row(Get, "/v3/admin/cs/metrics/ip", Unlabelled, READ_ADMIN, METRICS),
+    row(Get, "/v3/admin/cs/metrics/cluster", Unlabelled, READ_ADMIN, Config(Op::ClientMetrics)),
+    row(Get, "/v3/admin/cs/metrics/ip", Unlabelled, READ_ADMIN, Config(Op::ClientMetrics)),
     row(Get, "/v3/admin/cs/ops/derby", Unlabelled, WRITE_ADMIN, Ops(Do::Derby)),
     row(Post, "/v3/admin/cs/ops/derby/import", Unlabelled, WRITE_ADMIN, Ops(Do::DerbyImport)),
     row(Post, "/v3/admin/cs/ops/localCache", Unlabelled, WRITE_ADMIN, Config(Op::LocalCache)),

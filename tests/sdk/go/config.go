@@ -38,6 +38,18 @@ func (j *judge) carryOutConfig(r *request) (any, error) {
 	case "get":
 		content, err := j.config.GetConfig(about)
 		return contentOrNothing(content), err
+	case "search":
+		page, err := j.config.SearchConfig(vo.SearchConfigParam{
+			Search: "blur", DataId: "*" + r.DataID, Group: r.Group, PageNo: 1, PageSize: 10,
+		})
+		if err != nil {
+			return nil, err
+		}
+		found := make([]string, 0, len(page.PageItems))
+		for _, item := range page.PageItems {
+			found = append(found, item.DataId)
+		}
+		return found, nil
 	case "remove":
 		return j.config.DeleteConfig(about)
 	case "listen":

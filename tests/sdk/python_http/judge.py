@@ -138,6 +138,11 @@ class Judge:
     def op_get(self, request):
         return self.config.get_config(request["data_id"], request["group"], no_snapshot=True)
 
+    def op_search(self, request):
+        """All there is of a group: the SDK asks for nothing less."""
+        found = self.config.get_configs(group=request["group"], no_snapshot=True)
+        return [each["dataId"] for each in found["pageItems"]]
+
     def op_remove(self, request):
         return self.config.remove_config(request["data_id"], request["group"])
 

@@ -1,7 +1,6 @@
 //! Quotas of namespaces and groups (`http-api.md` 2.4, `config.md` 12).
 
 use super::history::ask;
-use super::search::walk;
 use super::{Answered, Fail, decided, done};
 use crate::front::open::input::Input;
 use crate::front::open::route::Version;
@@ -9,8 +8,7 @@ use crate::front::open::{Api, Refused, shape};
 use crate::http1::date::iso_date;
 use nacre_proto::code::Code;
 use nacre_shards::config::accept;
-use nacre_shards::config::entry::Entry;
-use nacre_shards::config::open::Call as ConfigCall;
+use nacre_shards::config::open::{Call as ConfigCall, serving};
 use nacre_shards::durable::capacity::Capacity;
 use nacre_shards::durable::command::{Scope, Sizes};
 use nacre_shards::durable::question::{Known, Question};
@@ -59,15 +57,12 @@ pub async fn show(api: &Api, input: &Input<'_>) -> Answered {
     let (scope, id) = subject(api, input)?;
     let capacity = known(api, scope, id).await?;
     let sizes = capacity.map(|capacity| capacity.sizes).unwrap_or_default();
-    let counts = |entry: &Entry| {
-        let name = entry.key.name();
-        entry.formal.is_some()
-            && match scope {
-                Scope::Namespace => name.namespace == id,
-                Scope::Group => name.group == id && name.namespace == PUBLIC,
-            }
+    serving(&api.tables)?;
+    let names = api.tables.names();
+    let usage = match scope {
+        Scope::Namespace => names.of_namespace(id).len(),
+        Scope::Group => names.of_group(PUBLIC, id).len(),
     };
-    let usage = walk(api, false, counts).await?.len();
     let quotas = api.facts.config.quotas;
     let or = |own: u32, default: u32| if own == 0 { default } else { own };
     let name = match scope {

@@ -11,11 +11,11 @@ use super::{Answered, Fail, Parts, required, shown};
 use crate::front::open::input::Input;
 use crate::front::open::route::Version;
 use crate::front::open::{Api, Refused, Reply, identity, shape};
-use crate::http1::{StatusCode, pause, reply};
+use crate::http1::{StatusCode, beside, pause, reply};
 use nacre_shards::auth::{Action, Denial, Kind, Resource};
 use nacre_shards::config::entry::Entry;
 use nacre_shards::config::open::serving;
-use nacre_shards::config::search::{Filter, Pattern, Places, Walk};
+use nacre_shards::config::search::{Filter, Pattern, Places, Sieve, Sieved, Walk};
 use nacre_shards::key::ConfigKey;
 use nacre_shards::naming::accept::PUBLIC;
 use serde_json::{Value, json};
@@ -27,10 +27,11 @@ use std::time::Duration;
 /// Searches of one core at a time; one more is answered 503.
 const SEARCHES_MAX: usize = 4;
 
-/// What one step of a walk looks at, in configs: some tenths of a millisecond.
-const STEP_WEIGHT: usize = 4_096;
+/// Names looked at in one step where a pattern fits none better than another: some tenths of a
+/// millisecond.
+const STEP_NAMES: usize = 8_192;
 
-/// Groups looked at in one step where names decide: likewise.
+/// Groups looked at in one step where names of a group stand together: likewise.
 const STEP_GROUPS: usize = 64;
 
 /// So many found by their names are in the order of their rows, as in the reference; more are in
@@ -78,60 +79,82 @@ impl Drop for Searching {
     }
 }
 
-/// Walks through all configs, giving way between steps.
+/// All configs that are meant, looked for beside the core.
 pub async fn walk(
     api: &Api,
-    with_contents: bool,
-    matches: impl Fn(&Entry) -> bool,
+    matches: impl Fn(&Entry) -> bool + Send + 'static,
 ) -> Result<Vec<Arc<Entry>>, Refused> {
-    Ok(walk_on(api, Walk::all(), with_contents, matches).await?.found())
+    Ok(walk_for(api, usize::MAX, matches).await?.found())
 }
 
-async fn walk_on(
+async fn walk_for(
     api: &Api,
-    mut walk: Walk,
-    with_contents: bool,
-    matches: impl Fn(&Entry) -> bool,
+    keep: usize,
+    matches: impl Fn(&Entry) -> bool + Send + 'static,
 ) -> Result<Walk, Refused> {
     serving(&api.tables)?;
     let _searching = api.searches.enter()?;
-    while !walk.step(&api.tables, with_contents, STEP_WEIGHT, &matches) {
-        pause(STEP_PAUSE).await;
-    }
-    Ok(walk)
+    let tables = api.tables.clone();
+    Ok(beside(move || Walk::through(&tables, keep, matches)).await)
 }
 
 /// How many configs are meant, and one page of them.
 async fn page(
     api: &Api,
-    filter: &Filter,
+    filter: Filter,
     from: usize,
     size: usize,
 ) -> Result<(usize, Vec<Arc<Entry>>), Refused> {
     serving(&api.tables)?;
-    let Some(mut places) = Places::of(filter, &api.tables) else {
-        let walk = Walk::first(from.saturating_add(size));
-        let with_contents = !filter.content.is_any();
-        let walk = walk_on(api, walk, with_contents, |entry| filter.matches(entry)).await?;
+    let Some((total, found)) = by_names(api, &filter, from, size).await? else {
+        let keep = from.saturating_add(size);
+        let walk = walk_for(api, keep, move |entry| filter.matches(entry)).await?;
         let total = walk.total();
         return Ok((total, walk.found().into_iter().skip(from).take(size).collect()));
     };
-    let _searching = api.searches.enter()?;
-    while !places.step(STEP_GROUPS) {
-        pause(STEP_PAUSE).await;
-    }
-    let total = places.total();
     // A name may have gone since.
-    let entries = |keys: Vec<_>| {
-        let found = keys.iter().filter_map(|key: &ConfigKey| api.tables.get(key.name()));
+    let entries = |keys: Vec<ConfigKey>| {
+        let found = keys.iter().filter_map(|key| api.tables.get(key.name()));
         found.filter(|entry| entry.formal.is_some()).collect::<Vec<_>>()
     };
-    if total > ROWS_ORDERED_MAX {
-        return Ok((total, entries(places.page(from, size))));
+    Ok(match found {
+        Sieved::Page(keys) => (total, entries(keys)),
+        Sieved::All(keys) => {
+            let mut all = entries(keys);
+            all.sort_by_key(|entry| entry.formal.as_ref().map(|formal| formal.id));
+            (total, all.into_iter().skip(from).take(size).collect())
+        }
+    })
+}
+
+/// Names that are meant, if names alone decide; giving way between steps.
+async fn by_names(
+    api: &Api,
+    filter: &Filter,
+    from: usize,
+    size: usize,
+) -> Result<Option<(usize, Sieved)>, Refused> {
+    if let Some(mut places) = Places::of(filter, &api.tables) {
+        let _searching = api.searches.enter()?;
+        while !places.step(STEP_GROUPS) {
+            pause(STEP_PAUSE).await;
+        }
+        let total = places.total();
+        let found = match total > ROWS_ORDERED_MAX {
+            true => Sieved::Page(places.page(from, size)),
+            false => Sieved::All(places.page(0, total)),
+        };
+        return Ok(Some((total, found)));
     }
-    let mut all = entries(places.page(0, total));
-    all.sort_by_key(|entry| entry.formal.as_ref().map(|formal| formal.id));
-    Ok((total, all.into_iter().skip(from).take(size).collect()))
+    let page = from..from.saturating_add(size);
+    let Some(mut sieve) = Sieve::of(filter, &api.tables, ROWS_ORDERED_MAX, page) else {
+        return Ok(None);
+    };
+    let _searching = api.searches.enter()?;
+    while !sieve.step(STEP_NAMES) {
+        pause(STEP_PAUSE).await;
+    }
+    Ok(Some((sieve.total(), sieve.found())))
 }
 
 /// A page of configs: v1 and v2 with contents, v3 without.
@@ -143,7 +166,7 @@ pub async fn list(api: &Api, input: &Input<'_>, exact: bool) -> Answered {
     }
     let (number, size) = paging(input)?;
     let from = (number - 1).saturating_mul(size);
-    let (total, page) = page(api, &filter(input, exact), from, size).await?;
+    let (total, page) = page(api, filter(input, exact), from, size).await?;
     let in_full = input.version != Version::V3;
     let bytes = |entry: &Arc<Entry>| entry.formal.as_ref().map_or(0, |f| f.escaped.len());
     if in_full && page.iter().map(bytes).sum::<usize>() > PAGE_BYTES_MAX {
@@ -235,7 +258,7 @@ pub async fn of_namespace(api: &Api, input: &Input<'_>) -> Answered {
     let wanted = required(input, name, input.either("namespaceId", "tenant"))?.trim();
     let wanted = if wanted.is_empty() { PUBLIC } else { wanted };
     let filter = Filter { namespace: wanted.to_owned(), ..Filter::default() };
-    let all = walk(api, false, |entry| filter.matches(entry)).await?;
+    let all = walk(api, move |entry| filter.matches(entry)).await?;
     let item = |entry: &Arc<Entry>| {
         let (name, formal) = shown::formal(entry)?;
         Some(match input.version {
@@ -251,10 +274,10 @@ pub async fn of_namespace(api: &Api, input: &Input<'_>) -> Answered {
 pub async fn remove_ids(api: &Api, input: &Input<'_>) -> Answered {
     let text = required(input, "ids", input.get("ids"))?;
     let ids = ids(text)?;
-    let is_meant = |entry: &Entry| {
+    let is_meant = move |entry: &Entry| {
         entry.formal.as_ref().is_some_and(|formal| ids.binary_search(&formal.id).is_ok())
     };
-    let all = walk(api, false, is_meant).await?;
+    let all = walk(api, is_meant).await?;
     if let Some(who) = &input.who {
         for entry in &all {
             let name = entry.key.name();

@@ -51,7 +51,7 @@ impl Policy {
 pub async fn export(api: &Api, input: &Input<'_>, form: Form) -> Answered {
     let filter = export_filter(input)?;
     let _packing = api.searches.enter()?;
-    let found = walk(api, false, |entry| filter.matches(entry)).await?;
+    let found = walk(api, move |entry| filter.matches(entry)).await?;
     let bytes = |entry: &Arc<Entry>| entry.formal.as_ref().map_or(0, |f| f.escaped.len() as u64);
     if found.iter().map(bytes).sum::<u64>() > CONTENTS_BYTES_MAX {
         let text = "these configs are too much for one file; ask for fewer";
@@ -163,8 +163,8 @@ pub async fn clone(api: &Api, input: &Input<'_>) -> Answered {
     }
     let ids: Vec<u64> = wanted.iter().filter_map(Cloned::id).collect();
     let is_meant =
-        |entry: &Entry| entry.formal.as_ref().is_some_and(|formal| ids.contains(&formal.id));
-    let found = walk(api, false, is_meant).await?;
+        move |entry: &Entry| entry.formal.as_ref().is_some_and(|formal| ids.contains(&formal.id));
+    let found = walk(api, is_meant).await?;
     let mut items = Vec::new();
     for wanted in &wanted {
         let of = |entry: &&Arc<Entry>| entry.formal.as_ref().map(|formal| formal.id) == wanted.id();
