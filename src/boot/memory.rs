@@ -8,9 +8,10 @@ pub fn give_back() {
 }
 
 /// Lets go of the pages of the program that only the start needed: the command line, settings,
-/// opening the store. The kernel maps sixteen at a time, so that nearly all of a program is resident
-/// after a start. What is needed again comes back from its cache of files, a fault for sixteen
-/// pages, some hundred faults in all. Hints alone: where the kernel refuses, nothing has changed.
+/// opening the store. The kernel maps sixteen at a time, so that nearly all of a program is
+/// resident after a start. What is needed again comes back from its cache of files, a fault for
+/// sixteen pages, some hundred faults in all. Hints alone: where the kernel refuses, nothing has
+/// changed.
 pub fn give_back_program() {
     // SAFETY: `program_pages` is called during this call alone and only reads what it is given.
     unsafe { libc::dl_iterate_phdr(Some(program_pages), std::ptr::null_mut()) };

@@ -2,9 +2,9 @@
 //!
 //! Every ask reserves the place of its answer, so their number is bounded per pair of cores. What
 //! may not be refused (a client is gone, nobody is interested any more) waits here without a bound
-//! of its own: there is one for each thing clients hold. What may be refused waits behind it, and is
-//! refused beyond its share, so that a crowd that leaves delays the others and does not turn them
-//! away. A waiting ask is never overtaken by a later one to the same core.
+//! of its own: there is one for each thing clients hold. What may be refused waits behind it, and
+//! is refused beyond its share, so that a crowd that leaves delays the others and does not turn
+//! them away. A waiting ask is never overtaken by a later one to the same core.
 
 use crate::effect::Effect;
 use crate::home::Turn;

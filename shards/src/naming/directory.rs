@@ -20,7 +20,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 /// Patterns nobody watches are kept this long for clients that come back, ms; the reference's.
 const PATTERN_IDLE_MS: u64 = 30_000;
 
-/// Blocks of names that one search joins for the next ones: some milliseconds, however many changed.
+/// Blocks of names that one search joins for the next ones: some milliseconds, however many
+/// changed.
 const BLOCKS_JOINED_MAX: usize = 128;
 
 /// Which part of a list is asked for; from 1.
