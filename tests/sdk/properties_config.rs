@@ -49,6 +49,9 @@ fn whole_life(sdk: &str) {
         tells_first_and_last: tells_first_and_last(sdk),
     };
     clients.live(&server, "first-life", 1);
+    if sdk.starts_with("java") {
+        says_metrics(&server, &clients.writer.address());
+    }
     clients.writer.publish("kept", "before the crash");
     clients.listener.listen("kept");
     until_listeners(&server, 2);
@@ -67,6 +70,21 @@ fn whole_life(sdk: &str) {
     clients.writer.publish_at_last("kept", "after the crash");
     clients.listener.told_content("kept", Some("after the crash"));
     clients.live(&server, "second-life", 3);
+}
+
+/// Asked by an operator, Java's clients say how they are; one that does not within the second is
+/// asked again.
+fn says_metrics(server: &Server, address: &str) {
+    let path = format!("/nacos/v3/admin/cs/metrics/ip?ip={address}");
+    let deadline = Instant::now() + LISTENS_WITHIN;
+    loop {
+        let page = http_get(server.http_port(), &path).unwrap_or_default();
+        let told: Value = serde_json::from_str(&page).unwrap_or_default();
+        if told["data"].as_object().is_some_and(|metrics| !metrics.is_empty()) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "nothing said: {page}");
+    }
 }
 
 struct Clients {

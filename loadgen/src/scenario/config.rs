@@ -473,7 +473,9 @@ impl Scenario for Readers<'_> {
                         self.publish.record(turn.now_ns, latency_ns);
                         self.published += 1;
                     }
-                    TAG_REMOVE => self.judges[4].check(message),
+                    TAG_REMOVE => {
+                        self.judges[4].check(message);
+                    }
                     TAG_KEEPALIVE => {
                         self.judges[3].check(message);
                         self.keepalive.record(turn.now_ns, latency_ns);

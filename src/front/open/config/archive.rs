@@ -58,15 +58,15 @@ pub enum Bad {
     Metadata,
 }
 
-/// Writes a file.
+/// Writes a file of items, which are made twice, one after the other: never are all there at once.
 ///
 /// # Errors
 /// What the zip format cannot hold.
-pub fn pack(items: &[Item], form: Form) -> Result<Vec<u8>, String> {
+pub fn pack(items: impl Iterator<Item = Item> + Clone, form: Form) -> Result<Vec<u8>, String> {
     let written = || -> Result<Vec<u8>, zip::result::ZipError> {
         let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
         let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-        for item in items {
+        for item in items.clone() {
             zip.start_file(format!("{}/{}", item.group, item.data_id), options)?;
             zip.write_all(item.content.as_bytes())?;
         }
@@ -84,7 +84,7 @@ pub fn pack(items: &[Item], form: Form) -> Result<Vec<u8>, String> {
 }
 
 /// Texts are quoted as JSON quotes them, which YAML reads.
-fn described(items: &[Item]) -> String {
+fn described(items: impl Iterator<Item = Item>) -> String {
     let mut out = b"metadata:\n".to_vec();
     for item in items {
         for (at, (key, value)) in [
@@ -109,8 +109,8 @@ fn described(items: &[Item]) -> String {
 }
 
 /// `group.dataId.app=name`, the last dot of the dataId a tilde.
-fn applications(items: &[Item]) -> String {
-    let named = items.iter().filter(|item| !item.app_name.is_empty());
+fn applications(items: impl Iterator<Item = Item>) -> String {
+    let named = items.filter(|item| !item.app_name.is_empty());
     named
         .map(|item| format!("{}.{}.app={}\r\n", item.group, tilded(&item.data_id), item.app_name))
         .collect()
@@ -297,16 +297,18 @@ mod tests {
     #[test]
     fn what_is_packed_comes_back() {
         let items = vec![item("a.yaml", "x: 1\n"), item("b", "\u{4f60}")];
-        let packed = pack(&items, Form::New).unwrap();
+        let packed = pack(items.iter().cloned(), Form::New).unwrap();
         let unpacked = unpack(&packed, false).unwrap();
         assert_eq!(unpacked, Unpacked { items: items.clone(), unrecognized: vec![] });
-        let old = pack(&items, Form::Old).unwrap();
+        let old = pack(items.iter().cloned(), Form::Old).unwrap();
         assert_eq!(unpack(&old, false), Err(Bad::Metadata));
         let unpacked = unpack(&old, true).unwrap();
         let names: Vec<_> =
             unpacked.items.iter().map(|item| (&*item.data_id, &*item.app_name)).collect();
         assert_eq!(names, [("a.yaml", "shop"), ("b", "shop")]);
-        assert!(unpack(&pack(&[], Form::New).unwrap(), false).unwrap().items.is_empty());
+        assert!(
+            unpack(&pack(std::iter::empty(), Form::New).unwrap(), false).unwrap().items.is_empty()
+        );
     }
 
     #[test]

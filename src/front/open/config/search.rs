@@ -1,10 +1,11 @@
 //! Lists of configs, and what is done to several at once.
 //!
 //! Lists whose names alone decide, exact or by how they begin, find their page in the order of
-//! names; others walk the tables in steps of a few tenths of a millisecond, four at a time on a
-//! core. A list is in the order of its rows, as the reference's; one of more than 4,096 found by
-//! their names is in the order of names, in which a page of a million is found without looking at
-//! the others. Each row that is named by its id is judged by itself.
+//! names; other patterns look at each name, in steps of a few tenths of a millisecond; contents and
+//! details are looked at beside the core; four at a time on a core. A list is in the order of its
+//! rows, as the reference's; one of more than 4,096 found by their names is in the order of names,
+//! in which a page of a million is found without looking at the others. Each row that is named by
+//! its id is judged by itself.
 
 use super::write::remove_this;
 use super::{Answered, Fail, Parts, required, shown};

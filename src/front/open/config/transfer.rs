@@ -60,8 +60,7 @@ pub async fn export(api: &Api, input: &Input<'_>, form: Form) -> Answered {
     let with_tags = input.version == Version::V1;
     let packed = beside(move || {
         let item = |entry: &Arc<Entry>| Some(item(shown::formal(entry)?, with_tags));
-        let items: Vec<Item> = found.iter().filter_map(item).collect();
-        archive::pack(&items, form)
+        archive::pack(found.iter().filter_map(item), form)
     })
     .await;
     let packed = packed.map_err(|why| Refused::new(500, Code::ServerError, why))?;
