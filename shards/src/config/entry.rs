@@ -1,7 +1,7 @@
 //! One config as every core reads it: immutable, shared, its content ready to be sent.
 //!
-//! The content as answers show it is the only copy a node keeps in memory. Whoever needs the content
-//! itself (history, the HTTP API) gets it unescaped from there, about 1 µs for a KiB.
+//! The content as answers show it is the only copy a node keeps in memory. Whoever needs the
+//! content itself (history, the HTTP API) gets it unescaped from there, about 1 µs for a KiB.
 
 use crate::config::details::{Details, Packed};
 use crate::config::gray::{Labels, Rule, RuleKind};
