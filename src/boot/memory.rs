@@ -1,5 +1,8 @@
 //! The allocator as a room of the house: what is freed goes back to the host.
 
+/// Where a mapping starts is a multiple of this.
+const PAGE_BYTES: u64 = 4_096;
+
 /// Has the allocator give this thread's free pages back to the host. It does so by itself only
 /// while it is used; a core whose crowd has left is quiet. Takes milliseconds after a big crowd.
 pub fn give_back() {
@@ -10,8 +13,7 @@ pub fn give_back() {
 /// Lets go of the pages of the program that only the start needed: the command line, settings,
 /// opening the store. The kernel maps sixteen at a time, so that nearly all of a program is
 /// resident after a start. What is needed again comes back from its cache of files, a fault for
-/// sixteen pages, some hundred faults in all. Hints alone: where the kernel refuses, nothing has
-/// changed.
+/// sixteen pages, some hundred faults in all. Where the kernel refuses, nothing has changed.
 pub fn give_back_program() {
     // SAFETY: `program_pages` is called during this call alone and only reads what it is given.
     unsafe { libc::dl_iterate_phdr(Some(program_pages), std::ptr::null_mut()) };
@@ -47,6 +49,3 @@ unsafe extern "C" fn program_pages(
     }
     STOP
 }
-
-/// Start of a mapping is a multiple of this.
-const PAGE_BYTES: u64 = 4_096;

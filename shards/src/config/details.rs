@@ -82,6 +82,13 @@ impl Packed {
         Self(writer.finish().into_boxed_slice())
     }
 
+    /// `config_type` and `encrypted_data_key`, which stand first: what every answer shows.
+    pub fn answered(&self) -> (&str, &str) {
+        let mut reader = Reader::new(&self.0);
+        let mut text = || reader.text().expect("only what was written is kept");
+        (text(), text())
+    }
+
     /// The texts again.
     pub fn get(&self) -> Details<'_> {
         Details::read(&mut Reader::new(&self.0)).expect("only what was written is kept")
@@ -111,11 +118,13 @@ mod tests {
         let long = "x".repeat(300);
         let details = Details {
             config_type: "yaml",
+            encrypted_data_key: "key",
             app_name: "shop",
             schema: &long,
             source_ip: "::1",
             ..Details::default()
         };
         assert_eq!(Packed::of(&details).get(), details);
+        assert_eq!(Packed::of(&details).answered(), ("yaml", "key"));
     }
 }

@@ -97,19 +97,19 @@ impl Variant {
     /// content of 1 KiB they would cost a quarter of its memory, and writing them costs a query
     /// less than its system calls by far.
     pub fn after_content(&self) -> Vec<u8> {
-        let details = self.details();
+        let (config_type, data_key) = self.details.answered();
         let tag = self.marks.as_ref().and_then(|marks| marks.tag.as_deref());
-        let named = details.encrypted_data_key.len() + details.config_type.len();
+        let named = data_key.len() + config_type.len();
         let room = AFTER_CONTENT_BYTES + named + tag.map_or(0, |tag| tag.len() + 10);
         let mut out = Vec::with_capacity(room);
         out.push(b'"');
         // The reference says `""` after a publish and leaves it out of gray answers.
-        if self.marks.is_none() || !details.encrypted_data_key.is_empty() {
+        if self.marks.is_none() || !data_key.is_empty() {
             out.extend_from_slice(b",\"encryptedDataKey\":");
-            json::write_string(&mut out, details.encrypted_data_key);
+            json::write_string(&mut out, data_key);
         }
         out.extend_from_slice(b",\"contentType\":");
-        json::write_string(&mut out, details.config_type);
+        json::write_string(&mut out, config_type);
         out.extend_from_slice(b",\"md5\":\"");
         out.extend_from_slice(&self.md5.hex());
         out.extend_from_slice(b"\",\"lastModified\":");

@@ -36,8 +36,8 @@ pub struct Opened {
 }
 
 /// Opens `state.redb`, and reads it into an empty machine meanwhile where that can be. What was
-/// read counts only if the file, once open, says of itself what was read; else the machine is empty
-/// again.
+/// read counts only if the file, once open, says of itself what was read; else the machine is
+/// empty again.
 ///
 /// # Errors
 /// As [`StateFile::open`](crate::raft::store::StateFile::open).

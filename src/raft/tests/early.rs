@@ -8,9 +8,9 @@ const KEYS: usize = 300;
 async fn killed(place: &SimPlace) -> SimPlace {
     let group = open(place).await.unwrap();
     let long = "v".repeat(10_000);
-    for key in 0..KEYS {
-        put(&group, &[(&format!("key{key}"), &long)]).await.unwrap();
-    }
+    let keys: Vec<String> = (0..KEYS).map(|key| format!("key{key}")).collect();
+    let pairs: Vec<(&str, &str)> = keys.iter().map(|key| (key.as_str(), &*long)).collect();
+    put(&group, &pairs).await.unwrap();
     group.checkpoint().await.unwrap();
     put(&group, &[("key7", "behind"), ("key8", "")]).await.unwrap();
     after_a_kill(place)
