@@ -44,8 +44,8 @@ pub async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static
     glommio::executor().spawn_blocking(work).await
 }
 
-/// Gives the calling thread a tenth of the CPU of one that wants it as well. Not to be allowed to is
-/// no reason not to work.
+/// Gives the calling thread a tenth of the CPU of one that wants it as well. Not to be allowed to
+/// is no reason not to work.
 fn stand_back() {
     let nice = getpriority_process(None).unwrap_or(0);
     if nice < BESIDE_NICE {

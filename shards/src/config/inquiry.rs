@@ -1,6 +1,6 @@
 //! What config clients say of themselves when an operator asks (`config.md` 15): a request on the
-//! stream of each, whose answers are gathered for a second. Whoever has not answered by then is left
-//! out.
+//! stream of each, whose answers are gathered for a second. Whoever has not answered by then is
+//! left out.
 //!
 //! Lives on the home side of the core the clients came to.
 
