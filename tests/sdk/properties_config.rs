@@ -79,7 +79,8 @@ fn says_metrics(server: &Server, address: &str) {
     let deadline = Instant::now() + LISTENS_WITHIN;
     loop {
         let page = http_get(server.http_port(), &path).unwrap_or_default();
-        let told: Value = serde_json::from_str(&page).unwrap_or_default();
+        let json = page.find('{').map_or("", |at| &page[at..]);
+        let told: Value = serde_json::from_str(json).unwrap_or_default();
         if told["data"].as_object().is_some_and(|metrics| !metrics.is_empty()) {
             return;
         }

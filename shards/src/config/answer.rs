@@ -109,8 +109,7 @@ pub fn notify(request_id: u64, key: &ConfigKey, with_tenant: bool) -> Body {
     Body::new("ConfigChangeNotifyRequest", Json::Owned(out))
 }
 
-/// `ClientConfigMetricRequest`: what a client knows of itself, and of a config if its group key is
-/// given.
+/// `ClientConfigMetricRequest`: what a client knows of itself, and of the config of a group key.
 pub fn client_metrics(request_id: u64, config: Option<&str>) -> Body {
     let mut out = to_client(request_id);
     out.extend_from_slice(b",\"metricsKeys\":[");

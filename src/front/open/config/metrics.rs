@@ -1,5 +1,5 @@
-//! What config clients say of themselves (`http-api.md` 2.4, 7.2; `config.md` 15): each is asked, and
-//! has a second to answer.
+//! What config clients say of themselves (`http-api.md` 2.4, 7.2; `config.md` 15): each is asked,
+//! and has a second to answer.
 
 use super::{Answered, Fail, Parts, required};
 use crate::front::open::input::Input;
