@@ -1,4 +1,4 @@
-//! HTTP/1.1 of one core: hyper on glommio streams.
+//! HTTP/1.1 of one core: hyper on sockets that one epoll instance listens to.
 //!
 //! Invariants: at most [`limits::CONNECTIONS_MAX`] connections a core, at most
 //! [`limits::HEAD_BYTES_CORE_MAX`] bytes of unfinished heads in all; no connection outlives its
@@ -6,11 +6,12 @@
 
 pub mod body;
 pub mod date;
+mod ears;
 pub mod form;
 pub mod limits;
 pub mod reply;
 pub mod server;
-pub mod stream;
+mod stream;
 mod watch;
 
 use limits::BESIDE_NICE;

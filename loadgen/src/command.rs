@@ -9,7 +9,7 @@ use nacre_loadgen::engine::interrupt;
 use nacre_loadgen::probe::Probe;
 use nacre_loadgen::report::Report;
 use nacre_loadgen::scenario::Target;
-use std::io;
+use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -127,6 +127,14 @@ impl Arguments {
     }
 }
 
+/// Prints. Nobody reads on: the rest of a run is not worth less for that, so it is no error.
+fn say(text: &str) -> io::Result<()> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
 impl Common {
     /// Runs a scenario against each target, as often as asked; prints and keeps the reports. Every
     /// second round takes the targets backwards, so that none is always the warm one.
@@ -147,7 +155,7 @@ impl Common {
                     break;
                 }
                 let report = run(&self.target(at)?, round)?;
-                print!("{}", report.text());
+                say(&report.text())?;
                 clean &= report.is_clean();
                 if let Some(folder) = &self.out {
                     let name = format!("{}-{scenario}-{round}", self.targets[at].name);
@@ -157,7 +165,7 @@ impl Common {
             }
         }
         if self.targets.len() > 1 {
-            print!("{}", results::side_by_side(&reports));
+            say(&results::side_by_side(&reports))?;
         }
         Ok(clean)
     }

@@ -7,6 +7,7 @@ use crate::key::{ConnKey, Core, Home, Owner};
 use crate::message::{Ask, Purpose, Tell, Waiter};
 use crate::naming::open::Answer;
 use bytes::Bytes;
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 /// A message for a client: its type name and its JSON.
@@ -33,8 +34,8 @@ pub enum Json {
     Static(&'static str),
     /// For one client only.
     Owned(Vec<u8>),
-    /// A shared middle (a `ServiceInfo`) in a wrapper of its own.
-    Shared { before: Short, shared: Bytes, after: &'static str },
+    /// A shared middle (a `ServiceInfo`, a content) in a wrapper of its own.
+    Shared { before: Short, shared: Bytes, after: Cow<'static, [u8]> },
 }
 
 /// A few bytes without a heap allocation: the part of a push before the shared middle.
@@ -70,7 +71,7 @@ impl Json {
         match self {
             Json::Static(text) => [text.as_bytes(), &[], &[]],
             Json::Owned(bytes) => [bytes, &[], &[]],
-            Json::Shared { before, shared, after } => [before.as_bytes(), shared, after.as_bytes()],
+            Json::Shared { before, shared, after } => [before.as_bytes(), shared, after],
         }
     }
 

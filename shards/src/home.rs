@@ -38,7 +38,7 @@ use crate::push::fuzzy::{Configs, Services};
 use crate::push::patterns::Patterns;
 use crate::push::subscription::Subscriptions;
 use crate::push::trace::Trace;
-use crate::settings::Settings;
+use crate::settings::{PlantedBug, Settings};
 use ahash::RandomState;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -98,6 +98,7 @@ impl HomeState {
     pub fn new(core: Core, map: Map, settings: Settings, hasher: RandomState) -> Self {
         let limits = LaneLimits::for_cores(usize::from(map.cores));
         let limits = settings.lanes.unwrap_or(limits);
+        let overtakes = settings.has_bug(PlantedBug::WaitingIsOvertaken);
         Self {
             home: Home(core),
             map,
@@ -115,7 +116,7 @@ impl HomeState {
             standing: Standing::new(hasher.clone()),
             scans: VecDeque::new(),
             wheel: Wheel::default(),
-            lanes: Lanes::new(core, map, limits),
+            lanes: Lanes::new(core, map, limits).overtaking(overtakes),
             ids: Ids::new(core),
             counters: Counters::default(),
             trace: Trace::default(),

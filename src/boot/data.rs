@@ -24,7 +24,8 @@ const HOLDER_BYTES_MAX: u64 = 32;
 pub struct DataDirectory {
     path: PathBuf,
     // The kernel drops the lock with the last descriptor, also after kill -9.
-    _lock: File,
+    lock: File,
+    found_killed: bool,
 }
 
 /// Why the directory cannot be used, as a sentence with its remedy.
@@ -47,7 +48,7 @@ impl DataDirectory {
             .create(path)
             .map_err(|error| unusable("cannot be created", error))?;
         let path = path.canonicalize().map_err(|error| unusable("cannot be read", error))?;
-        let mut lock = OpenOptions::new()
+        let lock = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
@@ -58,17 +59,31 @@ impl DataDirectory {
         match take_lock(&lock) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                return Err(Unusable(in_use(&path, &mut lock)));
+                return Err(Unusable(in_use(&path, &lock)));
             }
             Err(error) => return Err(unusable("cannot be locked", error)),
         }
-        write_holder(&lock).map_err(|error| unusable("cannot be written", error))?;
-        Ok(DataDirectory { path, _lock: lock })
+        let found_killed = holder(&lock).is_some();
+        write_holder(&lock, &std::process::id().to_string())
+            .map_err(|error| unusable("cannot be written", error))?;
+        Ok(DataDirectory { path, lock, found_killed })
     }
 
     /// The directory, absolute.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether who held it last was killed: he did not take his name out.
+    pub fn found_killed(&self) -> bool {
+        self.found_killed
+    }
+}
+
+impl Drop for DataDirectory {
+    fn drop(&mut self) {
+        // A name that stays makes the next start more patient than it need be, no more.
+        let _ = write_holder(&self.lock, "");
     }
 }
 
@@ -80,8 +95,8 @@ fn take_lock(file: &File) -> io::Result<()> {
 
 /// Over what is there, in a fixed width: giving bytes back before writing others would lose the
 /// right to start to a disk that is full by then. Who cannot be named is locked all the same.
-fn write_holder(lock: &File) -> io::Result<()> {
-    let holder = format!("{:<HOLDER_WIDTH$}\n", std::process::id());
+fn write_holder(lock: &File, name: &str) -> io::Result<()> {
+    let holder = format!("{name:<HOLDER_WIDTH$}\n");
     match lock.write_all_at(holder.as_bytes(), 0) {
         Err(error) if error.kind() == io::ErrorKind::StorageFull => return Ok(()),
         written => written?,
@@ -90,12 +105,17 @@ fn write_holder(lock: &File) -> io::Result<()> {
     if is_longer { lock.set_len(holder.len() as u64) } else { Ok(()) }
 }
 
-fn in_use(path: &Path, lock: &mut File) -> String {
-    let mut holder = String::new();
-    let read = lock.take(HOLDER_BYTES_MAX).read_to_string(&mut holder).is_ok();
-    let holder = match holder.trim().parse::<u32>() {
-        Ok(pid) if read => format!("process {pid}"),
-        _ => "another process".to_owned(),
+/// The process named in the file.
+fn holder(lock: &File) -> Option<u32> {
+    let mut name = String::new();
+    lock.take(HOLDER_BYTES_MAX).read_to_string(&mut name).ok()?;
+    name.trim().parse().ok()
+}
+
+fn in_use(path: &Path, lock: &File) -> String {
+    let holder = match holder(lock) {
+        Some(pid) => format!("process {pid}"),
+        None => "another process".to_owned(),
     };
     let shown = path.display();
     format!("data directory {shown}: in use by {holder}; stop it, or choose another with --data")
@@ -138,7 +158,11 @@ mod tests {
         let own = format!("in use by process {};", std::process::id());
         assert!(refusal.contains(&own), "{refusal}");
         drop(held);
-        DataDirectory::open(&path).unwrap();
+        assert!(!DataDirectory::open(&path).unwrap().found_killed());
+        // A killed process gives the lock back, its name stays.
+        std::fs::write(path.join(LOCK_FILE), "4711\n").unwrap();
+        assert!(DataDirectory::open(&path).unwrap().found_killed());
+        assert!(!DataDirectory::open(&path).unwrap().found_killed());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::boot::core::{self, MeshPort};
 use crate::boot::cores::spawn_core;
 use crate::boot::durable;
 use crate::boot::listen;
+use crate::boot::memory;
 use crate::boot::passwords;
 use crate::boot::settings::Settings;
 use crate::boot::start::{Failure, Ready, exit};
@@ -29,12 +30,10 @@ use crate::pump::report;
 use crate::pump::turn::Turn;
 use crate::raft::Disk;
 use futures_lite::future;
-use glommio::net::TcpListener;
 use glommio::{ExecutorJoinHandle, timer};
 use nacre_shards::config::table::Tables;
 use std::io;
-use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::rc::Rc;
@@ -142,6 +141,7 @@ pub fn run(ready: Ready) -> Result<(), Failure> {
     if up == count {
         readiness.set(State::Up);
         log::started(&settings, has_console);
+        memory::give_back_program();
     } else {
         stop.ask(Phase::Now);
     }
@@ -225,7 +225,7 @@ struct Seat {
     /// Where operators ask, likewise.
     socket: Option<UnixListener>,
     /// The console's own port, for the first core.
-    console: Vec<OwnedFd>,
+    console: Vec<TcpListener>,
 }
 
 fn spawn(
@@ -282,7 +282,7 @@ async fn serve(seat: Seat, shared: Shared, started: Started) -> io::Result<()> {
         serve_operators(socket, &shared, core, turn.carrier.desk.clone(), durable.clone());
     }
     let pump = glommio::spawn_local(turn.run());
-    let server = Server::with_places(shared.settings.open.connections_max as usize);
+    let server = Server::with_places(shared.settings.open.connections_max as usize)?;
     let metrics = shared.metrics.core(core);
     let deadlines = server.clone();
     glommio::spawn_local(async move { deadlines.keep_deadlines().await }).detach();
@@ -299,16 +299,9 @@ async fn serve(seat: Seat, shared: Shared, started: Started) -> io::Result<()> {
     let mut serving = Vec::new();
     let console_api = shared.settings.console.as_ref().map(|of| api.of_console(&of.context_path));
     let of_console = console.into_iter().zip(console_api.into_iter().cycle());
-    let of_console = of_console.map(|(fd, api)| (listen::adopt(fd), api));
     for (listener, api) in listeners.into_iter().map(|it| (it, api.clone())).chain(of_console) {
         let (server, stop) = (server.clone(), shared.stop.clone());
-        serving.push(glommio::spawn_local(async move {
-            let answer = move |ends: Ends, request: Request| {
-                let api = api.clone();
-                async move { api.answer(ends, request).await }
-            };
-            server.serve(listener, stop.asked(core), answer).await;
-        }));
+        serving.push(glommio::spawn_local(serve_http(server, listener, api, stop, core)));
     }
     // The main thread waits for exactly one word of each core; the node is up with the last.
     let _ = started.send(match (disk, &durable) {
@@ -325,6 +318,15 @@ async fn serve(seat: Seat, shared: Shared, started: Started) -> io::Result<()> {
     }
     future::or(server.close(), until_now(&shared.stop)).await;
     Ok(())
+}
+
+/// Answers what comes over one listener until the node is asked to stop.
+async fn serve_http(server: Server, listener: TcpListener, api: Api, stop: Stop, core: usize) {
+    let api = Rc::new(api);
+    let answer = move |ends: Ends, request: Request| Rc::clone(&api).answer(ends, request);
+    if let Err(error) = server.serve(listener, stop.asked(core), answer).await {
+        tracing::error!("core {core} cannot accept over HTTP: {error}");
+    }
 }
 
 /// A node that operators cannot ask still serves clients.

@@ -13,8 +13,7 @@ use crate::boot::signals::Signals;
 use crate::boot::source::Refusal;
 use std::fs::File;
 use std::io::{self, Read};
-use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -53,7 +52,7 @@ pub struct Ready {
     pub data: DataDirectory,
     pub signals: Signals,
     /// The console's own port on each host; none when it was left out.
-    pub console: Vec<OwnedFd>,
+    pub console: Vec<TcpListener>,
 }
 
 /// The file in the data directory that is read when none is named.
@@ -126,13 +125,14 @@ pub fn prepare(settings: Settings) -> Result<Ready, Failure> {
     }
     let data = DataDirectory::open(&settings.data)
         .map_err(|unusable| Failure::new(exit::DATA, unusable.0))?;
+    log::init(&settings.log).map_err(|error| Failure::new(exit::FAILED, error))?;
     for address in settings.http.iter().chain(&settings.grpc) {
-        listen::check_free(*address).map_err(|error| taken(*address, &error))?;
+        listen::check_free(*address, data.found_killed())
+            .map_err(|error| taken(*address, &error))?;
     }
     let (console, left_out) = console_port(&settings)?;
     let signals = Signals::take()
         .map_err(|error| Failure::new(exit::FAILED, format!("signals cannot be read: {error}")))?;
-    log::init(&settings.log).map_err(|error| Failure::new(exit::FAILED, error))?;
     for warning in settings.warnings.iter().chain(&verdict.warnings).chain(&left_out) {
         tracing::warn!(target: "nacre::start", "{warning}");
     }
@@ -147,13 +147,13 @@ const CONSOLE_PATIENCE: Duration = Duration::from_millis(200);
 ///
 /// # Errors
 /// It was asked for and is taken.
-fn console_port(settings: &Settings) -> Result<(Vec<OwnedFd>, Option<String>), Failure> {
+fn console_port(settings: &Settings) -> Result<(Vec<TcpListener>, Option<String>), Failure> {
     let Some(console) = &settings.console else { return Ok((Vec::new(), None)) };
     let patience = if console.is_asked { listen::RELEASE } else { CONSOLE_PATIENCE };
     let mut taken = Vec::new();
     for address in &console.addresses {
         match listen::take(*address, patience) {
-            Ok(fd) => taken.push(fd),
+            Ok(listener) => taken.push(listener),
             Err(error) if console.is_asked => {
                 let text = format!(
                     "{address}, the console's port, cannot be listened on: {error}; choose another \
@@ -305,12 +305,12 @@ mod tests {
 
     #[test]
     fn an_address_that_is_taken() {
-        let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let held = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = held.local_addr().unwrap();
-        let failure = taken(address, &listen::check_free(address).unwrap_err());
+        let failure = taken(address, &listen::check_free(address, false).unwrap_err());
         assert_eq!(failure.exit, exit::ADDRESS);
         assert!(failure.text.contains("another process listens there"), "{}", failure.text);
         drop(held);
-        assert!(listen::check_free(address).is_ok());
+        assert!(listen::check_free(address, false).is_ok());
     }
 }

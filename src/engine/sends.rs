@@ -69,6 +69,12 @@ impl Sends {
             entry.outbox = self.outboxes.take();
         }
         let backlog = self.outboxes.write(entry.outbox, write);
+        if backlog == 0 {
+            // Nothing was written and nothing is under way: an idle connection keeps no buffer.
+            self.outboxes.release(entry.outbox);
+            entry.outbox = NO_OUTBOX;
+            return Some(0);
+        }
         if backlog > self.backlog_bytes_max {
             self.end(socket, CloseWhy::BacklogFull, Leave::Reset);
             return None;
@@ -162,4 +168,26 @@ pub(super) enum Leave {
     Now,
     /// A reset.
     Reset,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A handler looks after each send whether more can go out, and mostly there is nothing.
+    #[test]
+    fn who_writes_nothing_keeps_no_buffer() {
+        let mut sends = Sends::new(1_000);
+        for slot in 0..2_000 {
+            let socket = sends.table.open(slot);
+            assert_eq!(sends.send_with(socket, |_| {}), Some(0));
+            assert_eq!(sends.table.get(socket).map(|entry| entry.outbox), Some(NO_OUTBOX));
+        }
+        assert!(!sends.has_work(), "nothing is to be sent");
+        assert!(sends.outboxes.held_bytes() < 2_000, "{}", sends.outboxes.held_bytes());
+        let socket = sends.table.open(7_000);
+        assert_eq!(sends.send(socket, b"some"), Some(4));
+        assert_eq!(sends.send_with(socket, |_| {}), Some(4), "what waits still waits");
+        assert!(sends.has_work());
+    }
 }

@@ -69,8 +69,11 @@ const POLL_SECONDS_BEYOND: u16 = 10;
 /// How late a refusal is that its client would answer at once.
 const REFUSED_DELAY: Duration = Duration::from_millis(REFUSED_DELAY_MS as u64);
 
+const X_FORWARDED_FOR: header::HeaderName = header::HeaderName::from_static("x-forwarded-for");
+const X_REAL_IP: header::HeaderName = header::HeaderName::from_static("x-real-ip");
+
 /// Headers that say a request came through somebody.
-const FORWARDED: [&str; 3] = ["x-forwarded-for", "x-real-ip", "forwarded"];
+static FORWARDED: [header::HeaderName; 3] = [X_FORWARDED_FOR, X_REAL_IP, header::FORWARDED];
 
 /// What a row leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -256,7 +259,7 @@ impl Api {
     }
 
     /// Answers one request.
-    pub async fn answer(&self, ends: Ends, request: Request) -> Reply {
+    pub async fn answer(self: Rc<Self>, ends: Ends, request: Request) -> Reply {
         let (counted, epoch) = &self.counted;
         let begun_us = epoch.elapsed_us();
         let (head, body) = request.into_parts();
@@ -340,7 +343,7 @@ impl Api {
             accept: text_of(head, header::ACCEPT),
             method: head.method.clone(),
             headers: &head.headers,
-            forwarded: FORWARDED.iter().any(|name| head.headers.contains_key(*name)),
+            forwarded: FORWARDED.iter().any(|name| head.headers.contains_key(name)),
             who: None,
         };
         match rights::allowed(self, route, &input).await {
@@ -440,10 +443,15 @@ impl Api {
     }
 
     /// Asks this core's shard, and through it whoever owns what the call is about.
-    async fn ask(&self, call: Call) -> Result<Answer, Refused> {
-        match self.desk.ask(call).await {
-            Answer::Refused(refused) => Err(refused),
-            answer => Ok(answer),
+    ///
+    /// No `async fn`, which would carry the call about until it is first looked at.
+    fn ask(&self, call: Call) -> impl Future<Output = Result<Answer, Refused>> {
+        let asked = self.desk.ask(call);
+        async {
+            match asked.await {
+                Answer::Refused(refused) => Err(refused),
+                answer => Ok(answer),
+            }
         }
     }
 
@@ -613,14 +621,14 @@ fn source(peer: IpAddr, head: &Parts, trusted: &[IpAddr]) -> IpAddr {
     if !trusted.contains(&peer) {
         return peer;
     }
-    let forwarded = head.headers.get_all("x-forwarded-for").iter();
+    let forwarded = head.headers.get_all(X_FORWARDED_FOR).iter();
     let forwarded: Vec<IpAddr> = forwarded
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .map_while(|address| address.trim().parse().ok())
         .collect();
     let stranger = forwarded.iter().rev().find(|address| !trusted.contains(address));
-    let real = || head.headers.get("x-real-ip")?.to_str().ok()?.trim().parse().ok();
+    let real = || head.headers.get(X_REAL_IP)?.to_str().ok()?.trim().parse().ok();
     stranger.copied().or_else(real).unwrap_or(peer)
 }
 

@@ -26,6 +26,12 @@ pub const ANSWER_SECONDS: u16 = 60;
 /// Bytes read from a socket at a time, into one page of the core: an idle connection holds none.
 pub const READ_BYTES: usize = 8 * 1024;
 
+/// Connections taken from the listener before the core's other tasks have their turn.
+pub const ACCEPTS_AT_ONCE: usize = 64;
+
+/// Connections whose news is taken at a time; more of them wait for the next look.
+pub const EVENTS_PER_LOOK: usize = 256;
+
 /// Milliseconds to wait after the kernel refused an accept for want of files or memory.
 pub const ACCEPT_RETRY_MS: u64 = 100;
 

@@ -1,19 +1,24 @@
 //! Accepting, serving and closing, on one core.
 
+use crate::http1::ears::Ears;
 use crate::http1::limits;
 use crate::http1::reply::{self, Reply};
 use crate::http1::stream::Stream;
 use crate::http1::watch::{Place, Verdict, Watch, Watches};
 use crate::http1::{Ends, Request};
 use futures_lite::future;
-use glommio::net::{TcpListener, TcpStream};
+use glommio::io::PollableFd;
 use glommio::timer;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{StatusCode, Version, header};
+use rustix::io::Errno;
+use rustix::net::{SocketFlags, accept_with};
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
+use std::io;
+use std::net::{TcpListener, TcpStream};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
@@ -49,19 +54,22 @@ fn count(counter: &Cell<u64>) {
 }
 
 /// The HTTP/1 side of one core; several listeners share its limits.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Server {
     watches: Rc<Watches>,
+    ears: Rc<Ears>,
 }
 
 impl Server {
-    pub fn new() -> Server {
-        Server::default()
-    }
-
-    /// A server of at most so many connections at a time.
-    pub fn with_places(connections_max: usize) -> Server {
-        Server { watches: Rc::new(Watches::new(connections_max)) }
+    /// A server of at most so many connections at a time, on the executor of this core.
+    ///
+    /// # Errors
+    /// The file limit.
+    pub fn with_places(connections_max: usize) -> io::Result<Server> {
+        let watches = Rc::new(Watches::new(connections_max));
+        let ears = Rc::new(Ears::new()?);
+        glommio::spawn_local(Rc::clone(&ears).listen(Rc::clone(&watches))).detach();
+        Ok(Server { watches, ears })
     }
 
     pub fn counters(&self) -> &Counters {
@@ -82,16 +90,27 @@ impl Server {
     ///
     /// `handle` is called once per request, on this core. Every core has a listener of its own on
     /// the same address.
-    pub async fn serve<H, F>(&self, listener: TcpListener, until: impl Future, handle: H)
+    ///
+    /// # Errors
+    /// A listener that is none, or an executor that is shutting down.
+    pub async fn serve<H, F>(
+        &self,
+        listener: TcpListener,
+        until: impl Future,
+        handle: H,
+    ) -> io::Result<()>
     where
         H: Fn(Ends, Request) -> F + Clone + 'static,
         F: Future<Output = Reply> + 'static,
     {
+        listener.set_nonblocking(true)?;
+        let listener = PollableFd::new(listener).map_err(io::Error::from)?;
         let mut until = pin!(async { Accepted::Stop(until.await) });
+        let mut at_once = 0;
         loop {
-            let accept = async { Accepted::Stream(listener.accept().await) };
+            let accept = async { Accepted::Stream(accept(&listener, &mut at_once).await) };
             let stream = match future::or(until.as_mut(), accept).await {
-                Accepted::Stop(_) => return,
+                Accepted::Stop(_) => return Ok(()),
                 Accepted::Stream(Ok(stream)) => stream,
                 Accepted::Stream(Err(_)) => {
                     count(&self.counters().accept_errors);
@@ -116,6 +135,10 @@ impl Server {
         // Who has gone already has no address any more.
         let (Ok(peer), Ok(local)) = (stream.peer_addr(), stream.local_addr()) else { return };
         let ends = Ends { peer, local, patience: place.watch().patience() };
+        if self.ears.add(&stream, place.watch().id()).is_err() {
+            count(&self.counters().accept_errors);
+            return;
+        }
         // A refusal leaves answers slower, nothing else.
         let _ = stream.set_nodelay(true);
         let watches = Rc::clone(&self.watches);
@@ -152,6 +175,22 @@ impl Server {
 enum Accepted<S, T> {
     Stop(S),
     Stream(T),
+}
+
+/// The next connection, one that does not block. `at_once` counts those there was no wait for.
+async fn accept(listener: &PollableFd<TcpListener>, at_once: &mut usize) -> io::Result<TcpStream> {
+    loop {
+        if *at_once < limits::ACCEPTS_AT_ONCE {
+            *at_once += 1;
+            let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+            match accept_with(listener.get_ref(), flags) {
+                Err(Errno::WOULDBLOCK) => {}
+                accepted => return Ok(accepted?.into()),
+            }
+        }
+        *at_once = 0;
+        listener.readable().await.map_err(io::Error::from)?;
+    }
 }
 
 /// One connection from accept to close. An end that was our own decision is `Ok`.

@@ -1,6 +1,7 @@
 //! Deadlines of all connections of one core, kept by one timer: each connection holds the seconds
 //! it has left, and a sweep once a second takes one away.
 
+use crate::http1::ears::{EventFlags, Heard};
 use crate::http1::limits;
 use crate::http1::server::Counters;
 use std::cell::{Cell, RefCell};
@@ -38,6 +39,8 @@ pub(super) struct Watch {
     head_bytes: Cell<usize>,
     verdict: Cell<Verdict>,
     waker: RefCell<Option<Waker>>,
+    /// What is known of its socket.
+    pub(super) heard: Heard,
     all: Rc<Watches>,
     id: u64,
 }
@@ -46,7 +49,7 @@ pub(super) struct Watch {
 #[derive(Debug)]
 pub(super) struct Watches {
     connections_max: usize,
-    live: RefCell<HashMap<u64, Rc<Watch>>>,
+    live: RefCell<HashMap<u64, Rc<Watch>, ahash::RandomState>>,
     next: Cell<u64>,
     head_bytes: Cell<usize>,
     /// Where what was received is put until hyper takes it, one connection at a time: made once, so
@@ -88,6 +91,7 @@ impl Watches {
             head_bytes: Cell::new(0),
             verdict: Cell::new(Verdict::GoOn),
             waker: RefCell::new(None),
+            heard: Heard::default(),
             all: Rc::clone(self),
             id,
         });
@@ -101,6 +105,16 @@ impl Watches {
 
     pub(super) fn head_bytes(&self) -> usize {
         self.head_bytes.get()
+    }
+
+    /// A socket has news. One that was closed meanwhile has no watch any more, and no other has
+    /// its id.
+    pub(super) fn heard(&self, id: u64, flags: EventFlags) {
+        let live = self.live.borrow();
+        let Some(watch) = live.get(&id).filter(|watch| watch.heard.take(flags)) else { return };
+        if let Some(waker) = &*watch.waker.borrow() {
+            waker.wake_by_ref();
+        }
     }
 
     /// A second has passed.
@@ -136,7 +150,13 @@ impl Watch {
         }
     }
 
-    /// What to do now; `waker` is woken when that changes.
+    /// Tells apart who has or had a place on this core.
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// What to do now; `waker` is woken when that changes, or when the socket has the news that is
+    /// waited for.
     pub(super) fn verdict(&self, waker: &Waker) -> Verdict {
         let mut kept = self.waker.borrow_mut();
         if !kept.as_ref().is_some_and(|kept| kept.will_wake(waker)) {

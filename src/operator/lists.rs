@@ -32,8 +32,14 @@ fn ended(next: Option<(u32, u32)>, silent: &[u16]) -> Value {
     json!({ "next": next.map(|(major, minor)| format!("{major}.{minor}")), "silent_cores": silent })
 }
 
-/// Services of all cores, each with its subscribers.
-pub async fn services(office: &Office, listing: &Listing, out: &mut impl Out) -> Answered {
+/// Asks core after core, from where the listing begins, until it has its rows. `sends` sends on
+/// what one look saw, and says how many rows that were and where on its core the next look begins.
+async fn each(
+    office: &Office,
+    listing: &Listing,
+    look: impl Fn(u32, Wanted) -> Look,
+    mut sends: impl AsyncFnMut(Seen, u32) -> Result<Sent, Refusal>,
+) -> Answered {
     let (mut core, mut slot) = place(listing)?;
     let mut left = rows_wanted(listing);
     let mut silent = Vec::new();
@@ -41,23 +47,39 @@ pub async fn services(office: &Office, listing: &Listing, out: &mut impl Out) ->
         if left == 0 {
             return Ok(ended(Some((core, slot)), &silent));
         }
-        let look = Look::Services { from: slot, wanted: wanted(listing, left) };
-        let Some(Seen::Services { rows, next }) = office.look(Core(core as u16), look).await else {
-            silent.push(core as u16);
-            (core, slot) = (core + 1, 0);
-            continue;
+        let look = look(slot, wanted(listing, left));
+        let sent = match office.look(Core(core as u16), look).await {
+            Some(seen) => sends(seen, core).await?,
+            None => None,
         };
-        left -= rows.len().min(left);
+        if sent.is_none() {
+            silent.push(core as u16);
+        }
+        let (rows, next) = sent.unwrap_or_default();
+        left -= rows.min(left);
+        (core, slot) = next.map_or((core + 1, 0), |next| (core, next));
+    }
+    Ok(ended(None, &silent))
+}
+
+/// Rows, and the place behind the last one; `None`: the core answered another question.
+type Sent = Option<(usize, Option<u32>)>;
+
+/// Services of all cores, each with its subscribers.
+pub async fn services(office: &Office, listing: &Listing, out: &mut impl Out) -> Answered {
+    let look = |from, wanted| Look::Services { from, wanted };
+    each(office, listing, look, async |seen, core| {
+        let Seen::Services { rows, next } = seen else { return Ok(None) };
         if !rows.is_empty() {
             let names: Vec<_> = rows.iter().map(|row| row.service.clone()).collect();
             let ask = || Look::Subscribers { services: names.clone() };
             let subscribers = office.sum(names.len(), ask).await;
-            let rows = rows.iter().zip(subscribers).map(|(row, all)| service(row, core, all));
-            out.part(rows.collect()).await?;
+            let shown = rows.iter().zip(subscribers).map(|(row, all)| service(row, core, all));
+            out.part(shown.collect()).await?;
         }
-        (core, slot) = next.map_or((core + 1, 0), |next| (core, next));
-    }
-    Ok(ended(None, &silent))
+        Ok(Some((rows.len(), next)))
+    })
+    .await
 }
 
 fn service(row: &ServiceRow, core: u32, subscribers: u64) -> Value {
@@ -77,26 +99,15 @@ fn service(row: &ServiceRow, core: u32, subscribers: u64) -> Value {
 
 /// Clients of all cores.
 pub async fn clients(office: &Office, listing: &Listing, out: &mut impl Out) -> Answered {
-    let (mut core, mut slot) = place(listing)?;
-    let mut left = rows_wanted(listing);
-    let mut silent = Vec::new();
-    while core < u32::from(office.parts.node.cores) {
-        if left == 0 {
-            return Ok(ended(Some((core, slot)), &silent));
-        }
-        let look = Look::Clients { from: slot, wanted: wanted(listing, left) };
-        let Some(Seen::Clients { rows, next }) = office.look(Core(core as u16), look).await else {
-            silent.push(core as u16);
-            (core, slot) = (core + 1, 0);
-            continue;
-        };
-        left -= rows.len().min(left);
+    let look = |from, wanted| Look::Clients { from, wanted };
+    each(office, listing, look, async |seen, core| {
+        let Seen::Clients { rows, next } = seen else { return Ok(None) };
         if !rows.is_empty() {
             out.part(rows.iter().map(|row| client(row, core)).collect()).await?;
         }
-        (core, slot) = next.map_or((core + 1, 0), |next| (core, next));
-    }
-    Ok(ended(None, &silent))
+        Ok(Some((rows.len(), next)))
+    })
+    .await
 }
 
 fn client(row: &ClientRow, core: u32) -> Value {

@@ -54,24 +54,24 @@ impl Desk {
 
     /// Hands in a call and waits for its answer. Dropped while it waits, the answer is dropped,
     /// too; the call is carried out. Refused at once when [`CALLS_UNDER_WAY_MAX`] wait already.
-    pub async fn ask(&self, call: Call) -> Answer {
-        let Some(ticket) = self.enter() else {
-            return Answer::Refused(Refused::busy("Server is busy, please try again later."));
-        };
-        let asked = Asked { desk: self, ticket, leave: None };
-        self.hand_in(ticket, call);
-        asked.await
+    ///
+    /// It is handed in now, so that nobody who waits keeps it.
+    pub fn ask(&self, call: Call) -> Asked<'_> {
+        self.asked(call, None)
     }
 
     /// [`Desk::ask`] for what is held for long: dropped while it waits, the shard is told by
     /// `leave`, so that nothing of the call is kept.
-    pub async fn ask_held(&self, call: Call, leave: Call) -> Answer {
-        let Some(ticket) = self.enter() else {
-            return Answer::Refused(Refused::busy("Server is busy, please try again later."));
-        };
-        let asked = Asked { desk: self, ticket, leave: Some(leave) };
-        self.hand_in(ticket, call);
-        asked.await
+    pub fn ask_held(&self, call: Call, leave: Call) -> Asked<'_> {
+        self.asked(call, Some(Box::new(leave)))
+    }
+
+    fn asked(&self, call: Call, leave: Option<Box<Call>>) -> Asked<'_> {
+        let ticket = self.enter();
+        if let Some(ticket) = ticket {
+            self.hand_in(ticket, call);
+        }
+        Asked { desk: self, ticket, leave }
     }
 
     fn hand_in(&self, ticket: u32, call: Call) {
@@ -126,8 +126,8 @@ impl Desk {
     /// The answer of a call, from the pump.
     pub fn answer(&self, ticket: u32, answer: Answer) {
         let mut inner = self.0.inner.borrow_mut();
-        let place = ticket & ((1 << PLACE_BITS) - 1);
-        let waiting = inner.waiting.get_mut(place).filter(|waiting| waiting.ticket == ticket);
+        let waiting =
+            inner.waiting.get_mut(place_of(ticket)).filter(|waiting| waiting.ticket == ticket);
         let Some(waiting) = waiting else { return };
         waiting.answer = Some(answer);
         if let Some(waker) = waiting.waker.take() {
@@ -138,17 +138,17 @@ impl Desk {
 }
 
 /// A call that waits.
-struct Asked<'a> {
+#[derive(Debug)]
+pub struct Asked<'a> {
     desk: &'a Desk,
-    ticket: u32,
+    /// `None`: there was no room for it.
+    ticket: Option<u32>,
     /// To be handed in when nobody waits any more and no answer came.
-    leave: Option<Call>,
+    leave: Option<Box<Call>>,
 }
 
-impl Asked<'_> {
-    fn place(&self) -> u32 {
-        self.ticket & ((1 << PLACE_BITS) - 1)
-    }
+fn place_of(ticket: u32) -> u32 {
+    ticket & ((1 << PLACE_BITS) - 1)
 }
 
 impl Future for Asked<'_> {
@@ -156,8 +156,12 @@ impl Future for Asked<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
         let desk = self.desk;
+        let Some(ticket) = self.ticket else {
+            let busy = Refused::busy("Server is busy, please try again later.");
+            return Poll::Ready(Answer::Refused(busy));
+        };
         let mut inner = desk.0.inner.borrow_mut();
-        let waiting = &mut inner.waiting[self.place()];
+        let waiting = &mut inner.waiting[place_of(ticket)];
         if let Some(answer) = waiting.answer.take() {
             self.leave = None;
             return Poll::Ready(answer);
@@ -169,11 +173,11 @@ impl Future for Asked<'_> {
 
 impl Drop for Asked<'_> {
     fn drop(&mut self) {
-        let place = self.place();
-        let gone = self.desk.0.inner.borrow_mut().waiting.remove(place);
+        let Some(ticket) = self.ticket else { return };
+        let gone = self.desk.0.inner.borrow_mut().waiting.remove(place_of(ticket));
         let unanswered = gone.is_some_and(|gone| gone.answer.is_none());
         if let Some(leave) = self.leave.take().filter(|_| unanswered) {
-            self.desk.hand_in(self.ticket, leave);
+            self.desk.hand_in(ticket, *leave);
         }
     }
 }

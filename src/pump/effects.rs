@@ -174,7 +174,7 @@ fn with_message<T>(
         Json::Owned(bytes) => send(grpc::Message { head, shared: None, tail: bytes }),
         Json::Shared { before, shared, after } => {
             head.extend_from_slice(before.as_bytes());
-            send(grpc::Message { head, shared: Some(shared), tail: after.as_bytes() })
+            send(grpc::Message { head, shared: Some(shared), tail: after })
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Bounds of the loop, with their units and how they were chosen.
 
+use crate::engine::limits::EVENTS_PER_TURN_MAX;
+
 /// Bytes waiting to be read by one client above which nothing more is pushed to it: the
 /// reference's stream counts as not ready above 32 KiB.
 pub const CONGESTED_BYTES: usize = 32 * 1024;
@@ -13,6 +15,10 @@ pub const OUTSTANDING_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Pushes per turn while it is crowded.
 pub const CROWDED_PUSHES_PER_TURN: usize = 8;
+
+/// Pushes per turn while more completions wait than a turn handles. Each push leads to two of them
+/// (sent, acknowledged): with these a backlog shrinks.
+pub const PUSHES_BESIDE_INPUT: usize = EVENTS_PER_TURN_MAX / 16;
 
 /// Pushes written before the kernel gets them: of 1,000 pushes at 1.4 µs each the first would
 /// otherwise wait for the last.

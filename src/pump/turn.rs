@@ -3,7 +3,7 @@
 use super::carrier::Carrier;
 use super::limits::{
     CALLS_PER_TURN_MAX, CROWDED_PUSHES_PER_TURN, MESH_PER_TURN_MAX, OUTSTANDING_BYTES_MAX,
-    PUSHES_PER_SUBMIT,
+    PUSHES_BESIDE_INPUT, PUSHES_PER_SUBMIT,
 };
 use super::replica::Durable;
 use super::report::Report;
@@ -95,7 +95,7 @@ impl Turn {
             self.carrier.tick(sends);
         }
         self.carrier.run_timers(sends);
-        self.hand_out();
+        self.hand_out(all_input_seen);
         self.follow_stop();
         self.send_messages();
         if self.report.is_due(now_ms) {
@@ -170,11 +170,16 @@ impl Turn {
 
     /// Pushes, changes and what waited for room. Of pushes only a few while too much waits for the
     /// kernel already: what it has not taken is our memory, but those who read must not wait for
-    /// those who do not. Many pushes leave in steps, so that the first subscriber's is on its way
-    /// while the last one's is written.
-    fn hand_out(&mut self) {
+    /// those who do not. Nor many while input waits: each push brings its acknowledgement, and who
+    /// asked in between would wait behind all of them. Many pushes leave in steps, so that the
+    /// first subscriber's is on its way while the last one's is written.
+    fn hand_out(&mut self, all_input_seen: bool) {
         let crowded = self.engine.sends().outstanding_bytes() > OUTSTANDING_BYTES_MAX;
-        let mut pushes = if crowded { CROWDED_PUSHES_PER_TURN } else { PUSHES_PER_TURN_MAX };
+        let mut pushes = match all_input_seen {
+            _ if crowded => CROWDED_PUSHES_PER_TURN,
+            false => PUSHES_BESIDE_INPUT,
+            true => PUSHES_PER_TURN_MAX,
+        };
         loop {
             let step = pushes.min(PUSHES_PER_SUBMIT);
             self.hand_out_some(step);

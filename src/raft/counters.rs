@@ -51,6 +51,8 @@ counters! {
     written_bytes,
     /// Microseconds spent in fsync; their number is the sum of the histogram.
     fsync_us,
+    /// Starts whose checkpoint was read while its file was being opened: 1, or 0.
+    loaded_early,
     /// Checkpoints written.
     checkpoints,
     /// Records written by them, after coalescing.

@@ -17,7 +17,7 @@ use super::limits::{
     ELECTION_MS, HEARTBEAT_MS, LOG_KEEP_ENTRIES, RAFT_CHANNEL_ITEMS, RESERVE_BYTES,
 };
 use super::log::Log;
-use super::machine::{Applied, Applier, Machine, load};
+use super::machine::{self, Applied, Applier, Machine};
 use super::network::Peers;
 use super::runtime::{Spawned, spawn};
 use super::snapshot::{Copied, Parcel};
@@ -109,7 +109,8 @@ impl<M: Machine> Group<M> {
         let opened = store.log(move |file| file.open(fresh, has_state)).await?;
         let identity = opened.identity;
         let may_make = opened.purged.is_none();
-        let (owner, head) = store.state(move |file| file.open(identity, may_make)).await?;
+        let state = machine::open(store, &mut machine, identity, may_make).await?;
+        let machine::Opened { identity: owner, head, is_read } = state;
         if owner != identity {
             return Err(Fault::Damaged(format!(
                 "log.redb is of node {:016x} and state.redb of node {:016x}: they are not from \
@@ -118,7 +119,11 @@ impl<M: Machine> Group<M> {
             )));
         }
         check_ends(&opened, head.applied)?;
-        load(store, &mut machine).await?;
+        if is_read {
+            machine::finish(&mut machine);
+        } else {
+            machine::load(store, &mut machine).await?;
+        }
         let log = Log::new(store.clone(), opened, head.applied)?;
         let applied =
             Applied::new(store.clone(), log.clone(), machine, head.applied, head.membership);

@@ -73,9 +73,17 @@ pub const STORAGE_IDLE: Duration = Duration::from_millis(100);
 pub const STORAGE_JOBS_MAX: usize = 64;
 
 /// Memory redb may use for pages of one file, in bytes. Its default is 1 GiB; the state is in
-/// memory already, so this only has to hold the upper pages of its trees and half a checkpoint's
-/// writes: those are in the order of their keys, so that no page is needed again that was written.
-pub const STORE_CACHE_BYTES: usize = 8 << 20;
+/// memory already, so this only has to hold the upper pages of its trees (1 MiB at 64,000 configs)
+/// and what of a checkpoint is being written: records are written in the order of their keys, so
+/// that no page is needed again that was written.
+pub const STORE_CACHE_BYTES: usize = 4 << 20;
+
+/// Commands after which memory is given back once nothing waits for a checkpoint: a burst as large
+/// as a quarter of a checkpoint's leaves free blocks the allocator would keep.
+pub const GIVE_BACK_COMMANDS: u64 = CHECKPOINT_COMMANDS / 4;
+
+/// Bytes appended to the log after which its thread gives memory back once it is idle.
+pub const GIVE_BACK_LOG_BYTES: usize = 1 << 20;
 
 /// Bytes of records in one piece of a snapshot, unless one record alone is larger.
 pub const CHUNK_BYTES: usize = 1 << 20;

@@ -4,7 +4,7 @@
 mod checkpoint;
 mod installed;
 
-pub use installed::load;
+pub use installed::{Opened, finish, load, open};
 
 use super::breath::Breath;
 use super::encoding::unpack;

@@ -55,7 +55,7 @@ pub fn plant(
         .map_err(|error| Fault::Refused(error.to_string()))?;
     let membership = StoredMembership::new(Some(last), membership);
     let mut state = StateFile::new(&shared);
-    state.open(identity, true)?;
+    state.open(identity, true, None)?;
     state.begin_install()?;
     for piece in pieces {
         state.install_piece(piece.map_err(lacking)?)?;

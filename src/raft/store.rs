@@ -1,15 +1,18 @@
 //! The disk as the Raft core sees it: jobs go to the storage threads, results come back through a
 //! bell.
 //!
-//! Two threads, one per file: an append to the log must never wait behind a checkpoint's fsync.
+//! Two threads, one per file: an append to the log must never wait behind a checkpoint's fsync. A
+//! third reads the checkpoint while it is opened, and ends.
 //! Jobs of one thread are done in order. Nothing here blocks the core; nothing on the threads
 //! touches what belongs to the core.
 
 pub mod book;
+pub mod early;
 pub mod log_file;
 pub mod state_file;
 mod worker;
 
+pub use early::Early;
 pub use log_file::LogFile;
 pub use state_file::StateFile;
 
@@ -46,6 +49,8 @@ pub struct Disk {
     shared: Shared,
     log: Thread<LogFile>,
     state: Thread<StateFile>,
+    /// Where there is a checkpoint.
+    early: Option<Thread<Early>>,
     results: Receiver<Message>,
     bell: Arc<Bell>,
 }
@@ -63,8 +68,11 @@ impl Disk {
             Shared { place, health: Arc::default(), counters: Arc::new(Counters::default()) };
         let answers = Results { sender, bell: bell.clone() };
         let log = Thread::start("raft-log", LogFile::new(&shared), answers.clone())?;
-        let state = Thread::start("raft-state", StateFile::new(&shared), answers)?;
-        Ok(Self { shared, log, state, results, bell })
+        let state = Thread::start("raft-state", StateFile::new(&shared), answers.clone())?;
+        // Who cannot say whether there is one says so again when it is opened.
+        let has_state = shared.place.exists(state_file::NAME).unwrap_or(false);
+        let early = has_state.then(|| Thread::start("raft-early", Early::new(&shared), answers));
+        Ok(Self { shared, log, state, early: early.transpose()?, results, bell })
     }
 
     /// What the metrics read, on any core.
@@ -80,6 +88,7 @@ pub struct Store {
     pub shared: Shared,
     log: Worker<LogFile>,
     state: Worker<StateFile>,
+    early: RefCell<Option<Rc<Worker<Early>>>>,
     results: Receiver<Message>,
     bell: Arc<Bell>,
     ear: PollableFd<OwnedFd>,
@@ -96,12 +105,13 @@ impl Store {
     /// # Errors
     /// The file limit.
     pub fn new(disk: Disk) -> io::Result<Rc<Self>> {
-        let Disk { shared, log, state, results, bell } = disk;
+        let Disk { shared, log, state, early, results, bell } = disk;
         let ear = PollableFd::new(bell.descriptor()?).map_err(io::Error::from)?;
         let store = Rc::new(Self {
             shared,
             log: Worker::new(log),
             state: Worker::new(state),
+            early: RefCell::new(early.map(|early| Rc::new(Worker::new(early)))),
             results,
             bell,
             ear,
@@ -195,6 +205,35 @@ impl Store {
         self.ask(&self.state, work).await
     }
 
+    /// Whether the thread that reads while the state is opened is there.
+    pub fn has_early(&self) -> bool {
+        self.early.borrow().is_some()
+    }
+
+    /// Has that thread do something and waits for it.
+    ///
+    /// # Errors
+    /// What the job met; the thread has ended.
+    pub async fn early<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Early) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let early = self.early.borrow().clone();
+        let early = early.ok_or_else(|| Fault::Refused("it has ended".to_owned()))?;
+        self.ask(&early, work).await
+    }
+
+    /// Lets it end, with the file closed: before anything is written to it.
+    pub async fn end_early(&self) {
+        let closed = self.early(|file| {
+            file.close();
+            Ok(())
+        });
+        // Without it there is nothing to close.
+        let _ = closed.await;
+        self.early.borrow_mut().take();
+    }
+
     /// The same without waiting, for what nobody needs an answer of.
     pub fn state_later(self: &Rc<Self>, work: impl FnOnce(&mut StateFile) + Send + 'static) {
         let store = self.clone();
@@ -253,6 +292,7 @@ impl Store {
         self.closed.set(true);
         self.log.close();
         self.state.close();
+        self.early.borrow_mut().take();
         self.bell.ring();
     }
 }

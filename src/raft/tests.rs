@@ -1,6 +1,7 @@
 //! The group on a simulated disk, with a toy for a state.
 
 mod cuts;
+mod early;
 mod faults;
 mod flips;
 mod formats;

@@ -49,6 +49,16 @@ impl Instance {
         Self { ip: "127.0.0.1".to_owned(), port: port.into(), ..Self::new(0, "here") }
     }
 
+    /// One more word of metadata, or another value of it.
+    pub fn insert(&mut self, key: &str, value: &str) {
+        self.metadata.insert(key.to_owned(), value.to_owned());
+    }
+
+    /// Without this word of metadata.
+    pub fn remove(&mut self, key: &str) {
+        self.metadata.remove(key);
+    }
+
     fn json(&self) -> Value {
         json!({"ip": self.ip, "port": self.port, "metadata": self.metadata})
     }
@@ -279,6 +289,17 @@ impl Judge {
             |push| is_push_of(service, push).then(|| healths(&push["hosts"])),
             &wanted,
         );
+    }
+
+    /// Waits until the SDK's listener of `service` is told this health of the instance at a port.
+    pub fn told_health_of(&mut self, service: &str, port: u16, healthy: bool) {
+        let what = format!("{port} {healthy} of {service}");
+        let read = |push: &Value| {
+            let hosts = push["hosts"].as_array().into_iter().flatten();
+            let mut hosts = hosts.filter(|host| host["port"] == port);
+            is_push_of(service, push).then(|| hosts.next()?["healthy"].as_bool())
+        };
+        self.wait_told(&what, read, &Some(healthy));
     }
 
     /// Waits until what the SDK was told, as read by `read` (`None`: not meant), is `wanted`.

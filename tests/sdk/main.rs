@@ -75,7 +75,8 @@ judged! {
 judged! {
     properties_persistent:
     java_3_1_1_persistent is "java-3.1.1":
-        outlive_client_and_crash a_service_is_of_one_kind health_checks_flip_both_ways;
+        outlive_client_and_crash a_service_is_of_one_kind health_checks_flip_both_ways
+        http_checks_flip_both_ways metadata_written_later_overrides;
     go_2_3_2_persistent is "go-2.3.2": outlive_client_and_crash a_service_is_of_one_kind;
 }
 

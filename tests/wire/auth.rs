@@ -295,7 +295,7 @@ fn polls_and_ids_reach_no_further_than_their_sender() {
     for token in ["", &*dev] {
         assert_eq!(poll(&record("prod"), token).status, 403);
     }
-    assert!(began.elapsed() >= std::time::Duration::from_secs(2), "a second late each");
+    assert_lasted(began.elapsed(), std::time::Duration::from_secs(2)); // a second late each
     // Row numbers know no namespace.
     let list = "/nacos/v3/admin/cs/config/list?namespaceId=prod";
     let page = send(server, "GET", list, "", admin).json();

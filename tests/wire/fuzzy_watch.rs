@@ -66,7 +66,7 @@ fn twenty_three_services_are_three_batches_and_a_finish() {
         keys.extend(sync.contexts.into_iter().map(|context| context.service_key));
     }
     let batched = Instant::now();
-    assert!(began.elapsed() >= SYNC_AFTER, "{:?}", began.elapsed());
+    assert_lasted(began.elapsed(), SYNC_AFTER);
     assert_eq!(batches, BTreeSet::from([1, 2, 3]));
     let wanted = (0..23).map(|number| format!("fw-init@@DEFAULT_GROUP@@order-{number}"));
     assert_eq!(keys, wanted.collect());

@@ -11,6 +11,14 @@ use std::time::{Duration, Instant};
 pub const WAIT: Duration = Duration::from_secs(15);
 /// How long "nothing comes" is watched: six times what a push needs on a busy machine.
 pub const QUIET: Duration = Duration::from_millis(300);
+/// The server counts from the turn in which something came, in whole milliseconds: what it holds
+/// back for a time may come so much sooner.
+const GRAIN: Duration = Duration::from_millis(20);
+
+/// What was held back came no sooner than it should.
+pub fn assert_lasted(took: Duration, least: Duration) {
+    assert!(took + GRAIN >= least, "{took:?}, not {least:?}");
+}
 /// Between two looks at something no channel tells.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
@@ -90,6 +98,17 @@ pub fn metric(server: &Server, series: &str) -> f64 {
 /// Waits until a series is at least `least`; cores report ten times a second.
 pub fn until_metric(server: &Server, series: &str, least: f64) {
     until(series, || metric(server, series) >= least);
+}
+
+/// A series when it has stood still for ten reports.
+pub fn settled(server: &Server, series: &str) -> f64 {
+    let mut last = metric(server, series);
+    until(series, || {
+        std::thread::sleep(Duration::from_secs(1));
+        let before = std::mem::replace(&mut last, metric(server, series));
+        before == last
+    });
+    last
 }
 
 /// Who does not read for less than this is not given up: silence is asked about after 20 s, held

@@ -1,5 +1,6 @@
 //! Kept results: printed, drawn, compared.
 
+use super::say;
 use clap::Args;
 use nacre_loadgen::report::compare::compare;
 use nacre_loadgen::report::curve::svg;
@@ -16,9 +17,9 @@ pub(super) struct ReportFiles {
     /// Result files, or folders of them
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// Where to draw the curves
-    #[arg(long, default_value = "report.svg")]
-    svg: PathBuf,
+    /// Draw the curves into this file
+    #[arg(long)]
+    svg: Option<PathBuf>,
     /// Only these series, such as change_each
     #[arg(long)]
     series: Vec<String>,
@@ -28,13 +29,15 @@ impl ReportFiles {
     pub(super) fn run(self) -> io::Result<bool> {
         let mut runs = Run::read_all(&self.files)?;
         for run in &mut runs {
-            print!("{}", run.text());
+            say(&run.text())?;
             if !self.series.is_empty() {
                 run.series.retain(|(name, _)| self.series.contains(name));
             }
         }
-        fs::write(&self.svg, svg(&runs))?;
-        println!("{}", self.svg.display());
+        if let Some(path) = &self.svg {
+            fs::write(path, svg(&runs))?;
+            say(&format!("{}\n", path.display()))?;
+        }
         Ok(true)
     }
 }
@@ -53,9 +56,11 @@ impl CompareFiles {
     pub(super) fn run(self) -> io::Result<bool> {
         let (old, new) = sides(&self.files)?;
         let verdict = compare(&Run::read_all(old)?, &Run::read_all(new)?, self.fail_over)?;
-        print!("{}", verdict.text);
+        say(&verdict.text)?;
         if verdict.worse > 0 {
-            println!("{} figures are worse by more than {}", verdict.worse, self.fail_over);
+            let text =
+                format!("{} figures are worse by more than {}\n", verdict.worse, self.fail_over);
+            say(&text)?;
         }
         Ok(verdict.worse == 0)
     }

@@ -113,8 +113,10 @@ struct Readers<'a> {
     publishes: Schedule,
     looks: Schedule,
     keepalives: Schedule,
-    /// Calls of [`Readers::all`] that ended.
+    /// Calls of [`Readers::all`] that ended, and which those are: a publish from before may be
+    /// answered among its removals.
     ended: usize,
+    counted: u32,
     published: u64,
     health_check: Vec<u8>,
     judges: [Judge; 5],
@@ -152,6 +154,7 @@ impl<'a> Readers<'a> {
             looks: never,
             keepalives: never,
             ended: 0,
+            counted: 0,
             published: 0,
             health_check: Script::message(&HealthCheckRequest::default()),
             judges: kinds.map(Judge::success),
@@ -175,7 +178,7 @@ impl<'a> Readers<'a> {
     /// Publishes or removes every config, so many at a time.
     fn all(&mut self, what: &'static str, tag: u32, drive: &mut Drive) -> io::Result<()> {
         let (total, mut begun) = (self.plan.configs, 0);
-        self.ended = 0;
+        (self.ended, self.counted) = (0, tag);
         let mut progress = Progress::new(what, 0, total as u64, drive.now_ns());
         let mut moved = (0, drive.now_ns());
         while self.ended < total && drive.ready() > 0 && !drive.is_interrupted() {
@@ -462,16 +465,16 @@ impl Scenario for Readers<'_> {
             Event::Answer { tag, intended_ns, message } => {
                 let (kind, rest) = (tag & 0xff, (tag >> 8) as usize);
                 let latency_ns = turn.now_ns - intended_ns;
+                self.ended += usize::from(kind == self.counted);
                 match kind {
                     TAG_PUBLISH => {
                         self.judges[0].check(message);
                         self.listeners.answered(rest);
                         self.publish.record(turn.now_ns, latency_ns);
-                        (self.ended, self.published) = (self.ended + 1, self.published + 1);
+                        self.published += 1;
                     }
                     TAG_REMOVE => {
                         self.judges[4].check(message);
-                        self.ended += 1;
                     }
                     TAG_KEEPALIVE => {
                         self.judges[3].check(message);

@@ -1,7 +1,7 @@
 //! The JSON of answers and pushes of the config module (`config.md` 4 to 7). What a query finds is
-//! ready-made in its [`Variant`].
+//! escaped already in its [`Variant`].
 
-use crate::config::entry::Variant;
+use crate::config::entry::{BEFORE_CONTENT, Variant};
 use crate::durable::answer::Answer;
 use crate::effect::{Body, Json, Short};
 use crate::key::ConfigKey;
@@ -14,10 +14,10 @@ use nacre_proto::request::Kind;
 
 const SUCCESS: &str = r#"{"resultCode":200,"errorCode":0,"success":true}"#;
 
-/// `ConfigQueryResponse` of a variant: no copy.
+/// `ConfigQueryResponse` of a variant: no copy of its content.
 pub fn found(variant: &Variant) -> Body {
-    let (before, after) = (Short::of(&[]), "");
-    let json = Json::Shared { before, shared: variant.answer.clone(), after };
+    let (before, shared) = (Short::of(&[BEFORE_CONTENT]), variant.escaped.clone());
+    let json = Json::Shared { before, shared, after: variant.after_content().into() };
     Body::new("ConfigQueryResponse", json)
 }
 

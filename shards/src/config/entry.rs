@@ -1,6 +1,6 @@
-//! One config as every core reads it: immutable, shared, its answers ready to be sent.
+//! One config as every core reads it: immutable, shared, its content ready to be sent.
 //!
-//! The answer's text is the only copy of the content a node keeps in memory. Whoever needs the
+//! The content as answers show it is the only copy a node keeps in memory. Whoever needs the
 //! content itself (history, the HTTP API) gets it unescaped from there, about 1 µs for a KiB.
 
 use crate::config::details::{Details, Packed};
@@ -10,7 +10,6 @@ use crate::key::ConfigKey;
 use bytes::Bytes;
 use nacre_proto::{json, probe};
 use std::borrow::Cow;
-use std::ops::Range;
 
 /// All that is kept of one config. Lives on the Raft core and in the tables every core reads.
 #[derive(Debug, PartialEq)]
@@ -25,10 +24,8 @@ pub struct Entry {
 /// Content that some clients see.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Variant {
-    /// The whole `ConfigQueryResponse`.
-    pub answer: Bytes,
-    /// Where in it the content stands, escaped.
-    content: Range<u32>,
+    /// The content as it stands in JSON, between its quotes.
+    pub escaped: Bytes,
     pub md5: Md5,
     /// Number of the row, as the HTTP API shows it.
     pub id: u64,
@@ -37,6 +34,15 @@ pub struct Variant {
     /// Unix milliseconds; `lastModified` of answers.
     pub modified_ms: u64,
     details: Packed,
+    /// Of a gray variant: what its answers say of that.
+    marks: Option<Box<Marks>>,
+}
+
+/// How answers name the rule of a gray variant.
+#[derive(Debug, Clone, PartialEq)]
+struct Marks {
+    is_beta: bool,
+    tag: Option<String>,
 }
 
 /// A gray variant.
@@ -60,61 +66,67 @@ pub struct Draft<'a> {
     pub details: Details<'a>,
 }
 
-const BEFORE_CONTENT: &[u8] = br#"{"resultCode":200,"errorCode":0,"content":""#;
+/// A `ConfigQueryResponse` up to its content.
+pub const BEFORE_CONTENT: &str = r#"{"resultCode":200,"errorCode":0,"content":""#;
 
-/// Members after the content, with the longest numbers: so that one allocation holds the answer.
+/// Members after the content, with the longest numbers: so that one allocation holds them.
 const AFTER_CONTENT_BYTES: usize = 160;
 
 impl Variant {
-    /// Writes the answer. `rule` is that of a gray variant.
+    /// Escapes the content. `rule` is that of a gray variant.
     pub fn new(draft: &Draft<'_>, rule: Option<Rule<'_>>) -> Self {
-        let details = &draft.details;
-        let mut escaped = Vec::with_capacity(draft.content.len() + draft.content.len() / 16);
+        let mut escaped = Vec::with_capacity(draft.content.len());
         json::write_escaped(&mut escaped, draft.content);
+        let marks = |rule: Rule<'_>| {
+            let tag = (rule.kind == RuleKind::Tag).then(|| encoded(rule.expression));
+            Box::new(Marks { is_beta: rule.kind == RuleKind::Beta, tag })
+        };
+        Self {
+            // Exactly its length: a Vec's spare room would stay for as long as the config.
+            escaped: Bytes::from(escaped.into_boxed_slice()),
+            md5: draft.md5,
+            id: draft.id,
+            created_ms: draft.created_ms,
+            modified_ms: draft.modified_ms,
+            details: Packed::of(&draft.details),
+            marks: rule.map(marks),
+        }
+    }
+
+    /// A `ConfigQueryResponse` behind its content, some 140 bytes. Kept of no config: beside a
+    /// content of 1 KiB they would cost a quarter of its memory, and writing them costs a query
+    /// less than its system calls by far.
+    pub fn after_content(&self) -> Vec<u8> {
+        let details = self.details();
+        let tag = self.marks.as_ref().and_then(|marks| marks.tag.as_deref());
         let named = details.encrypted_data_key.len() + details.config_type.len();
-        let tag =
-            rule.filter(|rule| rule.kind == RuleKind::Tag).map(|rule| encoded(rule.expression));
-        let room = BEFORE_CONTENT.len() + escaped.len() + AFTER_CONTENT_BYTES + named;
-        let mut out = Vec::with_capacity(room + tag.as_ref().map_or(0, |tag| tag.len() + 10));
-        out.extend_from_slice(BEFORE_CONTENT);
-        let start = out.len() as u32;
-        out.extend_from_slice(&escaped);
-        let content = start..out.len() as u32;
+        let room = AFTER_CONTENT_BYTES + named + tag.map_or(0, |tag| tag.len() + 10);
+        let mut out = Vec::with_capacity(room);
         out.push(b'"');
         // The reference says `""` after a publish and leaves it out of gray answers.
-        if rule.is_none() || !details.encrypted_data_key.is_empty() {
+        if self.marks.is_none() || !details.encrypted_data_key.is_empty() {
             out.extend_from_slice(b",\"encryptedDataKey\":");
             json::write_string(&mut out, details.encrypted_data_key);
         }
         out.extend_from_slice(b",\"contentType\":");
         json::write_string(&mut out, details.config_type);
         out.extend_from_slice(b",\"md5\":\"");
-        out.extend_from_slice(&draft.md5.hex());
+        out.extend_from_slice(&self.md5.hex());
         out.extend_from_slice(b"\",\"lastModified\":");
-        json::write_u64(&mut out, draft.modified_ms);
+        json::write_u64(&mut out, self.modified_ms);
         out.extend_from_slice(b",\"beta\":");
-        json::write_bool(&mut out, rule.is_some_and(|rule| rule.kind == RuleKind::Beta));
+        json::write_bool(&mut out, self.marks.as_ref().is_some_and(|marks| marks.is_beta));
         if let Some(tag) = tag {
             out.extend_from_slice(b",\"tag\":");
-            json::write_string(&mut out, &tag);
+            json::write_string(&mut out, tag);
         }
         out.extend_from_slice(br#","success":true}"#);
-        Self {
-            // Exactly its length: a Vec's spare room would stay for as long as the config.
-            answer: Bytes::from(out.into_boxed_slice()),
-            content,
-            md5: draft.md5,
-            id: draft.id,
-            created_ms: draft.created_ms,
-            modified_ms: draft.modified_ms,
-            details: Packed::of(details),
-        }
+        out
     }
 
     /// The content as it was published.
     pub fn content(&self) -> Cow<'_, str> {
-        let escaped = &self.answer[self.content.start as usize..self.content.end as usize];
-        json::unescaped(std::str::from_utf8(escaped).expect("written from text"))
+        json::unescaped(std::str::from_utf8(&self.escaped).expect("written from text"))
     }
 
     pub fn details(&self) -> Details<'_> {

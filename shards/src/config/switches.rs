@@ -39,7 +39,7 @@ impl Switches {
     pub fn of(tables: &Tables) -> Self {
         let slot = tables.slot(SWITCHES.slot());
         let formal = slot.get(SWITCHES).and_then(|entry| entry.formal.as_ref());
-        let formal = formal.filter(|formal| formal.answer.len() <= BYTES_MAX);
+        let formal = formal.filter(|formal| formal.escaped.len() <= BYTES_MAX);
         formal.map(|formal| Self::parse(&formal.content())).unwrap_or_default()
     }
 

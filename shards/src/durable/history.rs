@@ -17,6 +17,7 @@ use crate::durable::record;
 use crate::durable::{Record, Table};
 use crate::key::{ConfigKey, ConfigName};
 use ahash::RandomState;
+use hashbrown::HashTable;
 use std::collections::{HashMap, VecDeque};
 use std::num::NonZeroU32;
 
@@ -139,8 +140,10 @@ pub struct History {
     base: u64,
     holes: usize,
     chains: crate::slab::Slab<Chain>,
-    /// Deterministic in effect: never iterated.
-    by_key: HashMap<ConfigKey, u32, RandomState>,
+    /// Numbers of chains by their keys, which stand there alone: a table of keys would cost 50
+    /// bytes more for each config. Deterministic in effect: never iterated.
+    by_key: HashTable<u32>,
+    hashes: RandomState,
     bytes: u64,
 }
 
@@ -161,13 +164,19 @@ impl History {
 
     /// Rows of one config.
     pub fn rows_of(&self, key: &ConfigKey) -> u32 {
-        self.by_key.get(key).map_or(0, |config| self.chains[*config].rows)
+        self.find(key).map_or(0, |config| self.chains[config].rows)
+    }
+
+    /// The number of a config that has rows.
+    fn find(&self, key: &ConfigKey) -> Option<u32> {
+        let is_it = |config: &u32| self.chains[*config].key == *key;
+        self.by_key.find(self.hashes.hash_one(key), is_it).copied()
     }
 
     /// Numbers of one config's rows, oldest first.
     pub fn numbers_of(&self, key: &ConfigKey) -> Vec<u64> {
-        let Some(config) = self.by_key.get(key) else { return Vec::new() };
-        let chain = &self.chains[*config];
+        let Some(config) = self.find(key) else { return Vec::new() };
+        let chain = &self.chains[config];
         let mut place = chain.first;
         let mut numbers = Vec::with_capacity(chain.rows as usize);
         for _ in 0..chain.rows {
@@ -182,18 +191,19 @@ impl History {
     /// dropped.
     pub fn add(&mut self, number: u64, at_ms: u64, weight: Weight, key: &ConfigKey) -> u32 {
         let place = self.base + self.items.len() as u64;
-        let config = match self.by_key.get(key) {
+        let config = match self.find(key) {
             Some(config) => {
-                let chain = &mut self.chains[*config];
+                let chain = &mut self.chains[config];
                 let last = std::mem::replace(&mut chain.last, place);
                 chain.rows += 1;
                 self.items[(last - self.base) as usize].next = place;
-                *config
+                config
             }
             None => {
                 let chain = Chain { key: key.clone(), first: place, last: place, rows: 1 };
                 let config = self.chains.insert(chain);
-                self.by_key.insert(key.clone(), config);
+                let hash = |config: &u32| self.hashes.hash_one(&self.chains[*config].key);
+                self.by_key.insert_unique(self.hashes.hash_one(key), config, hash);
                 config
             }
         };
@@ -261,8 +271,11 @@ impl History {
         chain.first = item.next;
         chain.rows -= 1;
         if chain.rows == 0 {
-            let chain = self.chains.remove(config).expect("looked at above");
-            self.by_key.remove(&chain.key);
+            let hash = self.hashes.hash_one(&chain.key);
+            if let Ok(place) = self.by_key.find_entry(hash, |other| *other == config) {
+                place.remove();
+            }
+            self.chains.remove(config);
         }
         while self.items.front().is_some_and(|item| item.weight.is_none()) {
             self.items.pop_front();

@@ -11,7 +11,6 @@ use crate::naming::accept::{self, FuzzyOp, InstanceOp, Refusal};
 use crate::naming::answer;
 use crate::naming::host::Publication;
 use crate::push::fuzzy::Services;
-use crate::settings::PlantedBug;
 use nacre_proto::naming::{
     BatchInstanceRequest, FuzzyWatchRequest, InstanceRequest, ServiceListRequest,
     ServiceQueryRequest, SubscribeServiceRequest,
@@ -287,9 +286,6 @@ impl HomeState {
     }
 
     pub(crate) fn with_room(&mut self, to: Owner, turn: &mut Turn<'_>) -> Result<Owner, Refusal> {
-        if self.settings.has_bug(PlantedBug::WaitingIsOvertaken) && self.lanes.overtakes(to) {
-            return Ok(to);
-        }
         if self.lanes.has_room(to, turn) {
             return Ok(to);
         }

@@ -1,8 +1,10 @@
 //! Asks under way to each owner core, and those that wait for room.
 //!
 //! Every ask reserves the place of its answer, so their number is bounded per pair of cores. What
-//! may be refused is refused beyond its share; what may not (a client is gone, nobody is interested
-//! any more) waits here. A waiting ask is never overtaken by a later one to the same core.
+//! may not be refused (a client is gone, nobody is interested any more) waits here without a bound
+//! of its own: there is one for each thing clients hold. What may be refused waits behind it, and
+//! is refused beyond its share, so that a crowd that leaves delays the others and does not turn
+//! them away. A waiting ask is never overtaken by a later one to the same core.
 
 use crate::effect::Effect;
 use crate::home::Turn;
@@ -20,7 +22,17 @@ pub struct Lanes {
     core: Core,
     limits: LaneLimits,
     under_way: Vec<u32>,
-    waiting: Vec<VecDeque<Ask>>,
+    waiting: Vec<VecDeque<Waiting>>,
+    /// How many of each queue may have been refused.
+    refusable: Vec<u32>,
+    /// [`crate::settings::PlantedBug::WaitingIsOvertaken`].
+    overtakes: bool,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    ask: Ask,
+    is_refusable: bool,
 }
 
 impl Lanes {
@@ -31,26 +43,42 @@ impl Lanes {
             limits,
             under_way: vec![0; cores],
             waiting: (0..cores).map(|_| VecDeque::new()).collect(),
+            refusable: vec![0; cores],
+            overtakes: false,
         }
     }
 
-    /// Whether an ask that may be refused can be sent to `to` now.
+    /// Plants [`crate::settings::PlantedBug::WaitingIsOvertaken`].
+    pub fn overtaking(self, overtakes: bool) -> Self {
+        Self { overtakes, ..self }
+    }
+
+    /// Whether an ask that may be refused is taken for `to` now: it is sent, or waits with no more
+    /// of its kind than may be under way.
     pub fn has_room(&mut self, to: Owner, turn: &mut Turn<'_>) -> bool {
         if to.0 == self.core {
             return true;
         }
         self.flush_one(usize::from(to.0.0), turn);
-        let refusable = self.limits.asks_max - self.limits.asks_reserved;
-        (self.under_way[usize::from(to.0.0)] as usize) < refusable
+        (self.refusable[usize::from(to.0.0)] as usize) < self.refusable_max()
     }
 
-    /// What [`crate::settings::PlantedBug::WaitingIsOvertaken`] takes for room.
-    pub fn overtakes(&self, to: Owner) -> bool {
-        to.0 != self.core && self.takes(usize::from(to.0.0))
+    fn refusable_max(&self) -> usize {
+        self.limits.asks_max - self.limits.asks_reserved
     }
 
-    /// Sends an ask for which [`Lanes::has_room`] was asked.
+    /// Sends an ask for which [`Lanes::has_room`] was asked, now or after those that wait.
     pub fn send(&mut self, to: Owner, ask: Ask, turn: &mut Turn<'_>) {
+        let at = usize::from(to.0.0);
+        let goes = |lanes: &Self| lanes.waiting[at].is_empty() && lanes.takes(at, true);
+        if to.0 == self.core || goes(self) || (self.overtakes && self.takes(at, false)) {
+            return self.send_now(to, ask, turn);
+        }
+        self.refusable[at] += 1;
+        self.waiting[at].push_back(Waiting { ask, is_refusable: true });
+    }
+
+    fn send_now(&mut self, to: Owner, ask: Ask, turn: &mut Turn<'_>) {
         if to.0 == self.core {
             turn.local.push_back(ask);
             return;
@@ -64,12 +92,12 @@ impl Lanes {
         let at = usize::from(to.0.0);
         if to.0 != self.core {
             self.flush_one(at, turn);
-            if !self.waiting[at].is_empty() || !self.takes(at) {
-                self.waiting[at].push_back(ask);
+            if !self.waiting[at].is_empty() || !self.takes(at, false) {
+                self.waiting[at].push_back(Waiting { ask, is_refusable: false });
                 return;
             }
         }
-        self.send(to, ask, turn);
+        self.send_now(to, ask, turn);
     }
 
     /// One ask to `from` was answered.
@@ -91,7 +119,7 @@ impl Lanes {
     /// How many more asks each core takes now.
     pub fn room(&self) -> impl Iterator<Item = usize> {
         let limit = self.limits.asks_max;
-        let room = move |(under_way, waiting): (&u32, &VecDeque<Ask>)| {
+        let room = move |(under_way, waiting): (&u32, &VecDeque<Waiting>)| {
             limit.saturating_sub(*under_way as usize + waiting.len())
         };
         self.under_way.iter().zip(&self.waiting).map(room)
@@ -114,14 +142,19 @@ impl Lanes {
         self.under_way.iter().map(|count| *count as usize).sum()
     }
 
-    fn takes(&self, at: usize) -> bool {
-        (self.under_way[at] as usize) < self.limits.asks_max
+    fn takes(&self, at: usize, is_refusable: bool) -> bool {
+        let most = if is_refusable { self.refusable_max() } else { self.limits.asks_max };
+        (self.under_way[at] as usize) < most
     }
 
     fn flush_one(&mut self, at: usize, turn: &mut Turn<'_>) {
-        while !self.waiting[at].is_empty() && self.takes(at) {
-            let ask = self.waiting[at].pop_front().expect("looked at above");
-            self.send(Owner(Core(at as u16)), ask, turn);
+        while let Some(next) = self.waiting[at].front()
+            && self.takes(at, next.is_refusable)
+        {
+            let Waiting { ask, is_refusable } =
+                self.waiting[at].pop_front().expect("looked at above");
+            self.refusable[at] -= u32::from(is_refusable);
+            self.send_now(Owner(Core(at as u16)), ask, turn);
         }
         if self.waiting[at].is_empty() && self.waiting[at].capacity() > WAITING_KEPT_MAX {
             self.waiting[at] = VecDeque::new();

@@ -183,10 +183,13 @@ mod tests {
         for ticket in 0..3 {
             assert!(matches!(call(&mut bench, ticket, delete())[..], [Effect::Ask { .. }]));
         }
-        assert_eq!(status(&call(&mut bench, 3, delete())), (3, 503));
+        for ticket in 3..6 {
+            assert!(call(&mut bench, ticket, delete()).is_empty(), "it waits");
+        }
+        assert_eq!(status(&call(&mut bench, 6, delete())), (6, 503));
         assert_eq!(bench.home.counters.refusals.lane_full, 1);
         let waiter = Waiter::of_ticket(Home(Core(0)), 0);
         bench.tell(Tell::Opened { waiter, answer: Answer::Done });
-        assert!(matches!(call(&mut bench, 4, delete())[..], [Effect::Ask { .. }]));
+        assert!(matches!(call(&mut bench, 7, delete())[..], [Effect::Ask { .. }]));
     }
 }

@@ -64,14 +64,14 @@ const BEFORE_INFO: &str = r#"{"resultCode":200,"errorCode":0,"serviceInfo":"#;
 /// `QueryServiceResponse` around a `ServiceInfo` (`View::body`).
 pub fn query(info: Bytes) -> Body {
     let before = Short::of(&[BEFORE_INFO]);
-    let json = Json::Shared { before, shared: info, after: r#","success":true}"# };
+    let json = Json::Shared { before, shared: info, after: br#","success":true}"#.into() };
     Body::new("QueryServiceResponse", json)
 }
 
 /// `SubscribeServiceResponse` around a `ServiceInfo` (`View::body`); of an unsubscribe as well.
 pub fn subscribe(info: Bytes) -> Body {
     let before = Short::of(&[BEFORE_INFO]);
-    let after = r#","message":"success","success":true}"#;
+    let after = br#","message":"success","success":true}"#.into();
     Body::new("SubscribeServiceResponse", Json::Shared { before, shared: info, after })
 }
 
@@ -123,7 +123,7 @@ pub fn notify(request_id: u64, info: Bytes) -> Body {
     // The 20 digits of any id and the keys around them fit the small prefix; the rest follows.
     let before =
         Short::of(&[r#"{"requestId":""#, Digits::of(request_id).as_str(), r#"","serviceInfo":"#]);
-    let after = r#","headers":{},"module":"naming"}"#;
+    let after = br#","headers":{},"module":"naming"}"#.into();
     let json = Json::Shared { before, shared: info, after };
     Body::new("NotifySubscriberRequest", json)
 }

@@ -8,7 +8,6 @@ use super::route::Version;
 use super::shape;
 use super::{Api, Outcome, Refused};
 use bytes::Bytes;
-use futures_lite::future;
 use nacre_proto::json;
 use nacre_shards::key::ServiceKey;
 use nacre_shards::naming::open::{Answer, Call, Detail, Name, Shape};
@@ -24,15 +23,7 @@ pub(super) async fn services(api: &Api, input: &Input<'_>) -> Outcome {
         group: input.text("groupNameParam"),
         service: input.text("serviceNameParam"),
     };
-    let (page_no, page_size) = (input.whole("pageNo", 1)?, page_size(input)?);
-    for (name, given) in [("pageNo", page_no), ("pageSize", page_size)] {
-        if version == Version::V3 && given < 1 {
-            let text = format!(
-                "Required parameter '{name}' should be positive integer, current is {given}"
-            );
-            return Err(Refused::invalid(text));
-        }
-    }
+    let (page_no, page_size) = input.page(20, PAGE_SIZE_MAX)?;
     let with_instances = input.flag("withInstances")?.unwrap_or(false);
     let skips = if version == Version::V3 { "ignoreEmptyService" } else { "hasIpCount" };
     let skips_empty = input.flag(skips)?.unwrap_or(false);
@@ -74,19 +65,12 @@ async fn shown(api: &Api, services: &[ServiceKey], detail: Detail) -> Result<Vec
         let ask = |service: &ServiceKey| {
             let (namespace, group) = (service.namespace().to_owned(), service.group().to_owned());
             let name = Name { namespace, group, service: service.service().to_owned() };
-            Box::pin(api.ask(Call::Service { name, detail }))
+            api.ask(Call::Service { name, detail })
         };
-        let mut asked: Vec<_> = services.iter().map(|service| (ask(service), None)).collect();
-        // Handed in by the first look; the answers come in one turn or two.
-        for (call, answer) in &mut asked {
-            *answer = future::poll_once(call).await;
-        }
-        for (call, answer) in asked {
-            let answer = match answer {
-                Some(answer) => answer,
-                None => call.await,
-            };
-            match answer {
+        // All are handed in before the first is waited for: the answers come in one turn or two.
+        let asked: Vec<_> = services.iter().map(ask).collect();
+        for call in asked {
+            match call.await {
                 Ok(Answer::Json(line)) => lines.push(line),
                 Err(refused) if refused.status == 503 => return Err(refused),
                 _ => {}
@@ -98,10 +82,6 @@ async fn shown(api: &Api, services: &[ServiceKey], detail: Detail) -> Result<Vec
 
 /// What a line of a service without instances has.
 const EMPTY: &[u8] = b"\"ipCount\":0,";
-
-fn page_size(input: &Input<'_>) -> Result<i64, Refused> {
-    Ok(input.whole("pageSize", 20)?.min(PAGE_SIZE_MAX))
-}
 
 fn counted(version: Version, count: usize, key: &str, list: &[u8]) -> super::Reply {
     let mut out = b"{\"count\":".to_vec();
@@ -124,8 +104,7 @@ pub(super) async fn service(api: &Api, input: &Input<'_>) -> Outcome {
 /// v3's console: a page of a service's instances, of all clusters unless one is named.
 pub(super) async fn instance_page(api: &Api, input: &Input<'_>) -> Outcome {
     let (clusters, name) = (input.text("clusterName"), input.name()?);
-    let (page_no, page_size) = (input.whole("pageNo", 1)?, input.whole("pageSize", 100)?);
-    let page_size = page_size.min(PAGE_SIZE_MAX);
+    let (page_no, page_size) = input.page(100, PAGE_SIZE_MAX)?;
     let healthy_only = input.flag("healthyOnly")?.unwrap_or(false);
     let shape = Shape::Page { page_no, page_size };
     let call = Call::List { name, clusters, healthy_only, shape, poller: None };

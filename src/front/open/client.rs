@@ -2,7 +2,9 @@
 //! 7.3): `/v2/ns/client`, `/v3/admin/ns/client`.
 //!
 //! No core knows a client as a whole. Each question is looks at all cores, one after the other, put
-//! together here; what the log keeps is read from the tables.
+//! together here (`pump::eyes`), 100,000 rows at most and four such walks at a time on a core; what
+//! the log keeps is read from the tables. Equal subscribers are shown each, which the reference
+//! merges.
 
 mod find;
 mod service;

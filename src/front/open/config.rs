@@ -1,5 +1,8 @@
 //! Configs: `/v1/cs`, `/v2/cs`, `/v3/client/cs`, `/v3/admin/cs`, `/v3/console/cs` (`http-api.md` 2,
 //! 5 to 8). One resource in the words of five APIs.
+//!
+//! What is read comes from the tables, on the core that was asked; what changes or waits goes to
+//! the shard.
 
 mod archive;
 mod capacity;

@@ -112,6 +112,24 @@ impl Input<'_> {
         number(self.required(name)?.trim())
     }
 
+    /// `pageNo` and `pageSize`, the latter at most `size_max`.
+    ///
+    /// # Errors
+    /// In v3, where there is a form for it, one of them is below 1.
+    pub fn page(&self, default_size: i64, size_max: i64) -> Result<(i64, i64), Refused> {
+        let (page_no, page_size) =
+            (self.whole("pageNo", 1)?, self.whole("pageSize", default_size)?);
+        for (name, given) in [("pageNo", page_no), ("pageSize", page_size)] {
+            if self.version == Version::V3 && given < 1 {
+                let text = format!(
+                    "Required parameter '{name}' should be positive integer, current is {given}"
+                );
+                return Err(Refused::invalid(text));
+            }
+        }
+        Ok((page_no, page_size.min(size_max)))
+    }
+
     /// A double, or `None` when absent.
     pub fn double(&self, name: &str) -> Result<Option<f64>, Refused> {
         let parse = |text: &str| text.trim().parse::<f64>().map_err(|_| no_number(text));
@@ -259,5 +277,23 @@ mod tests {
             let refused = given.whole(wrong, 0).unwrap_err();
             assert!(refused.text.starts_with("For input string: "), "{}", refused.text);
         }
+    }
+
+    #[test]
+    fn pages_are_bounded_and_begin_at_one_in_v3() {
+        for (query, version, page) in [
+            ("", Version::V3, Some((1, 20))),
+            ("pageNo=3&pageSize=999", Version::V3, Some((3, 500))),
+            ("pageNo=0", Version::V3, None),
+            ("pageSize=0", Version::V3, None),
+            ("pageNo=-1&pageSize=-1", Version::V3, None),
+            ("pageNo=-1&pageSize=-1", Version::V1, Some((-1, -1))),
+            ("pageNo=x", Version::V1, None),
+        ] {
+            assert_eq!(input(query, version).page(20, 500).ok(), page, "{query} {version:?}");
+        }
+        let refused = input("pageNo=-1", Version::V3).page(20, 500).unwrap_err();
+        let text = "Required parameter 'pageNo' should be positive integer, current is -1";
+        assert_eq!((refused.status, &*refused.text), (400, text));
     }
 }

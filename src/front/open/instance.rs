@@ -1,4 +1,8 @@
 //! `/v1|v2/ns/instance` and `/v3/client/ns/instance` (`http-api.md` 3.1, 3.4, 5, 6).
+//!
+//! `PUT` of an instance is kept by the log for any address of a known service, `PATCH` for one that
+//! is there; both lie over whatever is registered and go a minute after nobody registers it.
+//! `PATCH` leaves what it does not name, where the reference's first one sets weight 1 and enabled.
 
 use super::input::Input;
 use super::route::Version;

@@ -1,4 +1,8 @@
 //! Switches, and what they do to the API itself (`ops.md` 8, `naming.md` 13).
+//!
+//! A status an operator pretends (`overriddenServerStatus`) and `limitedUrlMap` hold for v1 alone,
+//! as in the reference, but never for the switches themselves: there, `DOWN` could not be taken
+//! back that way.
 
 use super::input::Input;
 use super::shape;

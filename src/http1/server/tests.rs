@@ -48,9 +48,9 @@ impl Core {
             .spawn(move || async move {
                 let listener = TcpListener::bind("127.0.0.1:0").unwrap();
                 address_out.send(listener.local_addr().unwrap()).unwrap();
-                let server = Server::with_places(places);
+                let server = Server::with_places(places).unwrap();
                 let obeyed = obey(server.clone(), orders_in, reports_out);
-                server.serve(listener, obeyed, answer).await;
+                server.serve(listener, obeyed, answer).await.unwrap();
                 server.close().await;
                 assert_eq!(server.connections(), 0);
             })

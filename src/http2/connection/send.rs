@@ -11,6 +11,9 @@ use crate::http2::stream::{END_QUEUED, End, HEAD_SENT, Held, HeldEnd, LOCAL_CLOS
 /// come of windows opened by a few bytes at a time.
 const CREDITED_FRAME_BYTES: usize = 1_024;
 
+/// Room for what follows most messages: the trailers of a success are a few indexed fields.
+const TRAILERS_BYTES: usize = 64;
+
 /// The bytes of a message, concatenated. Only `shared` may be large: it is never copied while it
 /// waits.
 #[derive(Debug, Default, Clone, Copy)]
@@ -84,6 +87,8 @@ impl<C: Default> Connection<C> {
             stream.send.take(bytes);
             self.send.take(bytes);
             let flags = if matches!(end, End::Stream) { frame::END_STREAM } else { 0 };
+            // At once: growing piece by piece would double a buffer twice for one list.
+            out.reserve(HEAD_BYTES + bytes + TRAILERS_BYTES);
             frame::write_head(out, bytes, Kind::Data, flags, id);
             out.extend_from_slice(body.prefix);
             out.extend_from_slice(body.head);

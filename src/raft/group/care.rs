@@ -2,9 +2,11 @@
 //! due by time, entries that are not needed any more.
 
 use super::{Inner, State};
+use crate::boot::memory;
 use crate::raft::fault::Fault;
 use crate::raft::limits::{
-    CHECKPOINT_EVERY, LOG_KEEP_ALONE_BYTES, LOG_KEEP_BYTES, LOOK_EVERY, REOPEN_FREE_BYTES_MIN,
+    CHECKPOINT_EVERY, GIVE_BACK_COMMANDS, LOG_KEEP_ALONE_BYTES, LOG_KEEP_BYTES, LOOK_EVERY,
+    REOPEN_FREE_BYTES_MIN,
 };
 use crate::raft::machine::Machine;
 use crate::raft::runtime::Glommio;
@@ -17,6 +19,7 @@ impl<M: Machine> Inner<M> {
     pub(super) async fn care(self: Rc<Self>) {
         let looks_per_checkpoint = CHECKPOINT_EVERY.as_millis() / LOOK_EVERY.as_millis();
         let mut looks = 0;
+        let mut given_back = 0;
         loop {
             Glommio::sleep(LOOK_EVERY).await;
             if *self.state.borrow() == State::Stopped {
@@ -36,6 +39,18 @@ impl<M: Machine> Inner<M> {
                 }
             }
             self.trim().await;
+            self.give_back(&mut given_back);
+        }
+    }
+
+    /// After a burst of commands whose checkpoint is written, what it took of memory and what the
+    /// storage threads freed of it goes back to the host. `given_back`: commands up to the last
+    /// time.
+    fn give_back(&self, given_back: &mut u64) {
+        let commands = self.store.shared.counters.commands.get();
+        if commands - *given_back >= GIVE_BACK_COMMANDS && !self.applied.is_ahead() {
+            *given_back = commands;
+            memory::give_back();
         }
     }
 

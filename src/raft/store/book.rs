@@ -1,6 +1,7 @@
 //! One redb file: opened, written and read with every error turned into what follows from it.
 
 use super::Shared;
+use super::early::Verified;
 use crate::raft::counters::{Count, Counters};
 use crate::raft::encoding::{seal, unseal};
 use crate::raft::fault::{Fault, is_full};
@@ -121,7 +122,7 @@ impl Book {
     ) -> Result<(), Fault> {
         let draft = format!("{}.new", self.name);
         let file = self.place().create(&draft).map_err(|error| self.io("create", &error))?;
-        self.open_with(file, false)?;
+        self.open_with(file, None)?;
         self.write("create", false, |txn| {
             put_format(txn)?;
             let mut meta = txn.open_table(META)?;
@@ -134,29 +135,38 @@ impl Book {
         self.place().publish(&draft, self.name).map_err(|error| self.io("name", &error))
     }
 
-    /// Opens the file, repairs what an abrupt end left, and checks whose it is.
+    /// Opens the file, repairs what an abrupt end left, and checks whose it is. `verified` is told
+    /// when its pages are known to be right.
     ///
     /// # Errors
     /// The disk's; a newer format; contents that cannot be right.
-    pub fn open(&mut self) -> Result<Identity, Fault> {
+    pub fn open(&mut self, verified: Option<Verified>) -> Result<Identity, Fault> {
         self.fault = None;
         let file = self.place().open(self.name).map_err(|error| self.io("open", &error))?;
         if file.len().map_err(|error| self.io("open", &error))? == 0 {
             // Redb would make a new store of it.
             return Err(self.note("open", Broken::Wrong(EMPTY.to_owned())));
         }
-        self.open_with(file, true)?;
+        self.open_with(file, Some(verified))?;
         self.identity()
     }
 
-    fn open_with(&mut self, file: Box<dyn StorageBackend>, is_old: bool) -> Result<(), Fault> {
+    /// `old`: it was there before, and who wants to know when it is found right.
+    fn open_with(
+        &mut self,
+        file: Box<dyn StorageBackend>,
+        old: Option<Option<Verified>>,
+    ) -> Result<(), Fault> {
         let Shared { health, counters, .. } = self.shared.clone();
         let guard = Guard::new(file, health, counters, self.length);
         let mut builder = Builder::new();
         builder.set_cache_size(STORE_CACHE_BYTES);
         // Every page is read and its checksum checked: a plain open trusts a file that was closed
         // in order, and a bit flipped in its free list would let live pages be overwritten.
-        builder.set_check_integrity_on_open(is_old);
+        builder.set_check_integrity_on_open(old.is_some());
+        if let Some(verified) = old.flatten() {
+            builder.set_repair_callback(move |session| verified.follow(session));
+        }
         let opened = builder.create_with_backend(guard);
         self.open = Some(opened.map_err(|error| self.note("open", error.into()))?);
         Ok(())

@@ -3,11 +3,12 @@
 use super::Shared;
 use super::book::{Book, Broken, Identity, META, get_meta, put_meta};
 use super::worker::Keeper;
+use crate::boot::memory;
 use crate::raft::encoding::{
     Assembly, Stored, first_key, index_of, put_log_id, put_vote, take_log_id, take_vote,
 };
 use crate::raft::fault::Fault;
-use crate::raft::limits::{LOG_READ_BYTES_MAX, SWEEP_IDLE, SWEEP_PER_ROW};
+use crate::raft::limits::{GIVE_BACK_LOG_BYTES, LOG_READ_BYTES_MAX, SWEEP_IDLE, SWEEP_PER_ROW};
 use crate::raft::types::{LogId, Vote, log_id, term_of};
 use openraft::LogIdOptionExt;
 use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
@@ -48,6 +49,8 @@ pub struct LogFile {
     /// Purged entries may still be in the file; they are removed bit by bit.
     to_sweep: bool,
     purge_unsaved: bool,
+    /// Bytes read or appended since memory was last given back.
+    handled_bytes: usize,
 }
 
 impl LogFile {
@@ -58,6 +61,7 @@ impl LogFile {
             purged: None,
             to_sweep: false,
             purge_unsaved: false,
+            handled_bytes: 0,
         }
     }
 
@@ -88,7 +92,7 @@ impl LogFile {
                 entries: Vec::new(),
             });
         }
-        let identity = self.book.open()?;
+        let identity = self.book.open(None)?;
         let (head, entries) = self.book.read("read", |txn| {
             let head = read_head(&txn.open_table(META)?)?;
             let mut entries = Vec::new();
@@ -106,6 +110,7 @@ impl LogFile {
         })?;
         self.purged = head.purged;
         self.to_sweep = head.purged.is_some();
+        self.handled_bytes = GIVE_BACK_LOG_BYTES;
         Ok(Opened { identity, is_new, vote: head.vote, purged: head.purged, entries })
     }
 
@@ -129,6 +134,7 @@ impl LogFile {
     /// The disk's.
     pub fn append(&mut self, entries: &[Stored]) -> Result<(), Fault> {
         let rows: usize = entries.iter().map(Stored::rows).sum();
+        self.handled_bytes += entries.iter().map(Stored::len).sum::<usize>();
         let sweep = self.to_sweep.then_some(rows * SWEEP_PER_ROW);
         self.write("append", sweep, |txn| {
             let mut log = txn.open_table(LOG)?;
@@ -256,6 +262,10 @@ impl Keeper for LogFile {
         if is_idle && self.to_sweep {
             // An error is remembered by the file and told to whoever writes next.
             let _ = self.write("purge", Some(SWEEP_IDLE), |_| Ok(()));
+        }
+        if is_idle && !self.to_sweep && self.handled_bytes >= GIVE_BACK_LOG_BYTES {
+            self.handled_bytes = 0;
+            memory::give_back();
         }
     }
 }

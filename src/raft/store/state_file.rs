@@ -4,6 +4,7 @@ mod install;
 
 use super::Shared;
 use super::book::{Book, Broken, Identity, META, get_meta, put_meta};
+use super::early::Verified;
 use super::worker::Keeper;
 use crate::boot::memory;
 use crate::raft::encoding::{
@@ -79,10 +80,16 @@ impl StateFile {
     }
 
     /// Opens the file, or makes it with this identity where there is none and none is missed.
+    /// `verified` is told when the pages of a file that was there are known to be right.
     ///
     /// # Errors
     /// As [`Book::open`].
-    pub fn open(&mut self, fresh: Identity, may_make: bool) -> Result<(Identity, Head), Fault> {
+    pub fn open(
+        &mut self,
+        fresh: Identity,
+        may_make: bool,
+        verified: Option<Verified>,
+    ) -> Result<(Identity, Head), Fault> {
         self.look_at_space();
         let is_new = !self.book.exists()?;
         if is_new && !may_make {
@@ -99,7 +106,7 @@ impl StateFile {
             })?;
             return Ok((fresh, Head::default()));
         }
-        let identity = self.book.open()?;
+        let identity = self.book.open(verified)?;
         let head = self.book.read("read", |txn| read_head(&txn.open_table(META)?))?;
         Ok((identity, head))
     }
@@ -116,7 +123,7 @@ impl StateFile {
         if !self.book.exists()? {
             return Err(Fault::Damaged("state.redb has been removed while nacre ran".to_owned()));
         }
-        self.open(Identity { node: 0, cluster: 0 }, false).map(|(_, head)| head)
+        self.open(Identity { node: 0, cluster: 0 }, false, None).map(|(_, head)| head)
     }
 
     /// Writes what has changed since the last checkpoint, all or nothing, durably.
@@ -160,25 +167,9 @@ impl StateFile {
     ///
     /// # Errors
     /// The disk's; a wrong checksum; more or less records than there should be.
-    pub fn load(
-        &mut self,
-        cursor: Option<Cursor>,
-        mut found: Totals,
-    ) -> Result<(Vec<Record>, Option<Cursor>, Totals), Fault> {
+    pub fn load(&mut self, cursor: Option<Cursor>, found: Totals) -> Result<Piece, Fault> {
         self.to_give_back = true;
-        let (rows, cursor) = self.book.read("load", |txn| {
-            let (rows, cursor) = rows(txn, cursor, Part::Loaded)?;
-            for row in &rows {
-                found.add(row.key[0], row.checksum, row.value.len());
-            }
-            if cursor.is_none() {
-                let said = read_head(&txn.open_table(META)?)?.totals.loaded();
-                same_totals(&said, &found)?;
-            }
-            Ok((rows, cursor))
-        })?;
-        let records = rows.into_iter().map(Row::into_record).collect();
-        Ok((records, cursor, found))
+        self.book.read("load", |txn| piece(txn, cursor, found))
     }
 
     /// Some records of one family as the last checkpoint has them, handed to `read` in order.
@@ -322,6 +313,26 @@ pub fn check_record<'a>(key: &[u8], stored: &'a [u8]) -> Result<Checked<'a>, Str
 
 fn shown(key: &[u8]) -> String {
     key.escape_ascii().to_string()
+}
+
+/// Some records of families that are loaded, where to go on, and what was found so far.
+pub type Piece = (Vec<Record>, Option<Cursor>, Totals);
+
+/// What [`StateFile::load`] says, of any look at the file.
+pub fn piece(
+    txn: &ReadTransaction,
+    cursor: Option<Cursor>,
+    mut found: Totals,
+) -> Result<Piece, Broken> {
+    let (rows, cursor) = rows(txn, cursor, Part::Loaded)?;
+    for row in &rows {
+        found.add(row.key[0], row.checksum, row.value.len());
+    }
+    if cursor.is_none() {
+        let said = read_head(&txn.open_table(META)?)?.totals.loaded();
+        same_totals(&said, &found)?;
+    }
+    Ok((rows.into_iter().map(Row::into_record).collect(), cursor, found))
 }
 
 /// Of which families.

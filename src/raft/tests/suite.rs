@@ -17,7 +17,7 @@ async fn build(disk: Disk) -> (Log, Applier<Toy>) {
     let store = Store::new(disk).unwrap();
     let identity = Identity { node: 1, cluster: 2 };
     let opened = store.log(move |file| file.open(identity, false)).await.unwrap();
-    let (_, head) = store.state(move |file| file.open(identity, true)).await.unwrap();
+    let (_, head) = store.state(move |file| file.open(identity, true, None)).await.unwrap();
     let log = Log::new(store.clone(), opened, head.applied).unwrap();
     let toy = Toy::default();
     let applied = Applied::new(store, log.clone(), toy, head.applied, head.membership).unwrap();

@@ -115,6 +115,7 @@ fn without_room_a_publish_is_refused_a_second_late() {
     let conn = centre.client(1);
     let json = r#"{"dataId":"a","group":"g","content":"1"}"#;
     assert_eq!(asks(&centre.call(conn, Kind::ConfigPublish, json)).len(), 1);
+    assert!(centre.call(conn, Kind::ConfigPublish, json).is_empty(), "it waits");
     let effects = centre.call(conn, Kind::ConfigPublish, json);
     let [Effect::Reply { body, delay_ms, .. }] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!((body.kind, body.error_code, *delay_ms), ("ConfigPublishResponse", 503, 1_000));

@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::answer::found;
 use crate::config::gray::RULE_VERSION;
 
 fn draft<'a>(content: &'a str, details: Details<'a>) -> Draft<'a> {
@@ -6,8 +7,9 @@ fn draft<'a>(content: &'a str, details: Details<'a>) -> Draft<'a> {
     Draft { content, md5, id: 7, created_ms: 1, modified_ms: 1_795_264_950_755, details }
 }
 
-fn text(variant: &Variant) -> &str {
-    std::str::from_utf8(&variant.answer).unwrap()
+fn text(variant: &Variant) -> String {
+    let found = found(variant);
+    String::from_utf8(found.json.pieces().concat()).unwrap()
 }
 
 /// Member for member the samples' answers of Java 3.1.1.

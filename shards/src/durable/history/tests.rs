@@ -89,7 +89,7 @@ proptest! {
                     model.0.push((now, now, bytes, config));
                 }
                 Act::Bound { config, entries_max, bytes_max } => {
-                    if let Some(config) = history.by_key.get(&key(config)).copied() {
+                    if let Some(config) = history.find(&key(config)) {
                         history.bound(config, entries_max, bytes_max, &mut records);
                     } else {
                         continue;

@@ -109,9 +109,10 @@ fn a_full_lane_refuses_late_and_takes_again_after_an_answer() {
     let mut bench = Bench::new(Settings::default());
     let conn = bench.client(1);
     let limits = LaneLimits::for_cores(2);
-    for _ in 0..limits.asks_max - limits.asks_reserved {
+    let share = limits.asks_max - limits.asks_reserved;
+    for n in 0..2 * share {
         let effects = bench.register(conn, &service(0), "registerInstance");
-        assert_eq!(asks(&effects).len(), 1);
+        assert_eq!(asks(&effects).len(), usize::from(n < share), "as many more wait");
     }
     let (kind, text, delay) = reply(&bench.register(conn, &service(1), "registerInstance"));
     assert_eq!((kind, delay), ("InstanceResponse", 1_000));
@@ -122,13 +123,20 @@ fn a_full_lane_refuses_late_and_takes_again_after_an_answer() {
     assert_eq!(bench.home.counters.refusals.lane_full, 2);
 
     let effects = bench.handle(Message::Disconnected { conn });
+    assert_eq!(asks(&effects).len(), 0, "what is withdrawn was published before");
     let gone = Waiter { conn: key(1), stream: 0 };
-    let ask = Ask::Withdraw { waiter: gone, service: service(0) };
-    assert_eq!(asks(&effects), [&ask], "the reserve is for those that may not be refused");
+    let answer = || Tell::Answer { waiter: gone, body: answer::registered() };
+    let mut sent = Vec::new();
+    for _ in 0..2 * share {
+        bench.tell(answer());
+        sent.extend(bench.drain());
+    }
+    let withdraw = Ask::Withdraw { waiter: gone, service: service(0) };
+    assert_eq!(asks(&sent).len(), share + 1);
+    assert_eq!(asks(&sent).last(), Some(&&withdraw), "it is never refused");
 
     let conn = bench.client(2);
-    bench.tell(Tell::Confirmed);
-    bench.tell(Tell::Answer { waiter: gone, body: answer::registered() });
+    bench.tell(answer());
     let effects = bench.register(conn, &service(1), "registerInstance");
     assert!(matches!(effects[..], [Effect::Ask { .. }]));
 }

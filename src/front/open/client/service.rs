@@ -130,8 +130,8 @@ pub async fn subscribers(api: &Api, input: &Input<'_>) -> Outcome {
     // One node has them all, aggregated or not.
     input.flag("aggregation")?;
     let default_size = if input.version == Version::V1 { PAGE_SIZE_MAX } else { 100 };
-    let page_no = input.whole("pageNo", 1)?.max(1);
-    let page_size = input.whole("pageSize", default_size)?.clamp(1, PAGE_SIZE_MAX);
+    let (page_no, page_size) = input.page(default_size, PAGE_SIZE_MAX)?;
+    let (page_no, page_size) = (page_no.max(1), page_size.max(1));
     let like = Which::Like {
         namespace: key.namespace().into(),
         group: key.group().into(),

@@ -1,4 +1,7 @@
 //! Long polls: `POST /v1/cs/configs/listener` (`http-api.md` 2.3).
+//!
+//! Held for as long as the client says, ten minutes at most: a poll asks `http1` for the time. Each
+//! of its configs is judged by itself; a refused poll is a second late.
 
 use super::{Answered, Fail, uncached};
 use crate::admin::health::State;

@@ -1,4 +1,11 @@
 //! Lists of configs, and what is done to several at once.
+//!
+//! Lists whose names alone decide, exact or by how they begin, find their page in the order of
+//! names; other patterns look at each name, in steps of a few tenths of a millisecond; contents and
+//! details are looked at beside the core; four at a time on a core. A list is in the order of its
+//! rows, as the reference's; one of more than 4,096 found by their names is in the order of names,
+//! in which a page of a million is found without looking at the others. Each row that is named by
+//! its id is judged by itself.
 
 use super::write::remove_this;
 use super::{Answered, Fail, Parts, required, shown};
@@ -162,7 +169,7 @@ pub async fn list(api: &Api, input: &Input<'_>, exact: bool) -> Answered {
     let from = (number - 1).saturating_mul(size);
     let (total, page) = page(api, filter(input, exact), from, size).await?;
     let in_full = input.version != Version::V3;
-    let bytes = |entry: &Arc<Entry>| entry.formal.as_ref().map_or(0, |f| f.answer.len());
+    let bytes = |entry: &Arc<Entry>| entry.formal.as_ref().map_or(0, |f| f.escaped.len());
     if in_full && page.iter().map(bytes).sum::<usize>() > PAGE_BYTES_MAX {
         let text = "the contents of this page are too much for one answer; ask for smaller pages";
         return Err(Refused::invalid(text).into());

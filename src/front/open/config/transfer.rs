@@ -52,7 +52,7 @@ pub async fn export(api: &Api, input: &Input<'_>, form: Form) -> Answered {
     let filter = export_filter(input)?;
     let _packing = api.searches.enter()?;
     let found = walk(api, move |entry| filter.matches(entry)).await?;
-    let bytes = |entry: &Arc<Entry>| entry.formal.as_ref().map_or(0, |f| f.answer.len() as u64);
+    let bytes = |entry: &Arc<Entry>| entry.formal.as_ref().map_or(0, |f| f.escaped.len() as u64);
     if found.iter().map(bytes).sum::<u64>() > CONTENTS_BYTES_MAX {
         let text = "these configs are too much for one file; ask for fewer";
         return Err(Refused::invalid(text).into());
