@@ -14,7 +14,7 @@ pub const LANE_ASKS_PAIR_MIN: usize = 256;
 pub const REFUSED_DELAY_MS: u32 = 1_000;
 
 /// Pushes handed out in one turn: one service with 100,000 subscribers must not stall the others.
-pub const PUSHES_PER_TURN_MAX: usize = 256;
+pub const PUSHES_PER_TURN_MAX: usize = 1_024;
 
 /// Filtered bodies kept per service and core; `clusters` is the client's text, so more are built
 /// per use.

@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn what_is_announced_too_long_is_not_read() {
-        let body = crate::http1::reply::Whole::new("abc");
+        let body = crate::http1::reply::Content::new("abc");
         assert_eq!(block_on(read(body, 2)), Err(BodyRefusal::TooLong));
     }
 }

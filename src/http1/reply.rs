@@ -1,55 +1,81 @@
-//! Answers: one status, one piece of text, its length known before it is sent.
+//! Answers: one status and one content, whose length is known before it is sent, unless it is made
+//! while it is sent.
 
 use crate::http1::limits::GZIP_BYTES_MIN;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use futures_lite::Stream;
 use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
-use std::convert::Infallible;
-use std::io::Write;
+use std::fmt;
+use std::io::{self, Write};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-/// A body that is there as a whole.
-#[derive(Debug, Default)]
-pub struct Whole(Option<Bytes>);
+/// A content that is there as a whole, or whose pieces are made one by one as they are sent. An
+/// error of one ends the connection: the peer sees that the rest is missing.
+#[derive(Default)]
+pub struct Content {
+    now: Option<Bytes>,
+    later: Option<Pin<Box<dyn Stream<Item = io::Result<Bytes>>>>>,
+}
 
-impl Whole {
+impl Content {
     pub fn new(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
-        Self((!bytes.is_empty()).then_some(bytes))
+        Self { now: (!bytes.is_empty()).then_some(bytes), later: None }
     }
 
-    /// The bytes, for tests and for wrapping.
+    /// What is there as a whole, for tests and for wrapping.
     pub fn bytes(&self) -> &[u8] {
-        self.0.as_deref().unwrap_or_default()
+        self.now.as_deref().unwrap_or_default()
     }
 }
 
-impl Body for Whole {
+impl fmt::Debug for Content {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.later {
+            Some(_) => out.write_str("pieces"),
+            None => self.now.fmt(out),
+        }
+    }
+}
+
+impl Body for Content {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = io::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.0.take().map(|bytes| Ok(Frame::data(bytes))))
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        if let Some(bytes) = self.now.take() {
+            return Poll::Ready(Some(Ok(Frame::data(bytes))));
+        }
+        let Some(pieces) = &mut self.later else { return Poll::Ready(None) };
+        let piece = ready!(pieces.as_mut().poll_next(cx));
+        if piece.is_none() {
+            self.later = None;
+        }
+        Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_none()
+        self.now.is_none() && self.later.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.bytes().len() as u64)
+        match self.later {
+            Some(_) => SizeHint::default(),
+            None => SizeHint::with_exact(self.bytes().len() as u64),
+        }
     }
 }
 
 /// An answer as handlers give it.
-pub type Reply = Response<Whole>;
+pub type Reply = Response<Content>;
 
 /// Plain text.
 pub fn text(status: StatusCode, body: impl Into<Bytes>) -> Reply {
@@ -63,13 +89,27 @@ pub fn json(status: StatusCode, body: impl Into<Bytes>) -> Reply {
 
 /// Any content. Browsers are told to believe the type: an answer may repeat what a stranger sent.
 pub fn with_type(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Reply {
-    let body = Whole::new(body);
+    let body = Content::new(body);
     let length = body.bytes().len();
+    let mut reply = typed(status, content_type, body);
+    reply.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    reply
+}
+
+/// Content that is made while it is sent, each piece when the one before it was taken.
+pub fn in_pieces(
+    status: StatusCode,
+    content_type: &'static str,
+    pieces: impl Stream<Item = io::Result<Bytes>> + 'static,
+) -> Reply {
+    typed(status, content_type, Content { now: None, later: Some(Box::pin(pieces)) })
+}
+
+fn typed(status: StatusCode, content_type: &'static str, body: Content) -> Reply {
     let mut reply = Response::new(body);
     *reply.status_mut() = status;
     let headers = reply.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     reply
 }
@@ -93,7 +133,7 @@ pub fn compressed(mut reply: Reply, accepts: Option<&str>) -> Reply {
     let Ok(bytes) = gzip.write_all(reply.body().bytes()).and_then(|()| gzip.finish()) else {
         return reply;
     };
-    *reply.body_mut() = Whole::new(bytes);
+    *reply.body_mut() = Content::new(bytes);
     let length = HeaderValue::from(reply.body().bytes().len());
     let headers = reply.headers_mut();
     headers.insert(header::CONTENT_LENGTH, length);

@@ -227,6 +227,13 @@ impl Patience {
             self.0.seconds_left.set(left.max(seconds));
         }
     }
+
+    /// One more piece of the answer is on its way: there is as much time to read it as the first.
+    pub fn goes_on(&self) {
+        if self.0.phase.get() == Phase::Idle {
+            self.0.seconds_left.set(limits::IDLE_SECONDS);
+        }
+    }
 }
 
 /// Held by a connection's task; gives the place back when dropped.

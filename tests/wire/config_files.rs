@@ -101,6 +101,46 @@ fn what_is_exported_is_imported_with_three_policies() {
     assert_eq!(content(&server, "files-to", "b").as_deref(), Some("\u{4f60}"));
 }
 
+/// More than a file had to fit in before, of text that hardly deflates: it is sent as it is made,
+/// and the server does not grow by it.
+#[test]
+fn a_long_file_is_sent_in_pieces_and_comes_back() {
+    let server = Server::start();
+    for id in ["files-long", "files-long-to"] {
+        space(&server, id);
+    }
+    let mut state = 9_u64;
+    let content: String = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        format!("{:016x}", state)
+    })
+    .take(6_000)
+    .collect();
+    for number in 0..60 {
+        published(&server, "files-long", &format!("long-{number}"), &content, "");
+    }
+    let export = format!("{ADMIN}/export?namespaceId=files-long");
+    let before = server.rss_bytes();
+    let file = must(&server, "GET", &export);
+    assert_eq!(file.header("transfer-encoding"), Some("chunked"));
+    assert_eq!(file.header("content-length"), None);
+    assert!(file.body.len() > 2_000_000, "{}", file.body.len());
+    // What is beside a piece: buffers of the library, and pages the allocator keeps a moment.
+    let grown = server.rss_bytes().saturating_sub(before);
+    assert!(grown < 16 * 1024 * 1024, "{grown} bytes");
+    let path = format!("{ADMIN}/import?namespaceId=files-long-to&policy=ABORT");
+    let done = report(&import(&server, &path, &file.body));
+    assert_eq!(done, (0, json!({"succCount": 60, "skipCount": 0})));
+    assert_eq!(self::content(&server, "files-long-to", "long-59").as_deref(), Some(&*content));
+    // Who leaves in the middle takes nothing with him but his place among the searches.
+    for _ in 0..6 {
+        let mut http = Http::connect(&server);
+        http.begin("GET", &export, "", b"");
+        drop(http);
+    }
+    until("a place is free", || ask(&server, "GET", &export).status == 200);
+}
+
 #[test]
 fn v1_and_the_console_have_files_of_their_own() {
     let server = shared_server();

@@ -108,13 +108,39 @@ impl Http {
             return Some(answer);
         }
         let length = answer.header("content-length").map_or(0, |text| text.parse().unwrap());
-        if method != "HEAD" {
+        if answer.header("transfer-encoding") == Some("chunked") && method != "HEAD" {
+            answer.body = self.chunks()?;
+        } else if method != "HEAD" {
             while self.pending.len() < length {
                 self.receive()?;
             }
             answer.body = self.pending.drain(..length).collect();
         }
         Some(answer)
+    }
+
+    /// What is sent in chunks, joined; `None`: it was cut short.
+    fn chunks(&mut self) -> Option<Vec<u8>> {
+        let mut body = Vec::new();
+        loop {
+            let end = loop {
+                match self.pending.windows(2).position(|window| window == b"\r\n") {
+                    Some(end) => break end,
+                    None => self.receive()?,
+                }
+            };
+            let size = std::str::from_utf8(&self.pending[..end]).ok()?;
+            let size = usize::from_str_radix(size, 16).ok()?;
+            self.pending.drain(..end + 2);
+            while self.pending.len() < size + 2 {
+                self.receive()?;
+            }
+            body.extend(self.pending.drain(..size));
+            self.pending.drain(..2);
+            if size == 0 {
+                return Some(body);
+            }
+        }
     }
 
     fn receive(&mut self) -> Option<()> {

@@ -6,16 +6,25 @@
 
 use nacre_proto::json;
 use std::collections::HashMap;
-use std::io::{Cursor, Read, Write};
-use zip::write::SimpleFileOptions;
+use std::io::{self, BufWriter, Cursor, Read, Write};
+use std::sync::mpsc;
+use zip::result::ZipError;
+use zip::write::{SimpleFileOptions, StreamWriter};
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
-/// Entries of one file.
+/// Entries of a file that is read.
 const ENTRIES_MAX: usize = 10_000;
+
+/// Bytes of a file that is written, of which one piece is.
+const PIECE_BYTES: usize = 256 * 1024;
+
+/// Pieces made at once, of one config or of the list of entries at the end, some 100 bytes each:
+/// 1 GiB. More ends the file, and the connection with it.
+const PIECES_MAX: usize = 4_096;
 
 /// Bytes of all entries, inflated: as much as a request may bring of contents, and room for text
 /// that was well compressed.
-pub const CONTENTS_BYTES_MAX: u64 = 64 * 1024 * 1024;
+const CONTENTS_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 const METADATA: &str = ".metadata.yml";
 const OLD_METADATA: &str = ".meta.yml";
@@ -58,62 +67,123 @@ pub enum Bad {
     Metadata,
 }
 
-/// Writes a file of items, which are made twice, one after the other: never are all there at once.
-///
-/// # Errors
-/// What the zip format cannot hold.
-pub fn pack(items: impl Iterator<Item = Item> + Clone, form: Form) -> Result<Vec<u8>, String> {
-    let written = || -> Result<Vec<u8>, zip::result::ZipError> {
+/// Where the library that writes a file leaves its pieces.
+#[derive(Debug)]
+struct Pieces(mpsc::SyncSender<Vec<u8>>);
+
+impl Write for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let too_much = |_| io::Error::other("more of the file at once than it may have");
+        self.0.try_send(bytes.to_vec()).map_err(too_much)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Makes a file of items piece by piece. Items are made twice, for what they hold and for what is
+/// known of them: never are all there at once. What grows with their number is what a zip file says
+/// of its entries at its end.
+pub struct Packing<I> {
+    pieces: mpsc::Receiver<Vec<u8>>,
+    /// `None`: all is written.
+    zip: Option<ZipWriter<StreamWriter<BufWriter<Pieces>>>>,
+    contents: I,
+    known: I,
+    form: Form,
+    /// Whether the entry of what is known of them was begun.
+    describes: bool,
+}
+
+impl<I: Iterator<Item = Item> + Clone> Packing<I> {
+    pub fn new(items: I, form: Form) -> Self {
+        let (made, pieces) = mpsc::sync_channel(PIECES_MAX);
+        let zip = ZipWriter::new_stream(BufWriter::with_capacity(PIECE_BYTES, Pieces(made)));
+        let contents = items.clone();
+        Self { pieces, zip: Some(zip), contents, known: items, form, describes: false }
+    }
+
+    /// The next piece, of [`PIECE_BYTES`] at most; empty after the last.
+    ///
+    /// # Errors
+    /// What the zip format cannot hold.
+    pub fn next_piece(&mut self) -> io::Result<Vec<u8>> {
+        loop {
+            if let Ok(piece) = self.pieces.try_recv() {
+                return Ok(piece);
+            }
+            if self.zip.is_none() {
+                return Ok(Vec::new());
+            }
+            self.step().map_err(io::Error::other)?;
+        }
+    }
+
+    fn step(&mut self) -> Result<(), ZipError> {
+        let Some(zip) = &mut self.zip else { return Ok(()) };
         let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
-        let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-        for item in items.clone() {
+        if let Some(item) = self.contents.next() {
             zip.start_file(format!("{}/{}", item.group, item.data_id), options)?;
             zip.write_all(item.content.as_bytes())?;
+            return Ok(());
         }
-        let (name, text) = match form {
-            Form::New => (METADATA, described(items)),
-            Form::Old => (OLD_METADATA, applications(items)),
+        let (name, head) = match self.form {
+            Form::New => (METADATA, "metadata:\n"),
+            Form::Old => (OLD_METADATA, ""),
         };
-        if form == Form::New || !text.is_empty() {
+        let known = self.known.next();
+        let text = known.as_ref().map_or(String::new(), |item| match self.form {
+            Form::New => described(item),
+            Form::Old => application(item),
+        });
+        // The older file is left out when nothing is known.
+        let says_something = !head.is_empty() || !text.is_empty();
+        if says_something && !self.describes {
+            self.describes = true;
             zip.start_file(name, options)?;
-            zip.write_all(text.as_bytes())?;
+            zip.write_all(head.as_bytes())?;
         }
-        Ok(zip.finish()?.into_inner())
-    };
-    written().map_err(|error| error.to_string())
+        zip.write_all(text.as_bytes())?;
+        if known.is_none()
+            && let Some(zip) = self.zip.take()
+        {
+            zip.finish()?.into_inner().flush()?;
+        }
+        Ok(())
+    }
 }
 
 /// Texts are quoted as JSON quotes them, which YAML reads.
-fn described(items: impl Iterator<Item = Item>) -> String {
-    let mut out = b"metadata:\n".to_vec();
-    for item in items {
-        for (at, (key, value)) in [
-            ("appName", &item.app_name),
-            ("configTags", &item.tags),
-            ("dataId", &item.data_id),
-            ("desc", &item.description),
-            ("group", &item.group),
-            ("type", &item.config_type),
-        ]
-        .into_iter()
-        .enumerate()
-        {
-            out.extend_from_slice(if at == 0 { b"- " } else { b"  " });
-            out.extend_from_slice(key.as_bytes());
-            out.extend_from_slice(b": ");
-            json::write_string(&mut out, value);
-            out.push(b'\n');
-        }
+fn described(item: &Item) -> String {
+    let mut out = Vec::new();
+    for (at, (key, value)) in [
+        ("appName", &item.app_name),
+        ("configTags", &item.tags),
+        ("dataId", &item.data_id),
+        ("desc", &item.description),
+        ("group", &item.group),
+        ("type", &item.config_type),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        out.extend_from_slice(if at == 0 { b"- " } else { b"  " });
+        out.extend_from_slice(key.as_bytes());
+        out.extend_from_slice(b": ");
+        json::write_string(&mut out, value);
+        out.push(b'\n');
     }
     String::from_utf8(out).expect("written from text")
 }
 
-/// `group.dataId.app=name`, the last dot of the dataId a tilde.
-fn applications(items: impl Iterator<Item = Item>) -> String {
-    let named = items.filter(|item| !item.app_name.is_empty());
-    named
-        .map(|item| format!("{}.{}.app={}\r\n", item.group, tilded(&item.data_id), item.app_name))
-        .collect()
+/// `group.dataId.app=name`, the last dot of the dataId a tilde; nothing without a name.
+fn application(item: &Item) -> String {
+    match &*item.app_name {
+        "" => String::new(),
+        name => format!("{}.{}.app={name}\r\n", item.group, tilded(&item.data_id)),
+    }
 }
 
 fn tilded(data_id: &str) -> String {
@@ -292,6 +362,41 @@ mod tests {
             description: "it's \"quoted\": \u{e9}\nand: more \\".to_owned(),
             tags: "a,b".to_owned(),
         }
+    }
+
+    fn pack(items: impl Iterator<Item = Item> + Clone, form: Form) -> io::Result<Vec<u8>> {
+        let (mut packing, mut packed) = (Packing::new(items, form), Vec::new());
+        loop {
+            match packing.next_piece()? {
+                piece if piece.is_empty() => return Ok(packed),
+                piece => packed.extend(piece),
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_file_is_made_in_pieces_of_one_size() {
+        // Text that deflates to about its half.
+        let mut state = 7_u64;
+        let mut noise = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            format!("{:08x}", state >> 32)
+        };
+        let content: String = (0..8_192).map(|_| noise()).collect();
+        let items: Vec<_> = (0..64).map(|n| item(&format!("{n}.yaml"), &content)).collect();
+        let mut packing = Packing::new(items.iter().cloned(), Form::New);
+        let (mut packed, mut pieces) = (Vec::new(), 0);
+        loop {
+            let piece = packing.next_piece().unwrap();
+            assert!(piece.len() <= PIECE_BYTES, "{}", piece.len());
+            if piece.is_empty() {
+                break;
+            }
+            packed.extend(piece);
+            pieces += 1;
+        }
+        assert!(pieces > 4, "{pieces}");
+        assert_eq!(unpack(&packed, false).unwrap().items, items);
     }
 
     #[test]

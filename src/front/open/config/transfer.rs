@@ -1,14 +1,16 @@
 //! Many configs at once: export, import, clone (`http-api.md` 2.2, `config.md` 14).
 
-use super::archive::{self, Bad, CONTENTS_BYTES_MAX, Form, Item, Unpacked};
+use super::archive::{self, Bad, Form, Item, Packing, Unpacked};
 use super::history::ask;
-use super::search::{export_filter, namespace, walk};
+use super::search::{Searching, export_filter, namespace, walk};
 use super::{Answered, Fail, Parts, by, decided, required, shown};
 use crate::front::open::input::Input;
 use crate::front::open::route::Version;
 use crate::front::open::{Api, Refused, Reply, identity, shape};
 use crate::http1::header::{self, HeaderValue};
-use crate::http1::{StatusCode, beside, reply};
+use crate::http1::{Patience, StatusCode, beside, reply};
+use bytes::Bytes;
+use futures_lite::{Stream, stream};
 use nacre_proto::code::Code;
 use nacre_proto::text::{Pairs, Text};
 use nacre_shards::auth::{Action, Denial, Kind, Resource};
@@ -19,6 +21,8 @@ use nacre_shards::key::ConfigName;
 use nacre_shards::naming::open::Call;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::collections::VecDeque;
+use std::io;
 use std::sync::Arc;
 
 /// Seconds an import or clone may take: each config is on the disk before the next.
@@ -47,33 +51,93 @@ impl Policy {
     }
 }
 
-/// A zip file of configs.
+/// A zip file of configs, made beside the core while it is sent.
 pub async fn export(api: &Api, input: &Input<'_>, form: Form) -> Answered {
     let filter = export_filter(input)?;
-    let _packing = api.searches.enter()?;
+    let place = api.searches.enter()?;
     let found = walk(api, move |entry| filter.matches(entry)).await?;
-    let bytes = |entry: &Arc<Entry>| entry.formal.as_ref().map_or(0, |f| f.escaped.len() as u64);
-    if found.iter().map(bytes).sum::<u64>() > CONTENTS_BYTES_MAX {
-        let text = "these configs are too much for one file; ask for fewer";
-        return Err(Refused::invalid(text).into());
-    }
-    let with_tags = input.version == Version::V1;
-    let packed = beside(move || {
-        let item = |entry: &Arc<Entry>| Some(item(shown::formal(entry)?, with_tags));
-        archive::pack(found.iter().filter_map(item), form)
-    })
-    .await;
-    let packed = packed.map_err(|why| Refused::new(500, Code::ServerError, why))?;
+    let items = Items { found: found.into(), next: 0, tags: input.version == Version::V1 };
+    let unwritten = |error| {
+        Refused::new(500, Code::ServerError, format!("the file cannot be written: {error}"))
+    };
+    let (first, rest) = piece(Packing::new(items, form)).await.map_err(unwritten)?;
+    let (second, rest) = piece(rest).await.map_err(unwritten)?;
     let stamp: String = crate::http1::date::iso_date(api.door.now().unix_ms)
         .chars()
         .filter(char::is_ascii_digit)
         .take("yyyyMMddHHmmss".len())
         .collect();
     let name = format!("attachment;filename=nacos_config_export_{stamp}.zip");
-    let mut reply = reply::with_type(StatusCode::OK, "application/octet-stream", packed);
+    const TYPE: &str = "application/octet-stream";
+    let mut reply = match second.is_empty() {
+        true => reply::with_type(StatusCode::OK, TYPE, first),
+        false => {
+            let sending = Sending { ready: [first, second].into(), rest, _place: place };
+            reply::in_pieces(StatusCode::OK, TYPE, sending.pieces(input.patience.cloned()))
+        }
+    };
     let name = HeaderValue::from_str(&name).expect("digits and letters");
     reply.headers_mut().insert(header::CONTENT_DISPOSITION, name);
     Ok(reply)
+}
+
+/// The next piece of a file, and what makes the others.
+async fn piece(mut packing: Packing<Items>) -> io::Result<(Vec<u8>, Packing<Items>)> {
+    beside(move || Ok((packing.next_piece()?, packing))).await
+}
+
+/// A file that is made while it is sent.
+struct Sending {
+    /// Made and not sent.
+    ready: VecDeque<Vec<u8>>,
+    rest: Packing<Items>,
+    /// Held until the last piece was taken, or the reader has gone.
+    _place: Searching,
+}
+
+impl Sending {
+    /// One piece after the other; each gives the reader time for itself.
+    fn pieces(self, patience: Option<Patience>) -> impl Stream<Item = io::Result<Bytes>> {
+        stream::try_unfold(self, move |mut sending| {
+            if let Some(patience) = &patience {
+                patience.goes_on();
+            }
+            async move {
+                let piece = match sending.ready.pop_front() {
+                    Some(piece) => piece,
+                    None => {
+                        let (piece, rest) = piece(sending.rest).await?;
+                        sending.rest = rest;
+                        piece
+                    }
+                };
+                Ok((!piece.is_empty()).then(|| (Bytes::from(piece), sending)))
+            }
+        })
+    }
+}
+
+/// Configs that were found, as a file has them.
+#[derive(Clone)]
+struct Items {
+    found: Arc<[Arc<Entry>]>,
+    next: usize,
+    tags: bool,
+}
+
+impl Iterator for Items {
+    type Item = Item;
+
+    fn next(&mut self) -> Option<Item> {
+        loop {
+            let entry = self.found.get(self.next)?;
+            self.next += 1;
+            // One that was published for some clients alone is no entry of a file.
+            if let Some(formal) = shown::formal(entry) {
+                return Some(item(formal, self.tags));
+            }
+        }
+    }
 }
 
 fn item(
