@@ -21,6 +21,13 @@ fn named(namespace: &str, name: &str) -> ServiceName {
     ServiceName { namespace, group, name: name.to_owned() }
 }
 
+/// Waits until the directory knows so many names of the group: it hears of one a moment after its
+/// first publisher was answered.
+fn until_listed(client: &Client, namespace: &str, count: usize) {
+    let listed = || client.list(namespace, "DEFAULT_GROUP", 1, 1).unwrap().0;
+    until("all are listed", || usize::try_from(listed()) == Ok(count));
+}
+
 fn publish(client: &Client, namespace: &str, name: &str) {
     client.register(&named(namespace, name), &instance("10.0.0.1", 1, &[])).unwrap();
 }
@@ -52,6 +59,7 @@ fn twenty_three_services_are_three_batches_and_a_finish() {
         publish(&publisher, "fw-init", &format!("order-{number}"));
     }
     publish(&publisher, "fw-init", "payment");
+    until_listed(&publisher, "fw-init", 24);
     let pattern = "fw-init>>DEFAULT_GROUP>>order*";
     let began = Instant::now();
     watcher.fuzzy_watch(pattern, &[], true).unwrap();
@@ -192,6 +200,7 @@ fn matches_beyond_the_limit_are_50311_and_those_within_are_told() {
     for number in 0..8 {
         publish(&publisher, "public", &format!("s{number}"));
     }
+    until_listed(&publisher, "public", 8);
     let error = watcher.fuzzy_watch("public>>*>>*", &[], true).unwrap_err();
     assert_eq!(error.error_code(), Some(50_311), "{error}");
     let sync = next_sync(&watcher);
@@ -206,6 +215,7 @@ fn up_to_499_matches_are_told_and_from_500_on_it_is_50311() {
     for number in 0..499 {
         publish(&publisher, "public", &format!("s{number}"));
     }
+    until_listed(&publisher, "public", 499);
     watcher.fuzzy_watch("public>>*>>s*", &[], true).unwrap();
     let mut keys = BTreeSet::new();
     while keys.len() < 499 {
