@@ -6,7 +6,6 @@ use crate::front::open::input::Input;
 use crate::front::open::route::Version;
 use crate::front::open::{Api, Refused, shape, unexpected};
 use crate::http1::{StatusCode, reply};
-use futures_lite::future;
 use nacre_shards::config::accept;
 use nacre_shards::config::answer::group_key;
 use nacre_shards::config::inquiry::Inquiry;
@@ -34,20 +33,13 @@ pub async fn of_clients(api: &Api, input: &Input<'_>) -> Answered {
     let inquiry = Inquiry { client_ip, config };
     let ask = |core| {
         let call = ConfigCall::Inquire { core: Core(core), inquiry: inquiry.clone() };
-        Box::pin(api.ask(Call::Config(call)))
+        api.ask(Call::Config(call))
     };
-    // All cores at once: each may wait its second.
-    let mut asked: Vec<_> = (0..api.facts.cores).map(|core| (ask(core), None)).collect();
-    for (call, answer) in &mut asked {
-        *answer = future::poll_once(call).await;
-    }
+    // All are asked before the first is waited for: each may take its second.
+    let asked: Vec<_> = (0..api.facts.cores).map(ask).collect();
     let mut metrics = Map::new();
-    for (call, answer) in asked {
-        let answer = match answer {
-            Some(answer) => answer,
-            None => call.await,
-        };
-        match answer? {
+    for call in asked {
+        match call.await? {
             Answer::Metrics(answers) => answers.iter().for_each(|json| merge(&mut metrics, json)),
             other => return Err(unexpected(&other).into()),
         }
