@@ -82,7 +82,7 @@ fn text(output: &Output) -> String {
 fn a_whole_directory_is_fine_and_stays_as_it_is() {
     let data = Data::new("whole");
     data.run_node();
-    let read = || ["log.redb", "state.redb"].map(|name| fs::read(data.0.join(FOLDER).join(name)));
+    let read = || ["log.wal", "state.redb"].map(|name| fs::read(data.0.join(FOLDER).join(name)));
     let before = read().map(Result::unwrap);
     let verified = data.tool(&["verify"]);
     assert_eq!(verified.status.code(), Some(0), "{}", text(&verified));
@@ -101,7 +101,7 @@ fn a_whole_directory_is_fine_and_stays_as_it_is() {
 fn a_flipped_byte_of_a_value_is_named() {
     let data = Data::new("flipped");
     data.run_node();
-    for name in ["log.redb", "state.redb"] {
+    for name in ["log.wal", "state.redb"] {
         let path = data.0.join(FOLDER).join(name);
         let whole = fs::read(&path).unwrap();
         // The middle of the 78th command, in both files.

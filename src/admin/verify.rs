@@ -36,7 +36,7 @@ fn report(seen: &Look) -> (String, u8) {
     if let Some(log) = &seen.log {
         let _ = writeln!(
             text,
-            "log.redb: {} bytes, {} entries with {} commands",
+            "log.wal: {} bytes, {} entries with {} commands",
             log.bytes, log.entries, log.commands
         );
     }

@@ -10,7 +10,7 @@ use crate::mesh::Bell;
 use crate::pump::replica::{Durable, Replica};
 use crate::raft::check::{self, Care};
 use crate::raft::place::Glass;
-use crate::raft::store::log_file;
+use crate::raft::store::LogFile;
 use crate::raft::{Disk, FOLDER, Fault, Folder, Group, Place, Settings};
 use std::io;
 use std::path::Path;
@@ -66,7 +66,7 @@ fn on_the_store(
     place: Arc<dyn Place>,
     work: impl AsyncFnOnce(&Group<Replica>) -> Answered,
 ) -> Answered {
-    if !place.exists(log_file::NAME).map_err(lacking)? {
+    if !LogFile::exists(&*place).map_err(lacking)? {
         let text = format!("{}: no node has run here yet", data.display());
         return Err(Refusal::unseen(text));
     }

@@ -1,13 +1,11 @@
 //! Looks at the files of a stopped node without changing a byte of them: what they hold, and what
 //! is wrong with it.
 
-use super::encoding::{
-    Assembly, Stored, Totals, first_key, index_of, put_log_id, put_stored_membership, unpack,
-};
+use super::encoding::{Stored, Totals, put_log_id, put_stored_membership, unpack};
 use super::limits::STORE_CACHE_BYTES;
 use super::place::{Overlay, Place};
 use super::store::book::{Broken, EMPTY, Identity, META, read_identity};
-use super::store::log_file::{self, LOG, Walk};
+use super::store::log_file::{self, older, replay};
 use super::store::state_file::{self, RECORDS, check_record, same_totals};
 use super::types::{LogId, Membership, Payload, Vote, term_of};
 use openraft::LogIdOptionExt;
@@ -44,7 +42,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// What `log.redb` holds.
+/// What `log.wal` holds.
 #[derive(Debug, Default)]
 pub struct LogLook {
     pub bytes: u64,
@@ -100,6 +98,16 @@ pub fn look(place: &dyn Place, care: Care) -> std::io::Result<Look> {
     let mut digest = Digest::default();
     let names = [log_file::NAME, state_file::NAME];
     let there = [place.exists(names[0])?, place.exists(names[1])?];
+    if !there[0] && place.exists(older::NAME)? {
+        return Err(std::io::Error::new(
+            std::io::ErrorKind::Unsupported,
+            format!(
+                "{} is of an earlier version; start nacre once, which keeps it as {}",
+                place.shown(older::NAME),
+                log_file::NAME
+            ),
+        ));
+    }
     if there == [false, false] {
         return Err(std::io::Error::new(
             std::io::ErrorKind::NotFound,
@@ -109,19 +117,19 @@ pub fn look(place: &dyn Place, care: Care) -> std::io::Result<Look> {
     if there[0] {
         let file = place.open(names[0])?;
         let mut log = LogLook { bytes: file.len()?, ..LogLook::default() };
-        let search = |open: &Database, found: &mut Vec<String>, digest: &mut Digest| {
-            search_log(open, &mut log, found, digest)
-        };
-        guarded(place, names[0], file, care, &mut look.findings, &mut digest, search)?;
+        guarded(place, names[0], &mut look.findings, |found| {
+            search_log(&*file, &mut log, found, &mut digest)
+        });
         look.log = Some(log);
     }
     if there[1] {
         let file = place.open(names[1])?;
         let mut state = StateLook { bytes: file.len()?, ..StateLook::default() };
-        let search = |open: &Database, found: &mut Vec<String>, digest: &mut Digest| {
-            search_state(open, &mut state, care, found, digest)
-        };
-        guarded(place, names[1], file, care, &mut look.findings, &mut digest, search)?;
+        let overlay = Overlay::new(file)?;
+        guarded(place, names[1], &mut look.findings, |found| {
+            let open = open_state(overlay, state.bytes, care)?;
+            search_state(&open, &mut state, care, found, &mut digest)
+        });
         look.state = Some(state);
     }
     compare(place, &mut look);
@@ -129,40 +137,36 @@ pub fn look(place: &dyn Place, care: Care) -> std::io::Result<Look> {
     Ok(look)
 }
 
-/// Opens one file under glass and searches it; what cannot be opened, or panics, is a finding.
+/// Searches one file; what cannot be opened, or panics, is a finding.
 fn guarded(
     place: &dyn Place,
     name: &'static str,
-    file: Box<dyn StorageBackend>,
-    care: Care,
     findings: &mut Vec<Finding>,
-    digest: &mut Digest,
-    search: impl FnOnce(&Database, &mut Vec<String>, &mut Digest) -> Result<(), Broken>,
-) -> std::io::Result<()> {
-    let is_empty = file.len()? == 0;
-    let overlay = Overlay::new(file)?;
+    search: impl FnOnce(&mut Vec<String>) -> Result<(), Broken>,
+) {
     let mut found = Vec::new();
     READING.set(Some(name));
-    let searched = catch_unwind(AssertUnwindSafe(|| {
-        if is_empty {
-            return Err(Broken::Wrong(EMPTY.to_owned()));
-        }
-        let mut builder = Builder::new();
-        builder.set_cache_size(STORE_CACHE_BYTES);
-        builder.set_check_integrity_on_open(care == Care::Thorough);
-        let open = builder.create_with_backend(overlay)?;
-        search(&open, &mut found, digest)
-    }));
+    let searched = catch_unwind(AssertUnwindSafe(|| search(&mut found)));
     READING.set(None);
     match searched {
         Ok(Ok(())) => {}
-        Ok(Err(Broken::Redb(error))) => found.push(format!("redb cannot read it: {error}")),
+        Ok(Err(Broken::Redb(error))) => found.push(format!("it cannot be read: {error}")),
         Ok(Err(Broken::Wrong(what))) => found.push(what),
         Err(_) => found.push("its pages make no sense".to_owned()),
     }
     let file = place.shown(name);
     findings.extend(found.into_iter().map(|what| Finding { file: file.clone(), what }));
-    Ok(())
+}
+
+fn open_state(overlay: Overlay, bytes: u64, care: Care) -> Result<Database, Broken> {
+    if bytes == 0 {
+        // Redb would make a new store of it.
+        return Err(Broken::Wrong(EMPTY.to_owned()));
+    }
+    let mut builder = Builder::new();
+    builder.set_cache_size(STORE_CACHE_BYTES);
+    builder.set_check_integrity_on_open(care == Care::Thorough);
+    Ok(builder.create_with_backend(overlay)?)
 }
 
 fn note(found: &mut Vec<String>, what: String) -> Result<(), Broken> {
@@ -174,37 +178,31 @@ fn note(found: &mut Vec<String>, what: String) -> Result<(), Broken> {
 }
 
 fn search_log(
-    open: &Database,
+    file: &dyn StorageBackend,
     log: &mut LogLook,
     found: &mut Vec<String>,
     digest: &mut Digest,
 ) -> Result<(), Broken> {
-    let txn = open.begin_read()?;
-    let meta = txn.open_table(META)?;
-    let identity = read_identity(&meta)?;
-    let head = log_file::read_head(&meta)?;
-    log.identity = Some(identity);
-    (log.vote, log.purged) = (head.vote, head.purged);
-    digest.identity(identity);
-    digest.text(&format!("{:?}", head.vote));
-    digest.id(head.purged);
-    let mut walk = Walk::new(&head);
-    let mut assembly = Assembly::default();
-    for row in txn.open_table(LOG)?.range(first_key(head.purged.next_index())..)? {
-        let (key, part) = row?;
-        digest.number(key.value());
-        digest.bytes(part.value());
-        let counted = match assembly.row(key.value(), part.value()) {
-            Ok(Some(entry)) => walk.step(&entry).and_then(|()| count(log, &entry)),
-            Ok(None) => Ok(()),
-            Err(what) => Err(what),
-        };
-        if let Err(what) = counted {
+    let head = replay::read_head(file)?;
+    log.identity = Some(head.identity);
+    let read = replay::read(file, &head, &mut |what| note(found, what))?;
+    (log.vote, log.purged) = (read.vote, read.purged);
+    digest.identity(head.identity);
+    digest.text(&format!("{:?}", read.vote));
+    digest.id(read.purged);
+    for entry in &read.entries {
+        entry.write(|key, bytes, fill| {
+            let mut row = vec![0; bytes];
+            fill(&mut row);
+            digest.number(key);
+            digest.bytes(&row);
+            Ok::<_, Broken>(())
+        })?;
+        if let Err(what) = count(log, entry) {
             note(found, what)?;
-            walk.skip_to(index_of(key.value()));
         }
     }
-    Ok(assembly.ended()?)
+    Ok(())
 }
 
 fn count(log: &mut LogLook, entry: &Stored) -> Result<(), String> {
@@ -271,7 +269,7 @@ fn compare(place: &dyn Place, look: &mut Look) {
     };
     let (Some(ours), Some(theirs)) = (log.identity, state.identity) else { return };
     if ours != theirs {
-        look.findings.push(wrong("log.redb and it are of different nodes".to_owned()));
+        look.findings.push(wrong("log.wal and it are of different nodes".to_owned()));
     }
     let applied = state.head.applied;
     if log.purged.index() > applied.index() {
@@ -284,7 +282,7 @@ fn compare(place: &dyn Place, look: &mut Look) {
         && *term != term_of(id)
     {
         look.findings.push(wrong(format!(
-            "its last entry {index} is of term {}, in log.redb of term {term}",
+            "its last entry {index} is of term {}, in log.wal of term {term}",
             term_of(id)
         )));
     }

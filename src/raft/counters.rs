@@ -85,7 +85,7 @@ counters! {
     latched,
     /// Times the store was closed and opened again after it had met a full disk.
     reopened,
-    /// Bytes of log.redb.
+    /// Bytes of log.wal.
     log_file_bytes,
     /// Bytes of state.redb.
     state_file_bytes,

@@ -266,15 +266,21 @@ impl Assembly {
         }
     }
 
+    /// The entry whose end is still to come.
+    pub fn pending(&self) -> Option<u64> {
+        // The key that must come next is one of the same entry's.
+        (!self.bytes.is_empty()).then(|| index_of(self.next))
+    }
+
     /// That no entry is left without its end.
     ///
     /// # Errors
     /// One is.
     pub fn ended(&self) -> Result<(), String> {
-        if self.bytes.is_empty() {
-            return Ok(());
+        match self.pending() {
+            None => Ok(()),
+            Some(index) => Err(format!("log entry {index} is not whole")),
         }
-        Err(format!("log entry {} is not whole", index_of(self.next)))
     }
 }
 

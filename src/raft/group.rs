@@ -113,7 +113,7 @@ impl<M: Machine> Group<M> {
         let machine::Opened { identity: owner, head, is_read } = state;
         if owner != identity {
             return Err(Fault::Damaged(format!(
-                "log.redb is of node {:016x} and state.redb of node {:016x}: they are not from \
+                "log.wal is of node {:016x} and state.redb of node {:016x}: they are not from \
                  one data directory; put back the two that belong together",
                 identity.node, owner.node
             )));
@@ -284,7 +284,7 @@ fn check_ends(
     let reaches = applied.index();
     if opened.purged.index() > reaches {
         return Err(Fault::Damaged(format!(
-            "log.redb begins behind entry {} but the checkpoint in state.redb ends at {}: the \
+            "log.wal begins behind entry {} but the checkpoint in state.redb ends at {}: the \
              entries between are missing; restore both files from one backup",
             opened.purged.index().unwrap_or(0),
             reaches.map_or("none".to_owned(), |index| index.to_string()),
@@ -295,7 +295,7 @@ fn check_ends(
     };
     match applied.as_ref().and_then(|id| Some((term_of(id), same(id)?))) {
         Some((said, found)) if said != found => Err(Fault::Damaged(format!(
-            "the checkpoint in state.redb ends in term {said}, log.redb has that entry in term \
+            "the checkpoint in state.redb ends in term {said}, log.wal has that entry in term \
              {found}: they are not from one history; restore both files from one backup"
         ))),
         _ => Ok(()),

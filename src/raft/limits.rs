@@ -50,8 +50,7 @@ pub const LOG_KEEP_ENTRIES: u64 = 10_000;
 /// Bytes of them, whichever is less.
 pub const LOG_KEEP_BYTES: u64 = 32 << 20;
 
-/// The same in a group of one, where nobody falls behind: so little that what is removed is still
-/// in redb's cache.
+/// The same in a group of one, where nobody falls behind: what a start may look at once more.
 pub const LOG_KEEP_ALONE_BYTES: u64 = 1 << 20;
 
 /// Bytes of applied log entries kept in memory for members that are a little behind.
@@ -60,11 +59,12 @@ pub const LOG_CACHE_BYTES: usize = 4 << 20;
 /// Bytes of entries handed to a member in one message, unless one entry alone is larger.
 pub const LOG_READ_BYTES_MAX: usize = 4 << 20;
 
-/// Rows of purged entries removed from the file with each appended row, until none is left.
-pub const SWEEP_PER_ROW: usize = 2;
+/// Bytes the log's thread keeps to put the next commit together in: a usual batch of 64 contents
+/// of 1 KiB, twice.
+pub const LOG_BUFFER_BYTES: usize = 128 << 10;
 
-/// Rows removed in one transaction while nothing else is to be done.
-pub const SWEEP_IDLE: usize = 512;
+/// Slots of the log's file that hold nothing and stay: what comes between two checkpoints.
+pub const LOG_FREE_SLOTS_MAX: usize = 8;
 
 /// How long a storage thread waits for work before it looks after itself.
 pub const STORAGE_IDLE: Duration = Duration::from_millis(100);

@@ -47,6 +47,12 @@ pub trait Place: fmt::Debug + Send + Sync {
     /// The folder cannot be changed or synced.
     fn publish(&self, from: &str, to: &str) -> io::Result<()>;
 
+    /// Removes a file nobody needs any more.
+    ///
+    /// # Errors
+    /// The folder cannot be changed or synced.
+    fn remove(&self, name: &str) -> io::Result<()>;
+
     /// Bytes that may still be written here by this user.
     ///
     /// # Errors
@@ -110,6 +116,11 @@ impl Place for Folder {
         File::open(&self.path)?.sync_all()
     }
 
+    fn remove(&self, name: &str) -> io::Result<()> {
+        fs::remove_file(self.path.join(name))?;
+        File::open(&self.path)?.sync_all()
+    }
+
     fn free_bytes(&self) -> io::Result<u64> {
         let system = rustix::fs::statvfs(&self.path)?;
         Ok(system.f_bavail.saturating_mul(system.f_frsize))
@@ -146,6 +157,10 @@ impl Place for Glass {
     }
 
     fn publish(&self, _: &str, _: &str) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn remove(&self, _: &str) -> io::Result<()> {
         Ok(())
     }
 

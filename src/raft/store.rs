@@ -6,6 +6,7 @@
 //! Jobs of one thread are done in order. Nothing here blocks the core; nothing on the threads
 //! touches what belongs to the core.
 
+mod blame;
 pub mod book;
 pub mod early;
 pub mod log_file;

@@ -118,7 +118,7 @@ fn a_stopped_node_is_backed_up_from_its_files_and_damage_is_seen() {
     // What a kill leaves is in the log alone.
     server.kill();
     let (data, scratch) = (data(&server), scratch("stopped"));
-    let read = || ["log.redb", "state.redb"].map(|name| fs::read(data.join("raft").join(name)));
+    let read = || ["log.wal", "state.redb"].map(|name| fs::read(data.join("raft").join(name)));
     let files = read().map(Result::unwrap);
     let backup = scratch.path().join("backup");
     let to = backup.to_str().expect("text");
@@ -148,7 +148,7 @@ fn a_stopped_node_is_backed_up_from_its_files_and_damage_is_seen() {
     fs::create_dir_all(restored.join("conf")).expect("a folder");
     // And what a restore left that was killed.
     fs::create_dir_all(restored.join("raft.new")).expect("a folder");
-    fs::write(restored.join("raft.new/log.redb"), "half").expect("written");
+    fs::write(restored.join("raft.new/log.wal"), "half").expect("written");
     restore(&backup, &restored).fine();
     tool(&restored, &["verify"]).says(0, "fine");
     let all: Vec<Value> = rows(&restored, "configs", &[]);

@@ -318,7 +318,7 @@ const COMMANDS: [(&[&str], &str, Sayings); 10] = [
     (&["inspect", "configs"], "", of_files(WRONG, (0, "kept"))),
     (&["user", "list"], "", of_files(WRONG, (0, "no users"))),
     (&["user", "add", "u"], "p\n", of_files(WRONG, (0, "u: added"))),
-    (&["inspect"], "", [(2, "there is none"), (2, "neither"), (1, "log.redb"), (0, "commands: ")]),
+    (&["inspect"], "", [(2, "there is none"), (2, "neither"), (1, "log.wal"), (0, "commands: ")]),
     (&["verify"], "", [(2, "there is none"), (2, "neither"), WRONG, (0, "fine")]),
 ];
 
@@ -333,7 +333,7 @@ fn every_command_on_every_kind_of_directory() {
     assert!(server.terminate().success());
     let broken = damaged.path().join("raft");
     fs::create_dir_all(&broken).expect("a folder");
-    fs::write(broken.join("log.redb"), "noise").expect("a file");
+    fs::write(broken.join("log.wal"), "noise").expect("a file");
     fs::copy(stopped.join("raft/state.redb"), broken.join("state.redb")).expect("a copy");
     let directories = [missing.as_path(), empty.path(), damaged.path(), &stopped];
     for (arguments, typed, expected) in COMMANDS {

@@ -232,7 +232,7 @@ fn write(folder: &Path, seconds: u64) -> ! {
         many_in_flight(&group, seconds).await;
         let counted = group.status().counters;
         let (log, state) = (counted.log_file_bytes >> 20, counted.state_file_bytes >> 20);
-        println!("files: log.redb {log} MiB, state.redb {state} MiB");
+        println!("files: log.wal {log} MiB, state.redb {state} MiB");
     });
     std::process::exit(0)
 }

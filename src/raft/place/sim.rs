@@ -162,8 +162,8 @@ impl SimPlace {
         SimPlace(Arc::new(Mutex::new(Sim { files, faults: Faults::default() })))
     }
 
-    /// Removes a file.
-    pub fn remove(&self, name: &str) {
+    /// Removes a file behind everybody's back.
+    pub fn lose(&self, name: &str) {
         self.0.lock().unwrap().files.remove(name);
     }
 
@@ -219,6 +219,12 @@ impl Place for SimPlace {
         let mut sim = self.0.lock().unwrap();
         let file = sim.files.remove(from).ok_or(io::ErrorKind::NotFound)?;
         sim.files.insert(to.to_owned(), file);
+        Ok(())
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.call()?;
+        self.lose(name);
         Ok(())
     }
 

@@ -1,10 +1,11 @@
 //! One redb file: opened, written and read with every error turned into what follows from it.
 
 use super::Shared;
+use super::blame::Blame;
 use super::early::Verified;
 use crate::raft::counters::{Count, Counters};
 use crate::raft::encoding::{seal, unseal};
-use crate::raft::fault::{Fault, is_full};
+use crate::raft::fault::Fault;
 use crate::raft::limits::STORE_CACHE_BYTES;
 use crate::raft::place::{Guard, Place};
 use bytes::Bytes;
@@ -58,6 +59,12 @@ impl From<String> for Broken {
     }
 }
 
+impl From<std::io::Error> for Broken {
+    fn from(error: std::io::Error) -> Self {
+        Broken::Redb(redb::Error::Io(error))
+    }
+}
+
 macro_rules! from_redb {
     ($($error:ident),*) => {
         $(impl From<redb::$error> for Broken {
@@ -79,13 +86,20 @@ pub struct Book {
     open: Option<Database>,
     /// Its format is an older one.
     is_older: bool,
-    fault: Option<Fault>,
+    blame: Blame,
 }
 
 impl Book {
     /// Nothing is open yet. `length` names the gauge of the file's length.
     pub fn new(shared: &Shared, name: &'static str, length: fn(&Counters) -> &Count) -> Self {
-        Self { shared: shared.clone(), name, length, open: None, is_older: false, fault: None }
+        Self {
+            shared: shared.clone(),
+            name,
+            length,
+            open: None,
+            is_older: false,
+            blame: Blame::new(shared, name),
+        }
     }
 
     fn place(&self) -> &Arc<dyn Place> {
@@ -107,7 +121,7 @@ impl Book {
     /// # Errors
     /// The folder cannot be read.
     pub fn exists(&self) -> Result<bool, Fault> {
-        self.place().exists(self.name).map_err(|error| self.io("look for", &error))
+        self.place().exists(self.name).map_err(|error| self.blame.io("look for", &error))
     }
 
     /// Makes the file under another name, has it filled, and gives it its name: it is there whole
@@ -121,7 +135,7 @@ impl Book {
         fill: impl FnOnce(&WriteTransaction) -> Result<(), Broken>,
     ) -> Result<(), Fault> {
         let draft = format!("{}.new", self.name);
-        let file = self.place().create(&draft).map_err(|error| self.io("create", &error))?;
+        let file = self.place().create(&draft).map_err(|error| self.blame.io("create", &error))?;
         self.open_with(file, None)?;
         self.write("create", false, |txn| {
             put_format(txn)?;
@@ -132,7 +146,7 @@ impl Book {
             drop(meta);
             fill(txn)
         })?;
-        self.place().publish(&draft, self.name).map_err(|error| self.io("name", &error))
+        self.place().publish(&draft, self.name).map_err(|error| self.blame.io("name", &error))
     }
 
     /// Opens the file, repairs what an abrupt end left, and checks whose it is. `verified` is told
@@ -141,9 +155,9 @@ impl Book {
     /// # Errors
     /// The disk's; a newer format; contents that cannot be right.
     pub fn open(&mut self, verified: Option<Verified>) -> Result<Identity, Fault> {
-        self.fault = None;
-        let file = self.place().open(self.name).map_err(|error| self.io("open", &error))?;
-        if file.len().map_err(|error| self.io("open", &error))? == 0 {
+        self.blame.forget();
+        let file = self.place().open(self.name).map_err(|error| self.blame.io("open", &error))?;
+        if file.len().map_err(|error| self.blame.io("open", &error))? == 0 {
             // Redb would make a new store of it.
             return Err(self.note("open", Broken::Wrong(EMPTY.to_owned())));
         }
@@ -207,6 +221,11 @@ impl Book {
         result.map_err(|broken| self.note(what, broken))
     }
 
+    /// What follows from what went wrong.
+    pub fn note(&mut self, what: &str, broken: Broken) -> Fault {
+        self.blame.note(what, broken)
+    }
+
     /// A transaction that is not finished yet.
     ///
     /// # Errors
@@ -257,59 +276,6 @@ impl Book {
             None => Ok(()),
         }
     }
-
-    /// Turns what went wrong into what follows from it, and remembers the first of it: what redb
-    /// says afterwards only tells that something was before.
-    pub fn note(&mut self, what: &str, broken: Broken) -> Fault {
-        let after =
-            matches!(broken, Broken::Redb(redb::Error::PreviousIo | redb::Error::DatabaseClosed));
-        if after && let Some(first) = &self.fault {
-            return first.clone();
-        }
-        let shown = self.place().shown(self.name);
-        let fault = match broken {
-            Broken::Redb(redb::Error::Io(error)) => self.io(what, &error),
-            Broken::Redb(redb::Error::Corrupted(why)) => damaged(&shown, &why),
-            Broken::Redb(
-                error @ (redb::Error::TableDoesNotExist(_)
-                | redb::Error::TableTypeMismatch { .. }
-                | redb::Error::TableIsMultimap(_)
-                | redb::Error::TypeDefinitionChanged { .. }),
-            ) => damaged(&shown, &error.to_string()),
-            Broken::Redb(redb::Error::UpgradeRequired(version)) => {
-                Fault::Damaged(format!("{shown}: redb format {version} is not known here"))
-            }
-            Broken::Redb(error) => Fault::Latched(format!(
-                "{shown}: cannot {what}: {error}; nothing is written until a restart"
-            )),
-            Broken::Wrong(why) => damaged(&shown, &why),
-        };
-        self.fault.get_or_insert_with(|| fault.clone());
-        fault
-    }
-
-    fn io(&self, what: &str, error: &std::io::Error) -> Fault {
-        let shown = self.place().shown(self.name);
-        if self.shared.health.is_latched() {
-            Fault::Latched(format!(
-                "{shown}: an fsync has failed ({error}): what was written may be lost, and trying \
-                 again could hide it; look at the disk, then restart nacre"
-            ))
-        } else if is_full(error) {
-            Fault::Full(format!("{shown}: cannot {what}: {error}; free some space"))
-        } else {
-            Fault::Latched(format!(
-                "{shown}: cannot {what}: {error}; look at the disk, then restart nacre"
-            ))
-        }
-    }
-}
-
-fn damaged(shown: &str, why: &str) -> Fault {
-    Fault::Damaged(format!(
-        "{shown}: {why}; nothing was changed. Run `nacre verify` to see all of it; restore the \
-         data directory from a backup, or let this node be filled again by its group"
-    ))
 }
 
 /// Its format, which this program knows.

@@ -94,7 +94,7 @@ impl StateFile {
         let is_new = !self.book.exists()?;
         if is_new && !may_make {
             return Err(Fault::Damaged(
-                "there is no state.redb, and log.redb does not begin at the beginning: the \
+                "there is no state.redb, and log.wal does not begin at the beginning: the \
                  checkpoint is missing; restore the data directory from a backup"
                     .to_owned(),
             ));

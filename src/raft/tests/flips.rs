@@ -123,9 +123,9 @@ fn what_verify_and_inspect_say() {
     assert!(log.purged.is_some() && log.entries > 90 && log.commands == log.entries);
     assert_eq!(state.head.applied.map(|id| id.index()), log.last.map(|id| id.index()));
     assert_eq!(log.identity, state.identity);
-    place.remove("state.redb");
+    place.lose("state.redb");
     let seen = look(&place, Care::Thorough).unwrap();
     assert!(seen.findings[0].what.contains("missing"), "{:?}", seen.findings);
-    place.remove("log.redb");
+    place.lose("log.wal");
     assert!(look(&place, Care::Thorough).is_err());
 }

@@ -160,7 +160,7 @@ fn files_of_different_nodes_are_refused() {
 
 #[test]
 fn a_missing_file_is_refused() {
-    for name in ["log.redb", "state.redb"] {
+    for name in ["log.wal", "state.redb"] {
         let place = SimPlace::default();
         on_a_core(async {
             let group = open(&place).await.unwrap();
@@ -169,7 +169,7 @@ fn a_missing_file_is_refused() {
             group.purge_behind_the_checkpoint().await;
             within(group.stop()).await;
         });
-        place.remove(name);
+        place.lose(name);
         let refused = on_a_core(async { open(&place).await.err().unwrap() });
         assert!(matches!(&refused, Fault::Damaged(text) if text.contains(name)), "{refused}");
     }
