@@ -144,6 +144,14 @@ impl SimPlace {
         file.durable[at] ^= mask;
     }
 
+    /// Sets one byte likewise.
+    pub fn set(&self, name: &str, at: usize, to: u8) {
+        let file = self.file(name).expect("a file of that name");
+        let mut file = file.lock().unwrap();
+        file.current[at] = to;
+        file.durable[at] = to;
+    }
+
     /// Puts another disk's file in the place of ours.
     pub fn take_from(&self, other: &SimPlace, name: &str) {
         let file = other.file(name).expect("a file of that name");

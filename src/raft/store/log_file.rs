@@ -504,3 +504,6 @@ impl Open {
         Ok(entries)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -66,6 +66,8 @@ fn check(group: &Group<Toy>, promises: &Promises) {
 /// One disk's life: some work, a cut, a look, and again.
 async fn life(seed: &mut Seed, sync_lies: bool) {
     let mut place = SimPlace::default();
+    // So that the log's slots are small and used again.
+    place.faults(|faults| faults.free_bytes = Some(1 << 20));
     let promises = Promises::default();
     for cut in 0..CUTS_PER_DISK {
         // The first cuts of a disk hit its creation, too.

@@ -11,6 +11,7 @@ const FLIPS: u64 = 2_000;
 /// A stopped node with something of everything, and files small enough to look at often.
 fn stopped_node() -> SimPlace {
     let place = SimPlace::default();
+    place.faults(|faults| faults.free_bytes = Some(1 << 20));
     on_a_core(async {
         let group = open(&place).await.unwrap();
         for key in 0..200 {

@@ -185,13 +185,13 @@ fn a_format_nobody_knows_is_refused() {
         head[8..12].copy_from_slice(&checksum.to_le_bytes());
         log.write(0, &head).unwrap();
     };
-    let set_state_format = |place: &SimPlace, format| set_format(place, "state.redb", format);
-    let files: [(&str, &dyn Fn(&SimPlace, u32), u32); 2] =
-        [("log.wal", &set_log_format, 2), ("state.redb", &set_state_format, FORMAT_VERSION + 1)];
-    for (name, set, newer) in files {
+    for (name, newer) in [("log.wal", 2), ("state.redb", FORMAT_VERSION + 1)] {
         for (format, sentence) in [(0, "which never was"), (newer, "a newer nacre")] {
             let place = stopped_node();
-            set(&place, format);
+            match name {
+                "log.wal" => set_log_format(&place, format),
+                name => set_format(&place, name, format),
+            }
             let Err(Fault::Damaged(why)) = on_a_core(open(&place)) else { panic!("{name}") };
             assert!(why.contains(name) && why.contains(sentence), "{why}");
         }

@@ -42,7 +42,8 @@ pub const SLOT_BYTES_MIN: usize = 64 << 10;
 /// A slot is at most this part of what was free when the file was made.
 const SLOT_OF_FREE: u64 = 256;
 
-const _: () = assert!(SLOT_BYTES_MIN % BLOCK_BYTES == 0 && SLOT_BYTES_MAX % BLOCK_BYTES == 0);
+const _: () = assert!(SLOT_BYTES_MIN.is_multiple_of(BLOCK_BYTES));
+const _: () = assert!(SLOT_BYTES_MAX.is_multiple_of(BLOCK_BYTES));
 
 /// Bytes of a slot for a disk with so much room.
 pub fn slot_bytes_for(free_bytes: u64) -> usize {
@@ -103,7 +104,7 @@ impl FileHead {
         let head =
             Self { identity, salt: rest.get_u64_le(), slot_bytes: rest.get_u32_le() as usize };
         let sizes = SLOT_BYTES_MIN..=SLOT_BYTES_MAX;
-        if !sizes.contains(&head.slot_bytes) || head.slot_bytes % BLOCK_BYTES != 0 {
+        if !sizes.contains(&head.slot_bytes) || !head.slot_bytes.is_multiple_of(BLOCK_BYTES) {
             return Err(format!("its slots have {} bytes, which cannot be", head.slot_bytes));
         }
         Ok(head)

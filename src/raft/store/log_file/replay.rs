@@ -136,6 +136,8 @@ struct Replay {
     /// Index the next entry must have, once one was seen, and the least term.
     next_index: Option<u64>,
     term: u64,
+    /// An entry of which only the rest is there; it must be one that was purged.
+    rest_of: Option<u64>,
     is_closed: bool,
 }
 
@@ -219,6 +221,12 @@ impl Replay {
                 let index = index_of(row.key);
                 let slot = self.slots.back_mut().expect("pushed before");
                 slot.end_index = slot.end_index.max(index.saturating_add(1));
+                let is_rest = row.key != first_key(index) && self.assembly.pending().is_none();
+                if is_rest && self.next_index.is_none() {
+                    // Of an entry whose beginning was in a slot that is used for other things.
+                    self.rest_of = Some(index);
+                    return Ok(());
+                }
                 self.rows.push_back(row);
                 match self.assembly.row(row.key, record.bytes)? {
                     Some(entry) => self.entry(entry),
@@ -293,6 +301,9 @@ impl Replay {
             self.truncate(index);
         }
         let first = self.purged.next_index();
+        if let Some(index) = self.rest_of.filter(|index| *index >= first) {
+            note(format!("log entry {index} is not whole"))?;
+        }
         self.entries.retain(|entry| entry.index >= first);
         while self.rows.front().is_some_and(|row| index_of(row.key) < first) {
             self.rows.pop_front();
