@@ -4,6 +4,7 @@
 //! Order: path and method, compatibility switch, rights, parameters, handler. Nothing here decides
 //! about services or instances.
 
+mod address;
 mod catalog;
 mod client;
 mod cluster;
@@ -83,7 +84,14 @@ pub enum Endpoint {
     /// The same without an envelope.
     BareState,
     Metrics,
+    /// Servers for who names no product: this node unless others were put.
     ServerList,
+    /// Servers of a product.
+    ProductList,
+    /// The same, for whoever puts them and takes them away.
+    ProductServers,
+    ProductPut,
+    ProductTake,
     /// Instances as Prometheus discovers them.
     Targets(targets::Whose),
     NamingHealth,
@@ -386,7 +394,11 @@ impl Api {
             Endpoint::State => Ok(node::state(&self.facts, &self.door)),
             Endpoint::BareState => Ok(node::bare_state(&self.facts, &self.door)),
             Endpoint::Metrics => Ok(node::metrics(&self.facts, input)),
-            Endpoint::ServerList => Ok(node::server_list(input)),
+            Endpoint::ServerList => address::own(self, input).await,
+            Endpoint::ProductList => address::list(self, input).await,
+            Endpoint::ProductServers => address::shown(self, input).await,
+            Endpoint::ProductPut => address::put(self, input).await,
+            Endpoint::ProductTake => address::take_away(self, input).await,
             Endpoint::Targets(whose) => targets::list(self, whose, input).await,
             Endpoint::NamingHealth => Ok(node::naming_health(&self.facts)),
             Endpoint::NamingMetrics => node::naming_metrics(self, input).await,

@@ -29,6 +29,9 @@ pub fn document(rows: &[Route], context_path: &str) -> Value {
     let mut paths = Map::new();
     for row in rows {
         let path = paths.entry(row.path).or_insert_with(|| json!({}));
+        if row.is_at_root() {
+            path["servers"] = json!([{ "url": "/" }]);
+        }
         for method in methods(row.verb) {
             path[method.as_str().to_ascii_lowercase()] = operation(row, &method);
         }
@@ -237,7 +240,13 @@ fn content(family: Family) -> Value {
 fn family(row: &Route) -> Family {
     let v1 = row.version() == Version::V1;
     match row.endpoint {
-        Endpoint::Health(_, Shape::Text) | Endpoint::Metrics | Endpoint::ServerList => Family::Text,
+        Endpoint::Health(_, Shape::Text)
+        | Endpoint::Metrics
+        | Endpoint::ServerList
+        | Endpoint::ProductList
+        | Endpoint::ProductServers
+        | Endpoint::ProductPut
+        | Endpoint::ProductTake => Family::Text,
         Endpoint::BareState | Endpoint::Login | Endpoint::OpenApi | Endpoint::InstanceBeat => {
             Family::Json
         }
