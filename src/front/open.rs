@@ -227,7 +227,8 @@ pub struct Api {
     desk: Desk,
     door: Door,
     room: Room,
-    searches: config::Searches,
+    searches: config::Seats,
+    exports: config::Seats,
     /// Whether it answers on the console's own port.
     is_console: bool,
     eyes: Eyes,
@@ -254,7 +255,8 @@ impl Api {
             desk,
             door,
             room: Room::new(limits::BODY_BYTES_CORE_MAX),
-            searches: config::Searches::default(),
+            searches: config::Seats::of_searches(counted.0.clone()),
+            exports: config::Seats::of_exports(counted.0.clone()),
             is_console: false,
             eyes,
             counted,
@@ -264,6 +266,11 @@ impl Api {
     /// Bytes of bodies that are read or worked on now.
     pub fn body_bytes(&self) -> usize {
         self.room.taken()
+    }
+
+    /// Exports that have not been read to their end.
+    pub fn exports(&self) -> usize {
+        self.exports.taken()
     }
 
     /// Answers one request.
