@@ -182,6 +182,14 @@ pub(super) async fn put(api: &Api, input: &Input<'_>) -> Outcome {
         Ok(addresses) => addresses,
         Err(reply) => return Ok(reply),
     };
+    // Before anything is made: no instance could have a cluster of another name.
+    if !place.cluster.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        let cluster = shape::echoed(place.cluster);
+        let text = format!(
+            "Instance 'clusterName' should be characters with only 0-9a-zA-Z-. (current: {cluster})"
+        );
+        return Err(Refused::invalid(text));
+    }
     if !matches!(listed(api, place).await?, Found::Servers(_)) {
         prepare(api, place).await?;
     }

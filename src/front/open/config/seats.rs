@@ -10,8 +10,8 @@ use std::rc::Rc;
 const SEARCHES_MAX: usize = 4;
 
 /// Exports of one core at a time. Each lasts as long as its reader takes, a minute without a piece
-/// at most, and keeps the configs it found and about 160 bytes for each that is written: four of
-/// 100,000 configs are 64 MiB.
+/// at most, and keeps the configs it found and some 280 bytes for each: four of 100,000 configs are
+/// 110 MiB.
 const EXPORTS_MAX: usize = 4;
 
 /// What the one too many is told, with 503.

@@ -347,7 +347,8 @@ mod tests {
         let document = document(ROWS, "/nacos");
         let mut ids = HashSet::new();
         for (path, operations) in document["paths"].as_object().unwrap() {
-            for (method, operation) in operations.as_object().unwrap() {
+            let operations = operations.as_object().unwrap();
+            for (method, operation) in operations.iter().filter(|(key, _)| *key != "servers") {
                 let id = operation["operationId"].as_str().unwrap();
                 assert!(ids.insert(id.to_owned()), "{id} twice");
                 let parameters = operation["parameters"].as_array().unwrap();
