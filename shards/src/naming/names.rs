@@ -200,9 +200,9 @@ impl Names {
         self.blocks.iter().flat_map(|block| &block.keys)
     }
 
-    /// Tells the names that hold a text, in order. Some 12 ns for each that does, 2 or 3 where it is
-    /// in what neighbours begin or end with alike, and 2 to 4 for the others. `joins` is how many
-    /// blocks may be joined that are not yet, 10 µs or 20 each.
+    /// Tells the names that hold a text, in order. Some 12 ns for each that does, 2 or 3 where it
+    /// is in what neighbours begin or end with alike, and 2 to 4 for the others. `joins` is how
+    /// many blocks may be joined that are not yet, 10 µs or 20 each.
     pub fn holding<'a>(
         &'a mut self,
         text: &Finder<'_>,
