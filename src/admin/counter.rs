@@ -83,6 +83,8 @@ entries! {
         LimitSendBytes ["limit" = "send_bytes"],
         LimitOperators ["limit" = "operators_at_a_time"],
         LimitListed ["limit" = "rows_of_a_list"],
+        LimitSearches ["limit" = "searches"],
+        LimitExports ["limit" = "exports"],
     }
     "nacre_refusals", "Requests refused, by class" {
         RefusedUnregistered ["class" = "unregistered_connection"],
@@ -268,6 +270,7 @@ entries! {
     "nacre_configs", "Configs" { Configs [] }
     "nacre_config_listeners", "Configs listened to, each client counted" { Listeners [] }
     "nacre_config_long_polls", "Long polls held" { LongPolls [] }
+    "nacre_config_exports", "Exports whose reader has not read to the end" { ConfigExports [] }
     "nacre_config_fuzzy_watches", "Patterns of fuzzy watches of configs" { ConfigFuzzyWatches [] }
     "nacre_config_notifications_pending", "Notifications due" { NotificationsPending [] }
     "nacre_raft_leader", "1 while this node leads" { RaftLeader [] }

@@ -463,5 +463,6 @@ async fn keep_gauges(server: &Server, api: &Api, metrics: &Core) {
         metrics.gauge(Gauge::HttpConnections, server.connections() as u64);
         metrics.gauge(Gauge::HttpHeadsHeld, server.head_bytes() as u64);
         metrics.gauge(Gauge::HttpBodiesHeld, api.body_bytes() as u64);
+        metrics.gauge(Gauge::ConfigExports, api.exports() as u64);
     }
 }

@@ -4,6 +4,7 @@
 //! Order: path and method, compatibility switch, rights, parameters, handler. Nothing here decides
 //! about services or instances.
 
+mod address;
 mod catalog;
 mod client;
 mod cluster;
@@ -83,7 +84,14 @@ pub enum Endpoint {
     /// The same without an envelope.
     BareState,
     Metrics,
+    /// Servers for who names no product: this node unless others were put.
     ServerList,
+    /// Servers of a product.
+    ProductList,
+    /// The same, for whoever puts them and takes them away.
+    ProductServers,
+    ProductPut,
+    ProductTake,
     /// Instances as Prometheus discovers them.
     Targets(targets::Whose),
     NamingHealth,
@@ -219,7 +227,8 @@ pub struct Api {
     desk: Desk,
     door: Door,
     room: Room,
-    searches: config::Searches,
+    searches: config::Seats,
+    exports: config::Seats,
     /// Whether it answers on the console's own port.
     is_console: bool,
     eyes: Eyes,
@@ -246,7 +255,8 @@ impl Api {
             desk,
             door,
             room: Room::new(limits::BODY_BYTES_CORE_MAX),
-            searches: config::Searches::default(),
+            searches: config::Seats::of_searches(counted.0.clone()),
+            exports: config::Seats::of_exports(counted.0.clone()),
             is_console: false,
             eyes,
             counted,
@@ -256,6 +266,11 @@ impl Api {
     /// Bytes of bodies that are read or worked on now.
     pub fn body_bytes(&self) -> usize {
         self.room.taken()
+    }
+
+    /// Exports that have not been read to their end.
+    pub fn exports(&self) -> usize {
+        self.exports.taken()
     }
 
     /// Answers one request.
@@ -386,7 +401,11 @@ impl Api {
             Endpoint::State => Ok(node::state(&self.facts, &self.door)),
             Endpoint::BareState => Ok(node::bare_state(&self.facts, &self.door)),
             Endpoint::Metrics => Ok(node::metrics(&self.facts, input)),
-            Endpoint::ServerList => Ok(node::server_list(input)),
+            Endpoint::ServerList => address::own(self, input).await,
+            Endpoint::ProductList => address::list(self, input).await,
+            Endpoint::ProductServers => address::shown(self, input).await,
+            Endpoint::ProductPut => address::put(self, input).await,
+            Endpoint::ProductTake => address::take_away(self, input).await,
             Endpoint::Targets(whose) => targets::list(self, whose, input).await,
             Endpoint::NamingHealth => Ok(node::naming_health(&self.facts)),
             Endpoint::NamingMetrics => node::naming_metrics(self, input).await,

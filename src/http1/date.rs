@@ -21,15 +21,24 @@ pub fn http_date(unix_ms: u64) -> String {
 
 /// The same as ISO 8601 with a zone: `2026-11-21T12:44:16.831+00:00`.
 pub fn iso_date(unix_ms: u64) -> String {
-    let (days, rest) = (unix_ms / 86_400_000, unix_ms % 86_400_000);
-    let (year, month, day) = civil(days);
-    let seconds = rest / 1_000;
-    format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}+00:00",
-        seconds / 3_600,
-        seconds / 60 % 60,
-        seconds % 60,
-        rest % 1_000
+    let (date, time) = date_and_time(unix_ms);
+    format!("{date}T{time}+00:00")
+}
+
+/// The same, UTC, as a person reads it: `2026-11-21 12:44:16.831`.
+pub fn plain_date(unix_ms: u64) -> String {
+    let (date, time) = date_and_time(unix_ms);
+    format!("{date} {time}")
+}
+
+fn date_and_time(unix_ms: u64) -> (String, String) {
+    let seconds = unix_ms / 1_000;
+    let (year, month, day) = civil(seconds / 86_400);
+    let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
+    let milliseconds = unix_ms % 1_000;
+    (
+        format!("{year:04}-{month:02}-{day:02}"),
+        format!("{hour:02}:{minute:02}:{second:02}.{milliseconds:03}"),
     )
 }
 
@@ -56,10 +65,13 @@ mod tests {
             (0, "Thu, 01 Jan 1970 00:00:00 GMT", "1970-01-01T00:00:00.000+00:00"),
             (951_782_399_999, "Mon, 28 Feb 2000 23:59:59 GMT", "2000-02-28T23:59:59.999+00:00"),
             (951_782_400_000, "Tue, 29 Feb 2000 00:00:00 GMT", "2000-02-29T00:00:00.000+00:00"),
+            (951_868_800_000, "Wed, 01 Mar 2000 00:00:00 GMT", "2000-03-01T00:00:00.000+00:00"),
             (1_795_265_056_831, "Sat, 21 Nov 2026 12:44:16 GMT", "2026-11-21T12:44:16.831+00:00"),
             (4_102_444_800_000, "Fri, 01 Jan 2100 00:00:00 GMT", "2100-01-01T00:00:00.000+00:00"),
         ] {
             assert_eq!((http_date(unix_ms), iso_date(unix_ms)), (http.to_owned(), iso.to_owned()));
+            let plain = iso.replace('T', " ").replace("+00:00", "");
+            assert_eq!(plain_date(unix_ms), plain);
         }
     }
 }

@@ -105,7 +105,7 @@ pub fn walk_bodies(server: &Server) -> Vec<String> {
     let (bodies, frames) = (bodies(), frames());
     for row in rows().iter().filter(|row| row.label != Label::Inner) {
         for method in methods(row.verb) {
-            let target = format!("/nacos{}?{RIGHT}", row.path);
+            let target = format!("{}?{RIGHT}", row.path_with("/nacos"));
             for (kind, body) in &bodies {
                 http.begin(method, &target, &format!("content-type: {kind}\r\n"), body);
             }

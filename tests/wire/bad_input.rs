@@ -76,8 +76,8 @@ const FLAGS: [&str; 13] = [
     "aggregation",
 ];
 
-const STRUCTURES: [&str; 6] =
-    ["metadata", "selector", "healthChecker", "instances", "beat", "Listening-Configs"];
+const STRUCTURES: [&str; 7] =
+    ["metadata", "selector", "healthChecker", "instances", "beat", "Listening-Configs", "ips"];
 
 /// Names of what is there.
 const NAMING: &str = "serviceName=seeded&groupName=DEFAULT_GROUP&ip=192.0.2.1&clusterName=DEFAULT";
@@ -86,9 +86,9 @@ const CONFIG: &str = "dataId=seeded&group=DEFAULT_GROUP";
 /// Values that would be carried out.
 const RIGHT: &str = "port=8080&weight=2&pageNo=1&pageSize=9&protectThreshold=0.5&checkPort=80\
                      &healthy=true&valid=true&ephemeral=true&enabled=false&metadata=a%3Db\
-                     &useInstancePort4Check=true&nid=1&id=1&quota=7";
+                     &useInstancePort4Check=true&nid=1&id=1&quota=7&ips=192.0.2.9:80";
 
-const NAMES: [&str; 20] = [
+const NAMES: [&str; 22] = [
     "namespaceId",
     "tenant",
     "namespace",
@@ -105,6 +105,8 @@ const NAMES: [&str; 20] = [
     "clusterName",
     "clusters",
     "ip",
+    "product",
+    "cluster",
     "role",
     "username",
     "resource",
@@ -341,7 +343,7 @@ fn walk_queries(server: &Server) -> (Vec<String>, usize) {
             let queries = queries(method);
             walked += queries.len();
             for (_, query) in &queries {
-                http.begin(method, &format!("/nacos{}?{query}", row.path), "", b"");
+                http.begin(method, &format!("{}?{query}", row.path_with("/nacos")), "", b"");
             }
             for (wrong, _) in queries {
                 let answer = http.answer().expect("an answer to each");
@@ -400,7 +402,7 @@ fn other_methods_are_refused_with_those_there_are() {
     let server = shared_server();
     let mut http = Http::connect(&server);
     for row in rows() {
-        let path = format!("/nacos{}", row.path);
+        let path = row.path_with("/nacos");
         let here: Vec<&Route> = rows().iter().filter(|other| other.path == row.path).collect();
         for method in ["GET", "POST", "PUT", "DELETE", "PATCH", "TRACE", "PROPFIND", "get"] {
             let is_there = |row: &&Route| {

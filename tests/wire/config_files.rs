@@ -136,13 +136,53 @@ fn a_long_file_is_sent_in_pieces_and_comes_back() {
     assert_eq!(done, (0, json!({"succCount": 60, "skipCount": 0})));
     let last = self::content(&server, "files-long-to", "long-59");
     assert!(last.as_deref() == Some(&*content));
-    // Who leaves in the middle takes nothing with him but his place among the searches.
+    // Who leaves in the middle takes nothing with him but his seat among the exports.
     for _ in 0..6 {
         let mut http = Http::connect(&server);
         http.begin("GET", &export, "", b"");
         drop(http);
     }
-    until("a place is free", || ask(&server, "GET", &export).status == 200);
+    until("a seat is free", || ask(&server, "GET", &export).status == 200);
+}
+
+/// Four who ask for a file and do not read it keep nobody waiting but whoever wants a fifth.
+#[test]
+fn slow_readers_of_exports_keep_no_search_waiting() {
+    let server = Server::start_with(&["--cores", "0"]);
+    space(&server, "files-slow");
+    // More than a socket holds for who does not read, deflated to three quarters.
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut state = 7_u64;
+    let mut letter = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        char::from(LETTERS[(state >> 58) as usize])
+    };
+    let content: String = (0..1_000_000).map(|_| letter()).collect();
+    let form = "content-type: application/x-www-form-urlencoded\r\n";
+    let mut http = Http::connect(&server);
+    for number in 0..7 {
+        let config = format!("dataId=slow-{number}&group=G&tenant=files-slow&content={content}");
+        assert_eq!(http.ask_with("POST", CONFIGS, form, config.as_bytes()).status, 200);
+    }
+    let export = format!("{ADMIN}/export?namespaceId=files-slow");
+    let mut readers: Vec<Http> = (0..4).map(|_| Http::connect(&server)).collect();
+    readers.iter_mut().for_each(|reader| reader.begin("GET", &export, "", b""));
+    until_metric(&server, "nacre_config_exports", 4.0);
+    let refused = ask(&server, "GET", &export);
+    let sentence = "Too many exports at once, please try again later.";
+    assert_eq!((refused.status, &refused.json()["data"]), (503, &sentence.into()));
+    until_metric(&server, r#"nacre_limit_reached_total{limit="exports"}"#, 1.0);
+    // Contents are looked at beside the core, each with a seat of its own.
+    for _ in 0..6 {
+        let search = format!("{ADMIN}/list?pageNo=1&pageSize=9&search=blur&configDetail=nobody");
+        assert_eq!(ask(&server, "GET", &search).status, 200);
+    }
+    assert_eq!(metric(&server, r#"nacre_limit_reached_total{limit="searches"}"#), 0.0);
+    assert_eq!(metric(&server, "nacre_config_exports"), 4.0, "nobody has read on");
+    let last = readers.pop().and_then(|mut reader| reader.answer()).expect("all of it, read now");
+    assert!(last.status == 200 && last.body.len() > 5_000_000, "{}", last.body.len());
+    drop(readers);
+    until("all seats are free", || metric(&server, "nacre_config_exports") == 0.0);
 }
 
 #[test]

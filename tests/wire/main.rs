@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod abuse;
+mod address_server;
 mod auth;
 mod auth_attacks;
 mod auth_directory;

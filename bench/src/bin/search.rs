@@ -104,16 +104,29 @@ fn names_cost(what: &str, key: impl Fn(usize) -> ConfigKey) {
 
 /// Pages of 100 by texts that few names hold, or many, or all.
 fn services() {
+    let joined = |at: usize| format!("com.example.team-{:03}.Service{at:06}-prod", at % 500);
+    let texts = ["e012345-", "team-42", "9", "com.", "-prod", "nobody"];
+    services_of("services", joined, &texts);
+    // Each holds the text where no neighbour does: nothing that names have alike helps.
+    let apart = |at: usize| {
+        let hex = Md5::of(&at.to_string()).hex();
+        let (before, behind) = hex.split_at(8 + at % 9);
+        let text = |hex| String::from_utf8_lossy(hex).into_owned();
+        format!("{}.Service.{}", text(before), text(&behind[..12]))
+    };
+    services_of("services unlike each other", apart, &[".Service.", "9", "nobody"]);
+}
+
+fn services_of(what: &str, name: impl Fn(usize) -> String, texts: &[&str]) {
     let hasher = RandomState::with_seed(1);
     let mut directory = Directory::new(1, hasher, &Settings::default().naming);
     for at in 0..SERVICES {
-        let name = format!("com.example.team-{:03}.Service{at:06}-prod", at % 500);
-        directory.named(ServiceKey::new("public", "DEFAULT_GROUP", &name), true, true);
+        directory.named(ServiceKey::new("public", "DEFAULT_GROUP", &name(at)), true, true);
     }
     let bytes = live_bytes();
-    for text in ["e012345-", "team-42", "9", "com.", "-prod", "nobody"] {
+    for text in texts {
         let (mut turn, mut count) = (0, 0);
-        measure(&format!("services with {text}, a page anywhere"), 500, |_| {
+        measure(&format!("{what} with {text}, a page anywhere"), 500, |_| {
             let page = Page { page_no: 1 + turn % 9, page_size: SIZE as i64 };
             (count, _) = black_box(directory.search("public", text, "", page));
             turn += 1;

@@ -118,7 +118,7 @@ impl Directory {
 
     /// Names of a namespace whose parts contain these texts, by group and name: how many, and one
     /// page of them. Without a text for the name it costs the groups and the page; with one it
-    /// looks at all, 2 to 4 ns each, 12 where every name holds it at its end: for administrators.
+    /// looks at all, 2 to 4 ns each, 12 where each holds it in its own place: for administrators.
     pub fn search(
         &mut self,
         namespace: &str,

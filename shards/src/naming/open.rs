@@ -66,7 +66,9 @@ pub enum Shape {
     Hosts,
     /// The same with disabled ones; none at all is refused.
     AllHosts,
-    /// A page of the same.
+    /// The same of one cluster, known by its instances or set by hand; any other is refused.
+    Cluster,
+    /// A page of all.
     Page { page_no: i64, page_size: i64 },
 }
 

@@ -13,11 +13,12 @@ mod metrics;
 mod poll;
 mod read;
 mod search;
+mod seats;
 mod shown;
 mod transfer;
 mod write;
 
-pub(super) use search::Searches;
+pub(super) use seats::Seats;
 
 use super::input::{self, Input};
 use super::route::{Label, Version};

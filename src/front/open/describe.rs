@@ -160,6 +160,8 @@ fn words(route: &Route) -> Words {
         }
         Endpoint::CatalogInstances => (SERVICE, "clusterName pageNo!:i pageSize!:i healthyOnly:b"),
         Endpoint::NamingMetrics => ("onlyStatus:b", ""),
+        Endpoint::ProductServers => ("product cluster", ""),
+        Endpoint::ProductPut | Endpoint::ProductTake => ("product cluster", "ips!"),
         Endpoint::SetSwitch => ("entry! value! debug:b", ""),
         Client(op) => of_client(op),
         Config(op) => of_config(op, version),

@@ -1,5 +1,4 @@
-//! The node about itself: health, state, metrics, the list of servers (`http-api.md` 3.2, 4.3, 7.1,
-//! 10).
+//! The node about itself: health, state, metrics, (`http-api.md` 3.2, 4.3, 7.1, 10).
 
 use super::input::Input;
 use super::route::Version;
@@ -53,11 +52,6 @@ fn state_map(facts: &Facts, door: &Door) -> String {
         "console_ui_enabled": "false",
     });
     state.to_string()
-}
-
-/// One `ip:port` per line: this node, as the asker reached it.
-pub(super) fn server_list(input: &Input<'_>) -> Reply {
-    reply::text(StatusCode::OK, format!("{}\n", input.local))
 }
 
 pub(super) fn naming_health(facts: &Facts) -> Reply {

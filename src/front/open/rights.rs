@@ -57,12 +57,14 @@ fn is_management(route: &Route) -> bool {
 
 fn need(route: &Route, method: &Method) -> Need {
     match route.endpoint {
-        // What probes and clients without a token live on; it names nothing anybody registered.
+        // What probes and clients without a token live on; it names nothing anybody registered, but
+        // for servers somebody put for all to find.
         Endpoint::Health(..)
         | Endpoint::State
         | Endpoint::BareState
         | Endpoint::Metrics
         | Endpoint::ServerList
+        | Endpoint::ProductList
         | Endpoint::NamingHealth
         | Endpoint::NamingMetrics
         | Endpoint::Login

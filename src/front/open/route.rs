@@ -2,8 +2,10 @@
 //!
 //! Paths are compared byte by byte, never decoded or normalised: what looks like another path is
 //! another path. One slash at the end is passed over. A part in braces stands for any text without
-//! a slash; what it stands for is a parameter of that name.
+//! a slash; what it stands for is a parameter of that name. One row stands beside the context path,
+//! for what no other is there for.
 
+use super::table::PRODUCT_LIST;
 use crate::http1::Method;
 use std::collections::HashMap;
 
@@ -93,7 +95,7 @@ pub enum Version {
 #[derive(Debug, Clone, Copy)]
 pub struct Route {
     pub verb: Verb,
-    /// Below the context path.
+    /// Below the context path, unless it [is at the root](Route::is_at_root).
     pub path: &'static str,
     pub label: Label,
     pub access: Access,
@@ -107,6 +109,17 @@ impl Route {
             [b'/', b'v', b'3', b'/', ..] => Version::V3,
             _ => Version::V1,
         }
+    }
+
+    /// Whether its path stands beside the context path instead of below it.
+    pub fn is_at_root(&self) -> bool {
+        self.path == PRODUCT_LIST
+    }
+
+    /// Its whole path where this is the context path.
+    pub fn path_with(&self, context_path: &str) -> String {
+        let before = if self.is_at_root() { "" } else { context_path };
+        format!("{before}{}", self.path)
     }
 
     /// What the parts in braces stand for in a path that led here, as it came.
@@ -183,6 +196,8 @@ pub struct Routes {
     by_path: HashMap<&'static str, Vec<usize>, ahash::RandomState>,
     /// Paths with parts that stand for any text; a few.
     open: Vec<&'static str>,
+    /// Those beside the context path.
+    at_root: Vec<usize>,
     context_path: Box<str>,
 }
 
@@ -198,15 +213,19 @@ impl Routes {
 
     fn of(rows: &'static [Route], context_path: &str, is_meant: fn(&Route) -> bool) -> Self {
         let mut by_path: HashMap<_, Vec<usize>, _> = HashMap::default();
-        let mut open = Vec::new();
+        let (mut open, mut at_root) = (Vec::new(), Vec::new());
         for (at, row) in rows.iter().enumerate().filter(|(_, row)| is_meant(row)) {
+            if row.is_at_root() {
+                at_root.push(at);
+                continue;
+            }
             let rows_of_path: &mut Vec<usize> = by_path.entry(row.path).or_default();
             if rows_of_path.is_empty() && has_parts(row.path) {
                 open.push(row.path);
             }
             rows_of_path.push(at);
         }
-        Self { rows, by_path, open, context_path: context_path.into() }
+        Self { rows, by_path, open, at_root, context_path: context_path.into() }
     }
 
     fn below(&self, path: &str) -> Option<&Vec<usize>> {
@@ -224,7 +243,9 @@ impl Routes {
             let rows = self.by_path.get(path)?;
             rows.iter().all(|at| self.rows[*at].is_bare()).then_some(rows)
         };
-        let Some(rows) = below.or_else(bare) else { return Found::Nothing };
+        let fits_root = |at: &usize| fits(self.rows[*at].path, path);
+        let at_root = || Some(&self.at_root).filter(|rows| rows.iter().any(fits_root));
+        let Some(rows) = below.or_else(bare).or_else(at_root) else { return Found::Nothing };
         let verb = Verb::of(method);
         let fits = |row: &&Route| row.verb == Verb::Any || Some(row.verb) == verb;
         match rows.iter().map(|at| &self.rows[*at]).find(fits) {

@@ -42,12 +42,12 @@ const STRICT: Shape = Shape::StrictEnvelope;
 /// Older versions' nodes ask each other; answered 410 before it comes to this.
 const NODES: Endpoint = Off("nodes of this version do not ask each other over HTTP");
 const MCP: Endpoint = Off("the AI registry is off");
-const ADDRESS_SERVER: Endpoint =
-    Off("the address server is a process of its own; /serverlist is here");
 
 const EVERYBODYS: Endpoint = Endpoint::Targets(Whose::Everybody);
 const NAMESPACE_TARGETS: &str = "/prometheus/namespaceId/{namespaceId}";
 const SERVICE_TARGETS: &str = "/prometheus/namespaceId/{namespaceId}/service/{serviceName}";
+/// The one path that stands beside the context path: any two parts no other row has.
+pub const PRODUCT_LIST: &str = "/{product}/{cluster}";
 const V3_METADATA: &str = "/v3/admin/ns/instance/metadata/batch";
 
 /// All rows, by family.
@@ -421,7 +421,10 @@ pub static ROWS: &[Route] = &[
         Loader(Load::SmartReload),
     ),
     // Modules of the reference that are processes or ports of their own.
-    row(Any, "/v1/as/nodes", Unlabelled, FREE, ADDRESS_SERVER),
+    row(Get, "/v1/as/nodes", Unlabelled, FREE, Endpoint::ProductServers),
+    row(Post, "/v1/as/nodes", Unlabelled, FREE, Endpoint::ProductPut),
+    row(Delete, "/v1/as/nodes", Unlabelled, FREE, Endpoint::ProductTake),
+    row(Any, PRODUCT_LIST, Unlabelled, FREE, Endpoint::ProductList),
     row(Any, "/v1/cmdb/ops/label", Unlabelled, FREE, Ops(Do::Label)),
     row(Get, "/v0/servers", Unlabelled, FREE, MCP),
     row(Get, "/v0/servers/{id}", Unlabelled, FREE, MCP),

@@ -29,9 +29,8 @@ fn every_row_is_found_below_the_context_path() {
                 Verb::Delete => Method::DELETE,
                 Verb::Patch => Method::PATCH,
             };
-            for path in
-                [format!("{context_path}{}", row.path), format!("{context_path}{}/", row.path)]
-            {
+            let path = row.path_with(context_path);
+            for path in [path.clone(), format!("{path}/")] {
                 match routes.find(&method, &path) {
                     Found::Route(route) => assert_eq!(route.path, row.path),
                     other => panic!("{method} {path}: {other:?}"),
@@ -56,6 +55,33 @@ fn only_what_the_consoles_port_has_answers_without_the_context_path() {
     ] {
         assert_eq!(found("/nacos", &Method::GET, path).is_some(), bare, "{path}");
     }
+}
+
+#[test]
+fn any_two_parts_are_a_product_and_a_cluster_where_no_other_row_is() {
+    let list = Some(Endpoint::ProductList);
+    for (context_path, path, expected) in [
+        ("/nacos", "/shop/east", list),
+        ("/nacos", "/shop/east/", list),
+        ("/nacos", "/nacos/east", list),
+        ("/nacos", "/actuator/prometheus", Some(Endpoint::Metrics)),
+        ("/nacos", "/nacos/serverlist", Some(Endpoint::ServerList)),
+        ("/nacos", "/nacos/shop/east", None),
+        ("/nacos", "/shop", None),
+        ("/nacos", "/shop//", None),
+        ("/nacos", "//east", None),
+        ("/nacos", "/shop/east/1", None),
+        ("", "/shop/east", list),
+        ("", "/v0/servers", found("/nacos", &Method::GET, "/nacos/v0/servers")),
+        ("/a/b", "/shop/east", list),
+        ("/a/b", "/a/b", list),
+        ("/a/b", "/a/b/shop/east", None),
+    ] {
+        assert_eq!(found(context_path, &Method::GET, path), expected, "{context_path} {path}");
+    }
+    let routes = Routes::new(table::ROWS, "/nacos");
+    let Found::Route(route) = routes.find(&Method::GET, "/s%2Fp/east/") else { panic!("there") };
+    assert_eq!(route.named("/s%2Fp/east/"), [("cluster", "east"), ("product", "s%2Fp")]);
 }
 
 #[test]
@@ -124,7 +150,8 @@ fn what_looks_like_a_path_is_another_path() {
         "/nacos/v1/ns/instance%2flist",
         "/nacosmetrics",
     ] {
-        assert_eq!(found("/nacos", &Method::GET, path), None, "{path}");
+        let found = found("/nacos", &Method::GET, path);
+        assert!(found.is_none_or(|other| other == Endpoint::ProductList), "{path} {found:?}");
     }
 }
 

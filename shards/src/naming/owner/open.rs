@@ -191,9 +191,13 @@ impl OwnerState {
         if let Some(poller) = poller {
             self.follow(now, key, filter, poller);
         }
+        let mut is_set = false;
         let view = match self.services.find(key) {
             Some(id) => {
                 let service = self.services.get(id).expect("the index names live services");
+                let name = filter.clusters.as_deref().unwrap_or_default();
+                is_set = shape == Shape::Cluster
+                    && service.entry().is_some_and(|entry| entry.cluster(name).is_some());
                 service.view(showing(&self.rules, &self.hasher))
             }
             None => {
@@ -207,6 +211,7 @@ impl OwnerState {
             Shape::AllHosts | Shape::Page { .. } => {
                 self.is_there(key) && (view.is_empty() || view.knows_clusters(filter))
             }
+            Shape::Cluster => self.is_there(key) && (is_set || view.knows_clusters(filter)),
         };
         if !is_known {
             let text = format!(
@@ -220,7 +225,7 @@ impl OwnerState {
         Ok(match shape {
             Shape::Info => Answer::Json(view.grouped_body(filter)),
             Shape::Hosts => Answer::Json(view.hosts_body(filter, true)),
-            Shape::AllHosts => Answer::Json(view.hosts_body(filter, false)),
+            Shape::AllHosts | Shape::Cluster => Answer::Json(view.hosts_body(filter, false)),
             Shape::Page { page_no, page_size } => {
                 let (start, items) = Page { page_no, page_size }.range();
                 let (count, names) = view.hosts_page(filter, start, items);

@@ -20,13 +20,8 @@ use nacre_shards::config::search::{Filter, Pattern, Places, Sieve, Sieved, Walk}
 use nacre_shards::key::ConfigKey;
 use nacre_shards::naming::accept::PUBLIC;
 use serde_json::{Value, json};
-use std::cell::Cell;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// Searches of one core at a time; one more is answered 503.
-const SEARCHES_MAX: usize = 4;
 
 /// Names looked at in one step where a pattern fits none better than another: some tenths of a
 /// millisecond.
@@ -50,35 +45,6 @@ const PAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Rows that one request may name by their ids.
 const IDS_MAX: usize = 1_000;
-
-/// Searches under way on one core; cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub struct Searches(Rc<Cell<usize>>);
-
-/// One of them; long work with what was found counts as well.
-pub struct Searching(Searches);
-
-impl Searches {
-    /// Counts one more.
-    ///
-    /// # Errors
-    /// 503: there are [`SEARCHES_MAX`].
-    pub fn enter(&self) -> Result<Searching, Refused> {
-        let under_way = self.0.get();
-        if under_way >= SEARCHES_MAX {
-            return Err(Refused::busy("Too many searches at once, please try again later."));
-        }
-        self.0.set(under_way + 1);
-        Ok(Searching(self.clone()))
-    }
-}
-
-impl Drop for Searching {
-    fn drop(&mut self) {
-        let Self(Searches(under_way)) = self;
-        under_way.set(under_way.get() - 1);
-    }
-}
 
 /// All configs that are meant, looked for beside the core.
 pub async fn walk(

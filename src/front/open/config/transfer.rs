@@ -2,7 +2,8 @@
 
 use super::archive::{self, Bad, Form, Item, Packing, Unpacked};
 use super::history::ask;
-use super::search::{Searching, export_filter, namespace, walk};
+use super::search::{export_filter, namespace, walk};
+use super::seats::Seat;
 use super::{Answered, Fail, Parts, by, decided, required, shown};
 use crate::front::open::input::Input;
 use crate::front::open::route::Version;
@@ -51,10 +52,11 @@ impl Policy {
     }
 }
 
-/// A zip file of configs, made beside the core while it is sent.
+/// A zip file of configs, made beside the core while it is sent. It has a seat among the exports
+/// until its reader is done, and one among the searches only while configs are looked for.
 pub async fn export(api: &Api, input: &Input<'_>, form: Form) -> Answered {
     let filter = export_filter(input)?;
-    let place = api.searches.enter()?;
+    let seat = api.exports.enter()?;
     let found = walk(api, move |entry| filter.matches(entry)).await?;
     let items = Items { found: found.into(), next: 0, tags: input.version == Version::V1 };
     let unwritten = |error| {
@@ -72,7 +74,7 @@ pub async fn export(api: &Api, input: &Input<'_>, form: Form) -> Answered {
     let mut reply = match second.is_empty() {
         true => reply::with_type(StatusCode::OK, TYPE, first),
         false => {
-            let sending = Sending { ready: [first, second].into(), rest, _place: place };
+            let sending = Sending { ready: [first, second].into(), rest, _seat: seat };
             reply::in_pieces(StatusCode::OK, TYPE, sending.pieces(input.patience.cloned()))
         }
     };
@@ -92,7 +94,7 @@ struct Sending {
     ready: VecDeque<Vec<u8>>,
     rest: Packing<Items>,
     /// Held until the last piece was taken, or the reader has gone.
-    _place: Searching,
+    _seat: Seat,
 }
 
 impl Sending {

@@ -29,6 +29,9 @@ pub fn document(rows: &[Route], context_path: &str) -> Value {
     let mut paths = Map::new();
     for row in rows {
         let path = paths.entry(row.path).or_insert_with(|| json!({}));
+        if row.is_at_root() {
+            path["servers"] = json!([{ "url": "/" }]);
+        }
         for method in methods(row.verb) {
             path[method.as_str().to_ascii_lowercase()] = operation(row, &method);
         }
@@ -237,7 +240,13 @@ fn content(family: Family) -> Value {
 fn family(row: &Route) -> Family {
     let v1 = row.version() == Version::V1;
     match row.endpoint {
-        Endpoint::Health(_, Shape::Text) | Endpoint::Metrics | Endpoint::ServerList => Family::Text,
+        Endpoint::Health(_, Shape::Text)
+        | Endpoint::Metrics
+        | Endpoint::ServerList
+        | Endpoint::ProductList
+        | Endpoint::ProductServers
+        | Endpoint::ProductPut
+        | Endpoint::ProductTake => Family::Text,
         Endpoint::BareState | Endpoint::Login | Endpoint::OpenApi | Endpoint::InstanceBeat => {
             Family::Json
         }
@@ -338,7 +347,8 @@ mod tests {
         let document = document(ROWS, "/nacos");
         let mut ids = HashSet::new();
         for (path, operations) in document["paths"].as_object().unwrap() {
-            for (method, operation) in operations.as_object().unwrap() {
+            let operations = operations.as_object().unwrap();
+            for (method, operation) in operations.iter().filter(|(key, _)| *key != "servers") {
                 let id = operation["operationId"].as_str().unwrap();
                 assert!(ids.insert(id.to_owned()), "{id} twice");
                 let parameters = operation["parameters"].as_array().unwrap();
