@@ -29,6 +29,8 @@ pub struct Turn<'a> {
     pub client: u32,
     /// Nanoseconds since the drive began, when the turn's events were fetched.
     pub now_ns: u64,
+    /// For how long before that nobody looked: what came may have waited so long at most.
+    pub blind_ns: u64,
     pub session: &'a mut Session,
     pub script: &'a mut Script,
 }
@@ -93,6 +95,7 @@ pub struct Drive {
     lost_count: u64,
     traffic: Traffic,
     longest_turn_ns: u64,
+    blind_ns: u64,
     sends_per_look: usize,
 }
 
@@ -123,6 +126,7 @@ impl Drive {
             lost_count: 0,
             traffic: Traffic::default(),
             longest_turn_ns: 0,
+            blind_ns: 0,
             sends_per_look: usize::MAX,
         })
     }
@@ -249,12 +253,16 @@ impl Drive {
 
     /// One turn: send, wait at most so long, read the clock, handle.
     pub fn turn(&mut self, wait: Duration, scenario: &mut impl Scenario) -> io::Result<()> {
-        self.send();
+        let sends = self.send();
         let wait = if self.dirty.is_empty() { wait } else { Duration::ZERO };
         let own_ns = self.began.elapsed().as_nanos() as u64 - self.now_ns;
         self.longest_turn_ns = self.longest_turn_ns.max(own_ns);
+        let looked_ns = self.now_ns;
         self.engine.wait(wait)?;
         self.now_ns = self.began.elapsed().as_nanos() as u64;
+        // A send completes at once and ends the wait: all of it was work.
+        let slept = sends == 0 && !wait.is_zero();
+        self.blind_ns = if slept { own_ns } else { self.now_ns - looked_ns };
         let mut closing = Vec::new();
         self.reap(scenario, &mut closing);
         for client in closing {
@@ -265,26 +273,30 @@ impl Drive {
     }
 
     /// Hands over what clients have to say, one send each: of all, or of as many as may be before
-    /// the next look.
-    fn send(&mut self) {
+    /// the next look. How many were handed over.
+    fn send(&mut self) -> usize {
+        let mut sends = 0;
         for _ in 0..self.sends_per_look {
-            let Some(client) = self.dirty.pop() else { return };
+            let Some(client) = self.dirty.pop() else { break };
             let link = &mut self.links[client as usize];
             link.dirty = false;
             let session = &mut self.sessions[client as usize];
             if link.connected && !link.sending && !link.gone && session.has_output() {
                 link.sending = true;
                 self.sending += 1;
+                sends += 1;
                 let output = session.take_output();
                 self.traffic.sent_bytes += output.len() as u64;
                 self.engine.send(client, output);
             }
         }
+        sends
     }
 
     fn reap(&mut self, scenario: &mut impl Scenario, closing: &mut Vec<u32>) {
         let Self { engine, script, sessions, links, dirty, lost, traffic, now_ns, .. } = self;
         let (now_ns, ready, connecting) = (*now_ns, &mut self.ready, &mut self.connecting);
+        let blind_ns = self.blind_ns;
         let (sending, lost_count) = (&mut self.sending, &mut self.lost_count);
         engine.reap(|client, event| {
             let session = &mut sessions[client as usize];
@@ -308,7 +320,8 @@ impl Drive {
                                 *ready += 1;
                                 *connecting -= 1;
                             }
-                            scenario.event(Turn { client, now_ns, session, script }, event);
+                            let turn = Turn { client, now_ns, blind_ns, session, script };
+                            scenario.event(turn, event);
                         };
                     let outcome = session.receive(bytes, script, &mut each);
                     outcome.err().map(|fault| fault.to_string())

@@ -10,5 +10,5 @@ pub mod resource;
 pub mod standing;
 
 pub use denial::Denial;
-pub use identities::{Identities, Shared, User};
+pub use identities::{Granted, Identities, Shared, User};
 pub use resource::{Action, Kind, Resource};

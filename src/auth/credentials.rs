@@ -42,7 +42,9 @@ impl<'a> Credentials<'a> {
             8 if name.eq_ignore_ascii_case(PASSWORD) => &mut self.password,
             _ => return,
         };
-        if !value.trim().is_empty() {
+        // Almost always the first byte says that it is not blank.
+        let plain = value.as_bytes().first().is_some_and(u8::is_ascii_graphic);
+        if plain || !value.trim().is_empty() {
             *place = Some(value);
         }
     }

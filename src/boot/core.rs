@@ -14,6 +14,7 @@ use crate::pump::clock::{Clock, Epoch};
 use crate::pump::datagram::Datagrams;
 use crate::pump::desk::Desk;
 use crate::pump::held::HeldCalls;
+use crate::pump::limits::PUSHES_IN_A_ROW;
 use crate::pump::node::Node;
 use crate::pump::replica::Durable;
 use crate::pump::report::Report;
@@ -114,6 +115,7 @@ pub fn make(parts: Parts, settings: &Settings) -> Result<Turn, EngineError> {
         drain_ms,
         report,
         room,
+        in_a_row: PUSHES_IN_A_ROW,
         stopping_since_ms: None,
         tables,
         durable,

@@ -1,6 +1,7 @@
 //! Bounds of the loop, with their units and how they were chosen.
 
 use crate::engine::limits::EVENTS_PER_TURN_MAX;
+use nacre_shards::limits::PUSHES_PER_TURN_MAX;
 
 /// Bytes waiting to be read by one client above which nothing more is pushed to it: the
 /// reference's stream counts as not ready above 32 KiB.
@@ -19,6 +20,14 @@ pub const CROWDED_PUSHES_PER_TURN: usize = 8;
 /// Pushes per turn while more completions wait than a turn handles. Each push leads to two of them
 /// (sent, acknowledged): with these a backlog shrinks.
 pub const PUSHES_BESIDE_INPUT: usize = EVENTS_PER_TURN_MAX / 16;
+
+/// Pushes in a row without a look at what has arrived: some 8 ms, so that the last of a thousand
+/// subscribers does not wait for the first ones' acknowledgements.
+pub const PUSHES_IN_A_ROW: usize = PUSHES_PER_TURN_MAX;
+
+/// Pushes a turn beyond those, until nothing waits: with their acknowledgements half a millisecond,
+/// so that the requests of others in between wait no longer.
+pub const PUSHES_BESIDE_CROWD: usize = 32;
 
 /// Pushes written before the kernel gets them: of 1,000 pushes at 1.4 µs each the first would
 /// otherwise wait for the last.

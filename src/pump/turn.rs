@@ -3,7 +3,7 @@
 use super::carrier::Carrier;
 use super::limits::{
     CALLS_PER_TURN_MAX, CROWDED_PUSHES_PER_TURN, MESH_PER_TURN_MAX, OUTSTANDING_BYTES_MAX,
-    PUSHES_BESIDE_INPUT, PUSHES_PER_SUBMIT,
+    PUSHES_BESIDE_CROWD, PUSHES_BESIDE_INPUT, PUSHES_IN_A_ROW, PUSHES_PER_SUBMIT,
 };
 use super::replica::Durable;
 use super::report::Report;
@@ -15,7 +15,7 @@ use crate::engine::limits::EVENTS_PER_TURN_MAX;
 use crate::mesh::{Bell, Letter, Port};
 use nacre_shards::config::table::Tables;
 use nacre_shards::key::Core;
-use nacre_shards::limits::{LaneLimits, PUSHES_PER_TURN_MAX};
+use nacre_shards::limits::LaneLimits;
 use nacre_shards::message::{Ask, Message, Tell};
 use nacre_shards::shard::Room;
 use std::rc::Rc;
@@ -34,6 +34,9 @@ pub struct Turn {
     pub report: Report,
     /// Free change entries per core, kept to be filled anew each turn.
     pub room: Vec<usize>,
+    /// Pushes that may leave before input is looked at between every few of them: at first
+    /// [`PUSHES_IN_A_ROW`].
+    pub in_a_row: usize,
     /// When the stop began.
     pub stopping_since_ms: Option<u64>,
     /// What all cores read of configs; says when the log was replayed.
@@ -171,20 +174,26 @@ impl Turn {
     /// Pushes, changes and what waited for room. Of pushes only a few while too much waits for the
     /// kernel already: what it has not taken is our memory, but those who read must not wait for
     /// those who do not. Nor many while input waits: each push brings its acknowledgement, and who
-    /// asked in between would wait behind all of them. Many pushes leave in steps, so that the
-    /// first subscriber's is on its way while the last one's is written.
+    /// asked in between would wait behind all of them; nor, for the same reason, while more than a
+    /// thousand have to leave. Many pushes leave in steps, so that the first subscriber's is on its
+    /// way while the last one's is written.
     fn hand_out(&mut self, all_input_seen: bool) {
         let crowded = self.engine.sends().outstanding_bytes() > OUTSTANDING_BYTES_MAX;
         let mut pushes = match all_input_seen {
             _ if crowded => CROWDED_PUSHES_PER_TURN,
             false => PUSHES_BESIDE_INPUT,
-            true => PUSHES_PER_TURN_MAX,
+            true => self.in_a_row.max(PUSHES_BESIDE_CROWD),
         };
         loop {
             let step = pushes.min(PUSHES_PER_SUBMIT);
             self.hand_out_some(step);
             pushes -= step;
-            if pushes == 0 || !self.carrier.shard.has_work() {
+            self.in_a_row = self.in_a_row.saturating_sub(step);
+            if !self.carrier.shard.has_work() {
+                self.in_a_row = PUSHES_IN_A_ROW;
+                return;
+            }
+            if pushes == 0 {
                 return;
             }
             self.send_messages();

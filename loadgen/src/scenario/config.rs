@@ -22,8 +22,18 @@ use content::Contents;
 use listener::{Listeners, Step};
 use nacre_proto::client::request::HealthCheckRequest;
 use serde::Deserialize;
+use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
+
+/// Sends, and listeners' next questions, between two looks at what has arrived. Everybody is told
+/// at once and would then be asked for at once: at some 10 µs each the first hundred questions
+/// would make every later notification look a millisecond late.
+const WORK_PER_LOOK: usize = 8;
+
+/// Notifications that may have lain unseen for more than this share of their latency say something
+/// about us.
+const BLIND_MAX: f64 = 0.1;
 
 /// Things of one kind begun per turn at most.
 const BEGUN_PER_TURN: usize = 1_024;
@@ -85,6 +95,7 @@ pub fn run(plan: &Plan, target: &Target) -> io::Result<Report> {
         return Err(io::Error::other(format!("the configs cannot be published: {why}")));
     }
     readers.listen(&mut drive)?;
+    drive.look_after(WORK_PER_LOOK);
     let server = target.server.as_ref();
     readers.measure(&mut drive);
     let before = Costs::now(server, &drive)?;
@@ -124,6 +135,11 @@ struct Readers<'a> {
     query: Series,
     keepalive: Series,
     notify: Series,
+    notify_last: Series,
+    /// For how long, before each notification was seen, we may have overlooked it.
+    blind: Series,
+    /// What listeners do next, once what has arrived was looked at.
+    steps: VecDeque<(u32, u8, Step)>,
     known: Series,
     known_last: Series,
     notifications: u64,
@@ -162,6 +178,9 @@ impl<'a> Readers<'a> {
             query: Series::default(),
             keepalive: Series::default(),
             notify: Series::default(),
+            notify_last: Series::default(),
+            blind: Series::default(),
+            steps: VecDeque::new(),
             known: Series::default(),
             known_last: Series::default(),
             notifications: 0,
@@ -238,6 +257,8 @@ impl<'a> Readers<'a> {
             &mut self.query,
             &mut self.keepalive,
             &mut self.notify,
+            &mut self.notify_last,
+            &mut self.blind,
             &mut self.known,
             &mut self.known_last,
         ] {
@@ -280,6 +301,10 @@ impl<'a> Readers<'a> {
             let message = std::mem::take(&mut self.health_check);
             self.call(client, &message, TAG_KEEPALIVE, intended_ns, drive);
             self.health_check = message;
+        }
+        self.take_steps(drive);
+        if !self.steps.is_empty() {
+            return now_ns;
         }
         self.publishes.due_ns().min(self.looks.due_ns()).min(self.keepalives.due_ns())
     }
@@ -325,20 +350,29 @@ impl<'a> Readers<'a> {
         }
     }
 
-    /// What a listener does next, told as its own machine says.
-    fn step(&mut self, turn: &mut Turn<'_>, at: usize, step: Step) {
-        let (client, run) = (turn.client as usize, &self.plan.run);
-        let config = self.listeners.config(client, at);
-        let (message, tag) = match step {
-            Step::Rest => return,
-            Step::Listen(have) => {
-                let sum = have.map_or_else(String::new, |have| self.contents.sum(config, have));
-                (wire::listen(run, [(config, sum)]), TAG_LISTEN)
-            }
-            Step::Query => (wire::query(run, config, true), TAG_QUERY),
-        };
-        let now_ns = turn.now_ns;
-        self.no_room += u64::from(!turn.call(&message, tag | (at as u32) << 8, now_ns));
+    /// What a listener does next, as its own machine says.
+    fn step(&mut self, client: u32, at: usize, step: Step) {
+        if step != Step::Rest {
+            self.steps.push_back((client, at as u8, step));
+        }
+    }
+
+    /// Carries out some of those.
+    fn take_steps(&mut self, drive: &mut Drive) {
+        for _ in 0..WORK_PER_LOOK {
+            let Some((client, at, step)) = self.steps.pop_front() else { return };
+            let run = &self.plan.run;
+            let config = self.listeners.config(client as usize, usize::from(at));
+            let (message, tag) = match step {
+                Step::Rest => continue,
+                Step::Listen(have) => {
+                    let sum = have.map_or_else(String::new, |have| self.contents.sum(config, have));
+                    (wire::listen(run, [(config, sum)]), TAG_LISTEN)
+                }
+                Step::Query => (wire::query(run, config, true), TAG_QUERY),
+            };
+            self.call(client, &message, tag | u32::from(at) << 8, drive.now_ns(), drive);
+        }
     }
 
     /// An answer to one of a listener's own calls, or to a query on the schedule.
@@ -359,7 +393,7 @@ impl<'a> Readers<'a> {
                 for at in places {
                     let differs = changed.contains(&self.listeners.config(client, at));
                     let step = self.listeners.listened(client, at, differs);
-                    self.step(turn, at, step);
+                    self.step(turn.client, at, step);
                 }
             }
             _ => {
@@ -382,7 +416,7 @@ impl<'a> Readers<'a> {
                             self.known_last.record(turn.now_ns, latency_ns);
                         }
                     }
-                    self.step(turn, at, step);
+                    self.step(turn.client, at, step);
                 }
             }
         }
@@ -412,11 +446,32 @@ impl<'a> Readers<'a> {
             self.strange += 1;
             return;
         };
-        let (step, began_ns) = self.listeners.notified(client, at);
-        if let Some(began_ns) = began_ns {
-            self.notify.record(turn.now_ns, turn.now_ns.saturating_sub(began_ns));
+        let (step, heard) = self.listeners.notified(client, at);
+        if let Some(heard) = heard {
+            let latency_ns = turn.now_ns.saturating_sub(heard.began_ns);
+            self.notify.record(turn.now_ns, latency_ns);
+            self.blind.record(turn.now_ns, turn.blind_ns);
+            if heard.was_last {
+                self.notify_last.record(turn.now_ns, latency_ns);
+            }
         }
-        self.step(turn, at, step);
+        self.step(turn.client, at, step);
+    }
+
+    /// Says how much of a notification's latency may be ours.
+    fn report_blind(&self, report: &mut Report) {
+        if self.blind.is_empty() {
+            return;
+        }
+        let median = |series: &Series| series.total().value_at_quantile(0.5) as f64;
+        let (blind, notify) = (median(&self.blind), median(&self.notify));
+        report.series("notify_blind", "of which unseen by us, at most", &self.blind);
+        if blind > notify * BLIND_MAX {
+            let percent = blind / notify * 100.0;
+            report.note(format!(
+                "THE GENERATOR WAS THE BOTTLENECK of notifications: up to {percent:.0} % of p50"
+            ));
+        }
     }
 
     fn report(&self, behind: usize, drive: &Drive, report: &mut Report) {
@@ -426,6 +481,8 @@ impl<'a> Readers<'a> {
         report.series("query", "query", &self.query);
         report.series("keepalive", "keep-alive", &self.keepalive);
         report.series("notify", "publish to each notification", &self.notify);
+        report.series("notify_last", "publish to last notification", &self.notify_last);
+        self.report_blind(report);
         report.series("known", "publish to content, each listener", &self.known);
         report.series("known_last", "publish to content, last listener", &self.known_last);
         report_lost(drive, report);

@@ -179,17 +179,61 @@ impl Identities {
         resource: &Resource<'_>,
     ) -> Result<(), Denial> {
         let Some(user) = self.users.get(user) else { return Err(Denial::Forbidden) };
-        if user.is_administrator() {
+        let rows = user.roles.iter().filter_map(|role| self.permissions.get(role));
+        decide(user.is_administrator(), rows, action, resource)
+    }
+
+    /// What a user may, found once to be asked often. Who is not there has no right.
+    pub fn granted(&self, user: &str) -> Granted {
+        let user = self.users.get(user);
+        let roles = user.map_or(&[][..], |user| &user.roles);
+        let rows = roles.iter().filter_map(|role| self.permissions.get(role)).cloned();
+        let is_administrator = user.is_some_and(|user| user.is_administrator());
+        Granted { epoch: self.epoch, is_administrator, rows: rows.collect() }
+    }
+}
+
+/// What one user may, by the table of one epoch: void once another one is shown.
+#[derive(Debug, Clone)]
+pub struct Granted {
+    epoch: u64,
+    is_administrator: bool,
+    rows: Box<[Arc<Vec<Permission>>]>,
+}
+
+impl Granted {
+    /// Of the table it was found in.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The decision, as [`Identities::decide`]'s, without a look-up.
+    ///
+    /// # Errors
+    /// [`Denial::Forbidden`].
+    pub fn decide(&self, action: Action, resource: &Resource<'_>) -> Result<(), Denial> {
+        decide(self.is_administrator, self.rows.iter(), action, resource)
+    }
+}
+
+fn decide<'a>(
+    is_administrator: bool,
+    rows: impl Iterator<Item = &'a Arc<Vec<Permission>>>,
+    action: Action,
+    resource: &Resource<'_>,
+) -> Result<(), Denial> {
+    if is_administrator {
+        return Ok(());
+    }
+    if resource.is_for_administrators() {
+        return Err(Denial::Forbidden);
+    }
+    for rows in rows {
+        if rows.iter().any(|row| row.action.hold(action) && row.pattern.covers(resource)) {
             return Ok(());
         }
-        if resource.is_for_administrators() {
-            return Err(Denial::Forbidden);
-        }
-        let rows = user.roles.iter().filter_map(|role| self.permissions.get(role));
-        let mut rows = rows.flat_map(|rows| rows.iter());
-        let covered = rows.any(|row| row.action.hold(action) && row.pattern.covers(resource));
-        if covered { Ok(()) } else { Err(Denial::Forbidden) }
     }
+    Err(Denial::Forbidden)
 }
 
 /// What all cores read. Written by the Raft core.

@@ -97,7 +97,8 @@ impl HomeState {
         visits: &mut usize,
         turn: &mut Turn<'_>,
     ) -> bool {
-        let mut slice = FAN_SLICE;
+        let others = !self.listeners.fanning.is_empty();
+        let mut slice = if others { FAN_SLICE.min(left.div_ceil(2)) } else { FAN_SLICE };
         loop {
             let Some(listened) = self.listeners.configs.get_mut(config) else { return false };
             if !listened.fanning {

@@ -100,7 +100,8 @@ impl HomeState {
         }
     }
 
-    /// Offers the state to the next subscribers of a service. True: there is more to do.
+    /// Offers the state to the next subscribers of a service. True: there is more to do. Half of
+    /// what may be pushed is left to others that wait: few subscribers do not wait for many.
     ///
     /// The cursor moves down. A subscriber that leaves is replaced by the last of the list, who was
     /// looked at already or comes to a place still to be looked at: nobody is missed, some are
@@ -112,7 +113,8 @@ impl HomeState {
         visits: &mut usize,
         turn: &mut Turn<'_>,
     ) -> bool {
-        let mut slice = FAN_SLICE;
+        let others = !self.subscriptions.fanning.is_empty();
+        let mut slice = if others { FAN_SLICE.min(left.div_ceil(2)) } else { FAN_SLICE };
         loop {
             let Some(service) = self.subscriptions.services.get_mut(index) else { return false };
             if !matches!(service.fan, Fan::Running | Fan::Again) {

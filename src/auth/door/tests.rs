@@ -167,6 +167,40 @@ fn rights_go_with_the_change_that_takes_them() {
     assert_eq!(town.query(&token), Err(Some(Denial::Forbidden)));
 }
 
+/// What a token may is kept beside it: each kind of change must void that.
+#[test]
+fn a_known_token_follows_every_change_of_rights() {
+    let mut town = town();
+    town.change(Change::CreateUser { name: "eve", hash: Secret("x") });
+    let (bob, eve) = (town.token("bob"), town.token("eve"));
+    let may = |town: &Town, token: &str| {
+        let as_token = [("accessToken", token)];
+        [Kind::ConfigQuery, Kind::ConfigPublish]
+            .map(|kind| town.judge(&as_token, kind, CONFIG).is_ok())
+    };
+    let row = |rights| Change::AddPermission { role: "dev", resource: "dev:*:*", rights };
+    let gone = |rights| Change::RemovePermission { role: "dev", resource: "dev:*:*", rights };
+    let other = Change::AddPermission { role: "other", resource: "dev:*:*", rights: Rights::Both };
+    assert_eq!((may(&town, &bob), may(&town, &eve)), ([true, false], [false, false]));
+    for (change, bob_may, eve_may) in [
+        (row(Rights::Write), [true, true], [false, false]),
+        (gone(Rights::Read), [false, true], [false, false]),
+        (Change::AddRole { role: "dev", user: "eve" }, [false, true], [false, true]),
+        (gone(Rights::Write), [false, false], [false, false]),
+        (other, [false, false], [false, false]),
+        (Change::AddRole { role: "other", user: "eve" }, [false, false], [true, true]),
+        (Change::RemoveRole { role: "other", user: "eve" }, [false, false], [false, false]),
+        (row(Rights::Both), [true, true], [true, true]),
+        (Change::DeleteUser { name: "bob" }, [false, false], [true, true]),
+        (Change::CreateUser { name: "bob", hash: Secret("x") }, [false, false], [true, true]),
+    ] {
+        let what = format!("{change:?}");
+        town.change(change);
+        assert_eq!((may(&town, &bob), may(&town, &eve)), (bob_may, eve_may), "after {what}");
+        assert_eq!((may(&town, &bob), may(&town, &eve)), (bob_may, eve_may), "once more, {what}");
+    }
+}
+
 #[test]
 fn a_listen_keeps_its_own_namespace_only() {
     let town = town();

@@ -42,6 +42,8 @@ struct Pending {
     notified: Vec<bool>,
     known: Vec<bool>,
     left: usize,
+    /// Who was neither notified nor found it by asking.
+    untold: usize,
 }
 
 /// A change that one more listener has now.
@@ -106,7 +108,8 @@ impl Listeners {
         self.newest[config] = sequence as u32;
         let left = self.listeners_of(config);
         let (notified, known) = (vec![false; left], vec![false; left]);
-        let pending = Pending { began_ns, sequence, answered: false, notified, known, left };
+        let (answered, untold) = (false, left);
+        let pending = Pending { began_ns, sequence, answered, notified, known, left, untold };
         self.pending.insert(config, pending);
     }
 
@@ -120,22 +123,23 @@ impl Listeners {
         }
     }
 
-    /// The server says something changed: what to do, and since when the change was on its way if
+    /// The server says something changed: what to do, and how long the change was on its way if
     /// this is the first to be heard of it.
-    pub(super) fn notified(&mut self, client: usize, at: usize) -> (Step, Option<u64>) {
+    pub(super) fn notified(&mut self, client: usize, at: usize) -> (Step, Option<Heard>) {
         let (config, place) = (self.config(client, at), self.place(client, at));
         let pending = self.pending.get_mut(&config);
         let fresh = pending.filter(|pending| !pending.notified[place] && !pending.known[place]);
-        let began_ns = fresh.map(|pending| {
+        let heard = fresh.map(|pending| {
             pending.notified[place] = true;
-            pending.began_ns
+            pending.untold -= 1;
+            Heard { began_ns: pending.began_ns, was_last: pending.untold == 0 }
         });
         let listener = &mut self.listeners[client * self.each + at];
         if listener.doing != Doing::Resting {
             listener.again = true;
-            return (Step::Rest, began_ns);
+            return (Step::Rest, heard);
         }
-        (listener.listen(), began_ns)
+        (listener.listen(), heard)
     }
 
     /// The answer to a listen: whether there is something newer.
@@ -175,6 +179,7 @@ impl Listeners {
             return None;
         }
         pending.left -= 1;
+        pending.untold -= usize::from(!pending.notified[place]);
         let (began_ns, was_last) = (pending.began_ns, pending.left == 0);
         if was_last && pending.answered {
             self.pending.remove(&config);
@@ -227,7 +232,8 @@ mod tests {
         assert_eq!(all.behind(|_| true), 0);
         all.begin(0, all.next_sequence(0).unwrap(), 70);
         assert_eq!((all.next_sequence(0), all.behind(|_| true)), (None, 1));
-        assert_eq!(all.notified(0, 0), (Step::Listen(Some(0)), Some(70)));
+        let heard = Some(Heard { began_ns: 70, was_last: true });
+        assert_eq!(all.notified(0, 0), (Step::Listen(Some(0)), heard));
         assert_eq!(all.notified(0, 0), (Step::Rest, None), "already asking");
         assert_eq!(all.listened(0, 0, true), Step::Query);
         let (step, heard) = all.queried(0, 0, Some(1));
@@ -239,6 +245,19 @@ mod tests {
         all.answered(0);
         assert_eq!(all.next_sequence(0), Some(2));
         assert_eq!(all.had(0, 0), 1);
+    }
+
+    #[test]
+    fn the_last_notification_is_of_who_was_not_told_otherwise() {
+        let mut all = Listeners::new(3, 1, 1);
+        (0..3).for_each(|client| assert_eq!(all.listened(client, 0, false), Step::Rest));
+        all.begin(0, 1, 70);
+        let was_last = |heard: Option<Heard>| heard.map(|heard| heard.was_last);
+        assert_eq!(was_last(all.notified(2, 0).1), Some(false));
+        assert_eq!(was_last(all.notified(2, 0).1), None, "told twice");
+        assert_eq!(was_last(all.queried(0, 0, Some(1)).1), Some(false), "found by asking");
+        assert_eq!(was_last(all.notified(0, 0).1), None, "knows it already");
+        assert_eq!(was_last(all.notified(1, 0).1), Some(true));
     }
 
     #[test]

@@ -60,6 +60,11 @@ fn the_matrix() {
             [Action::Read, Action::Write].map(|action| all.decide(name, action, resource).is_ok())
         });
         assert_eq!(found.collect::<Vec<_>>(), expected, "{name}");
+        let granted = all.granted(name);
+        let found = cases.iter().flat_map(|resource| {
+            [Action::Read, Action::Write].map(|action| granted.decide(action, resource).is_ok())
+        });
+        assert_eq!(found.collect::<Vec<_>>(), expected, "{name}, found before");
     }
 }
 
@@ -98,6 +103,7 @@ fn each_table_that_is_shown_is_a_new_epoch() {
     shared.show(&town());
     let kept = shared.kept();
     assert!(kept.epoch() > before && kept.user("root").is_some());
+    assert_eq!(kept.granted("root").epoch(), kept.epoch());
     shared.show(&town());
     assert!(shared.now().epoch() > kept.epoch(), "also one of the same content");
 }
