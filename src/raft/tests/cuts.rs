@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::raft::place::sim::Seed;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
 /// Cuts of one run; more with `NACRE_POWER_CUTS`.
@@ -113,17 +114,23 @@ fn acknowledged_writes_survive_power_cuts() {
     let one = number("NACRE_POWER_SEED");
     let cuts = number("NACRE_POWER_CUTS").unwrap_or(CUTS);
     let seeds = one.map_or(0..cuts.div_ceil(CUTS_PER_DISK), |seed| seed..seed + 1);
-    for seed in seeds {
-        let lived = std::panic::catch_unwind(|| {
-            on_a_core(life(&mut Seed(seed), false));
+    // One core for all of them: an executor keeps its descriptors when it ends.
+    let current = Cell::new(0);
+    let lived = catch_unwind(AssertUnwindSafe(|| {
+        on_a_core(async {
+            for seed in seeds {
+                current.set(seed);
+                life(&mut Seed(seed), false).await;
+            }
         });
-        if let Err(panic) = lived {
-            eprintln!(
-                "again with: NACRE_POWER_SEED={seed} cargo test -p nacre --lib \
-                 acknowledged_writes_survive_power_cuts"
-            );
-            std::panic::resume_unwind(panic);
-        }
+    }));
+    if let Err(panic) = lived {
+        let seed = current.get();
+        eprintln!(
+            "again with: NACRE_POWER_SEED={seed} cargo test -p nacre --lib \
+             acknowledged_writes_survive_power_cuts"
+        );
+        resume_unwind(panic);
     }
 }
 
@@ -132,8 +139,8 @@ fn acknowledged_writes_survive_power_cuts() {
 fn a_disk_that_lies_is_noticed() {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
-    let noticed = (0..50)
-        .any(|seed| std::panic::catch_unwind(|| on_a_core(life(&mut Seed(seed), true))).is_err());
+    let noticed =
+        (0..50).any(|seed| catch_unwind(|| on_a_core(life(&mut Seed(seed), true))).is_err());
     std::panic::set_hook(before);
     assert!(noticed);
 }
