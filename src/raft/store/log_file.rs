@@ -125,6 +125,13 @@ impl LogFile {
         let file = self.guard(self.shared.place.open(NAME)?);
         let head = replay::read_head(&file)?;
         let mut found = replay::read(&file, &head, &mut |what| Err(Broken::Wrong(what)))?;
+        let end = head.slot_at(found.made);
+        if file.len()? > end {
+            // A slot whose making was interrupted; what is left of it must not come back with the
+            // next one.
+            file.set_len(end)?;
+            file.sync_data()?;
+        }
         let Found { vote, purged, .. } = found;
         let entries = std::mem::take(&mut found.entries);
         let identity = head.identity;
