@@ -12,6 +12,7 @@ use super::blame::Blame;
 use super::book::{Broken, Identity};
 use super::worker::Keeper;
 use crate::boot::memory;
+use crate::raft::counters::Counters;
 use crate::raft::encoding::{Assembly, Stored, first_key, index_of, put_log_id, put_vote};
 use crate::raft::fault::Fault;
 use crate::raft::limits::{
@@ -29,6 +30,7 @@ use replay::{Found, RowAt, Slot};
 use std::collections::{BTreeSet, VecDeque};
 use std::fs::File;
 use std::io::{self, Read};
+use std::sync::Arc;
 
 /// The file's name.
 pub const NAME: &str = "log.wal";
@@ -123,10 +125,17 @@ impl LogFile {
         let file = self.guard(self.shared.place.open(NAME)?);
         let head = replay::read_head(&file)?;
         let mut found = replay::read(&file, &head, &mut |what| Err(Broken::Wrong(what)))?;
+        let end = head.slot_at(found.made);
+        if file.len()? > end {
+            // A slot whose making was interrupted; what is left of it must not come back with the
+            // next one.
+            file.set_len(end)?;
+            file.sync_data()?;
+        }
         let Found { vote, purged, .. } = found;
         let entries = std::mem::take(&mut found.entries);
         let identity = head.identity;
-        self.open = Some(Open::new(file, head, found));
+        self.open = Some(Open::new(file, head, self.shared.counters.clone(), found));
         Ok(Opened { identity, is_new, vote, purged, entries })
     }
 
@@ -139,7 +148,7 @@ impl LogFile {
         let head = FileHead { identity, salt: random()?, slot_bytes };
         file.set_len(BLOCK_BYTES as u64)?;
         file.write(0, &head.put())?;
-        let mut open = Open::empty(file, head);
+        let mut open = Open::empty(file, head, self.shared.counters.clone());
         if let Some(older) = older {
             open.vote = older.vote;
             open.purged = older.purged;
@@ -268,9 +277,7 @@ impl LogFile {
         done.map_err(|broken| {
             self.open = None;
             self.blame.note(what, broken)
-        })?;
-        self.shared.counters.commits.add(1);
-        Ok(())
+        })
     }
 }
 
@@ -279,8 +286,9 @@ impl Keeper for LogFile {
         if !is_idle {
             return;
         }
-        if let Some(open) = &mut self.open {
-            open.give_back();
+        if self.open.is_some() {
+            // An error is remembered and told to whoever writes next.
+            let _ = self.write("purge", Open::give_back);
         }
         if self.handled_bytes >= GIVE_BACK_LOG_BYTES {
             self.handled_bytes = 0;
@@ -301,6 +309,7 @@ fn random() -> io::Result<u64> {
 struct Open {
     file: Guard,
     head: FileHead,
+    counters: Arc<Counters>,
     vote: Option<Vote>,
     purged: Option<LogId>,
     /// Not on the disk yet.
@@ -320,10 +329,11 @@ struct Open {
 }
 
 impl Open {
-    fn empty(file: Guard, head: FileHead) -> Self {
+    fn empty(file: Guard, head: FileHead, counters: Arc<Counters>) -> Self {
         Self {
             file,
             head,
+            counters,
             vote: None,
             purged: None,
             purge_unsaved: false,
@@ -338,7 +348,7 @@ impl Open {
         }
     }
 
-    fn new(file: Guard, head: FileHead, found: Found) -> Self {
+    fn new(file: Guard, head: FileHead, counters: Arc<Counters>, found: Found) -> Self {
         let live: BTreeSet<u32> = found.slots.iter().map(|slot| slot.slot).collect();
         Self {
             vote: found.vote,
@@ -350,7 +360,7 @@ impl Open {
             made: found.made,
             at: found.at,
             next_commit: found.next_commit,
-            ..Self::empty(file, head)
+            ..Self::empty(file, head, counters)
         }
     }
 
@@ -423,6 +433,7 @@ impl Open {
         self.whole.resize(self.whole.len().next_multiple_of(BLOCK_BYTES), 0);
         self.file.write(self.head.slot_at(slot.slot) + self.at as u64, &self.whole)?;
         self.file.sync_data()?;
+        self.counters.commits.add(1);
         self.at += self.whole.len();
         self.next_commit += 1;
         self.whole.truncate(COMMIT_HEAD_BYTES);
@@ -469,18 +480,22 @@ impl Open {
         }
     }
 
-    /// Slots at the end of the file that a burst has left.
-    fn give_back(&mut self) {
+    /// Lets go of slots at the end of the file that a burst has left. What was in them must be
+    /// known as purged first: without them nothing else says that it was there.
+    fn give_back(&mut self) -> Result<(), Broken> {
         self.free_purged();
-        let made = self.made;
-        while self.free.len() > LOG_FREE_SLOTS_MAX && self.free.last() == Some(&(self.made - 1)) {
+        let mut made = self.made;
+        while self.free.len() > LOG_FREE_SLOTS_MAX && self.free.last() == Some(&(made - 1)) {
             self.free.pop_last();
-            self.made -= 1;
+            made -= 1;
         }
-        if self.made < made {
-            // A file that stays long is only long: its slots hold nothing that is needed.
-            let _ = self.file.set_len(self.head.slot_at(self.made));
+        if made < self.made {
+            self.begin()?;
+            self.commit()?;
+            self.made = made;
+            self.file.set_len(self.head.slot_at(made))?;
         }
+        Ok(())
     }
 
     fn read(&self, from: u64, to: u64) -> Result<Vec<Stored>, Broken> {

@@ -277,7 +277,8 @@ impl Replay {
             self.rows.pop_back();
         }
         self.term = self.entries.last().map(|entry| entry.term).unwrap_or_default();
-        self.next_index = self.next_index.map(|next| next.min(from));
+        let first = self.purged.next_index();
+        self.next_index = self.next_index.map(|next| next.min(from).max(first));
     }
 
     fn purge(&mut self, upto: Option<LogId>) {

@@ -10,7 +10,7 @@ use openraft::vote::RaftVote;
 use std::sync::Arc;
 
 /// Lives of the model test, of five cuts each; more with `NACRE_LOG_LIVES`.
-const LIVES: u64 = 150;
+const LIVES: u64 = 600;
 
 const IDENTITY: Identity = Identity { node: 1, cluster: 2 };
 
@@ -161,6 +161,9 @@ fn step(log: &mut LogFile, model: &mut Model, term: u64, seed: &mut Seed) -> Res
             let upto = model.entries[seed.below(model.entries.len() as u64) as usize].id();
             model.purge(upto);
             log.purge(upto);
+            if seed.below(2) == 0 {
+                log.look_around(true);
+            }
             Ok(())
         }
         4 if seed.below(8) == 0 => {
@@ -176,7 +179,7 @@ fn step(log: &mut LogFile, model: &mut Model, term: u64, seed: &mut Seed) -> Res
             let (from, to) = (model.purged.next_index(), model.next());
             let from = from + seed.below(to - from + 1);
             let wanted = model.entries.iter().filter(|entry| entry.index >= from);
-            assert_eq!(log.read(from, to).unwrap(), wanted.cloned().collect::<Vec<_>>());
+            assert_eq!(log.read(from, to)?, wanted.cloned().collect::<Vec<_>>());
             Ok(())
         }
         _ => {
