@@ -132,25 +132,35 @@ fn measure(target: SocketAddr, out: &Path) {
     assert!(done.status.success(), "{}", texts(&done));
 }
 
-#[test]
-fn a_slowed_server_is_caught_and_the_same_is_not() {
-    let registry = Registry::start(true);
-    let root = folder("compare");
+/// What is wrong with a comparison of a server with itself, and with itself slowed down.
+fn compared(root: &Path, registry: &Registry) -> Result<(), String> {
     let [old, same, slow] = ["old", "same", "slow"].map(|name| root.join(name));
     measure(registry.addr, &old);
     measure(registry.addr, &same);
     measure(pausing_proxy(registry.addr), &slow);
     // The machine of a test is shared: only what is twice as slow counts here.
-    let compare = |new: &Path| {
+    for (new, code, says) in [(&same, 0, "no difference seen"), (&slow, 1, "WORSE")] {
         let paths = [old.to_str().unwrap(), new.to_str().unwrap()];
-        loadgen(&[&["compare"][..], &paths, &["--fail-over", "2"]].concat())
-    };
-    let done = compare(&same);
-    assert_eq!(done.status.code(), Some(0), "{}", texts(&done));
-    assert!(texts(&done).contains("no difference seen"), "{}", texts(&done));
-    let done = compare(&slow);
-    assert_eq!(done.status.code(), Some(1), "{}", texts(&done));
-    assert!(texts(&done).contains("WORSE"), "{}", texts(&done));
+        let done = loadgen(&[&["compare"][..], &paths, &["--fail-over", "2"]].concat());
+        if done.status.code() != Some(code) || !texts(&done).contains(says) {
+            return Err(texts(&done));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_slowed_server_is_caught_and_the_same_is_not() {
+    let registry = Registry::start(true);
+    let root = folder("compare");
+    // A machine that stands still during one of the three measurements decides for itself what is
+    // slow: then all of them are made again.
+    let tries = (0..3).map(|attempt| compared(&root.join(attempt.to_string()), &registry));
+    let mut wrong = Vec::new();
+    let is_caught =
+        tries.map(|outcome| outcome.map_err(|why| wrong.push(why))).any(|it| it.is_ok());
+    assert!(is_caught, "{wrong:#?}");
+    let old = root.join("0").join("old");
     let done = loadgen(&["compare", "/nonexistent", old.to_str().unwrap()]);
     assert_eq!(done.status.code(), Some(2), "{}", texts(&done));
     std::fs::remove_dir_all(root).unwrap();

@@ -158,7 +158,9 @@ fn every_listener_has_the_last_content() {
     let report = config::run(&config_plan(), &watched(&registry)).unwrap();
     assert!(report.is_clean(), "{}", report.text());
     assert!(report.get("published").unwrap() > 10.0, "{}", report.text());
-    for name in ["publish_ns_p99", "query_ns_p99", "notify_ns_p99", "known_ns_p99"] {
+    for name in
+        ["publish_ns_p99", "query_ns_p99", "notify_ns_p99", "notify_blind_ns_p99", "known_ns_p99"]
+    {
         assert!(report.get(name).unwrap() > 0.0, "{name}: {}", report.text());
     }
     assert_eq!(registry.configs(), 0, "what was made is removed");
