@@ -21,8 +21,8 @@ use crate::raft::limits::{
 use crate::raft::place::Guard;
 use crate::raft::types::{LogId, Vote};
 use layout::{
-    BLOCK_BYTES, COMMIT_HEAD_BYTES, CommitHead, FileHead, Kind, RECORD_HEAD_BYTES, SLOT_HEAD_BYTES,
-    SlotHead, put_record, slot_bytes_for,
+    BLOCK_BYTES, COMMIT_HEAD_BYTES, CommitHead, FileHead, Kind, RECORD_HEAD_BYTES, SLOT_BYTES_MIN,
+    SLOT_HEAD_BYTES, SlotHead, put_record, slot_bytes_for,
 };
 use openraft::LogIdOptionExt;
 use redb::StorageBackend;
@@ -112,6 +112,8 @@ impl LogFile {
                 .remove(older::NAME)
                 .map_err(|error| self.blame.io("clear", &error))?;
         }
+        // What it was read with, at once; what it held, when others have let go of it.
+        memory::give_back();
         self.handled_bytes = GIVE_BACK_LOG_BYTES;
         Ok(opened)
     }
@@ -467,8 +469,13 @@ impl Open {
     /// the first to find that the disk has no room for it, nor wait until the disk has found some.
     fn make_slot(&mut self) -> Result<u32, Broken> {
         let slot = self.made;
-        self.file.set_len(self.head.slot_at(slot + 1))?;
-        self.file.write(self.head.slot_at(slot), &vec![0; self.head.slot_bytes])?;
+        let (begin, end) = (self.head.slot_at(slot), self.head.slot_at(slot + 1));
+        self.file.set_len(end)?;
+        let zeros = vec![0; SLOT_BYTES_MIN];
+        for at in (begin..end).step_by(zeros.len()) {
+            let left = (end - at).min(zeros.len() as u64) as usize;
+            self.file.write(at, &zeros[..left])?;
+        }
         self.made += 1;
         Ok(slot)
     }
