@@ -19,6 +19,7 @@ use super::limits::{
 use super::log::Log;
 use super::machine::{self, Applied, Applier, Machine};
 use super::network::Peers;
+use super::place::random;
 use super::runtime::{Spawned, spawn};
 use super::snapshot::{Copied, Parcel};
 use super::store::book::Identity;
@@ -33,8 +34,6 @@ use openraft::{Config, LogIdOptionExt, Raft, ServerState, SnapshotPolicy};
 use queue::Queue;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -268,8 +267,7 @@ fn lacking(error: std::io::Error) -> Fault {
 
 /// Ids nobody else has.
 pub(super) fn fresh_identity() -> std::io::Result<Identity> {
-    let mut bytes = [0; 24];
-    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    let bytes: [u8; 24] = random()?;
     let (node, cluster) = bytes.split_at(8);
     let node = u64::from_le_bytes(node.try_into().expect("eight bytes"));
     let cluster = u128::from_le_bytes(cluster.try_into().expect("sixteen bytes"));

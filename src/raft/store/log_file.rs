@@ -18,7 +18,7 @@ use crate::raft::fault::Fault;
 use crate::raft::limits::{
     GIVE_BACK_LOG_BYTES, LOG_BUFFER_BYTES, LOG_FREE_SLOTS_MAX, LOG_READ_BYTES_MAX,
 };
-use crate::raft::place::Guard;
+use crate::raft::place::{Guard, random};
 use crate::raft::types::{LogId, Vote};
 use layout::{
     BLOCK_BYTES, COMMIT_HEAD_BYTES, CommitHead, FileHead, Kind, RECORD_HEAD_BYTES, SLOT_BYTES_MIN,
@@ -28,8 +28,7 @@ use openraft::LogIdOptionExt;
 use redb::StorageBackend;
 use replay::{Found, RowAt, Slot};
 use std::collections::{BTreeSet, VecDeque};
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::sync::Arc;
 
 /// The file's name.
@@ -147,7 +146,7 @@ impl LogFile {
         let place = self.shared.place.clone();
         let file = self.guard(place.create(DRAFT)?);
         let slot_bytes = slot_bytes_for(place.free_bytes()?);
-        let head = FileHead { identity, salt: random()?, slot_bytes };
+        let head = FileHead { identity, salt: u64::from_le_bytes(random()?), slot_bytes };
         file.set_len(BLOCK_BYTES as u64)?;
         file.write(0, &head.put())?;
         let mut open = Open::empty(file, head, self.shared.counters.clone());
@@ -297,13 +296,6 @@ impl Keeper for LogFile {
             memory::give_back();
         }
     }
-}
-
-/// A number nobody else knows.
-fn random() -> io::Result<u64> {
-    let mut bytes = [0; 8];
-    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(u64::from_le_bytes(bytes))
 }
 
 /// The file, open.

@@ -174,6 +174,12 @@ fn an_older_format_is_read_and_becomes_this_one_with_the_first_write() {
     });
 }
 
+fn log_format_of(place: &SimPlace) -> u32 {
+    let mut format = [0; 4];
+    place.open(log_file::NAME).unwrap().read(12, &mut format).unwrap();
+    u32::from_le_bytes(format)
+}
+
 #[test]
 fn a_format_nobody_knows_is_refused() {
     let set_log_format = |place: &SimPlace, format: u32| {
@@ -194,6 +200,11 @@ fn a_format_nobody_knows_is_refused() {
             }
             let Err(Fault::Damaged(why)) = on_a_core(open(&place)) else { panic!("{name}") };
             assert!(why.contains(name) && why.contains(sentence), "{why}");
+            let kept = match name {
+                "log.wal" => log_format_of(&place),
+                name => format_of(&place, name),
+            };
+            assert_eq!(kept, format, "{name}");
         }
     }
 }
