@@ -7,6 +7,7 @@ use super::delayed::DelayedReplies;
 use super::desk::Desk;
 use super::held::HeldCalls;
 use super::incoming::{Arrival, Incoming, Noted};
+use super::limits::ENTRIES_KEPT;
 use super::link::{Link, Links, conn_key};
 use super::node::Node;
 use super::replica::{Inquiry, Proposal};
@@ -35,6 +36,16 @@ pub struct Outgoing {
     pub proposals: Vec<Proposal>,
     /// For its state, likewise.
     pub looks: Vec<Inquiry>,
+}
+
+impl Outgoing {
+    /// Gives back what a burst needed; all of it has been sent.
+    pub fn give_back(&mut self) {
+        self.asks.shrink_to(ENTRIES_KEPT);
+        self.tells.shrink_to(ENTRIES_KEPT);
+        self.proposals.shrink_to(ENTRIES_KEPT);
+        self.looks.shrink_to(ENTRIES_KEPT);
+    }
 }
 
 /// What the pump shares with the core's HTTP tasks.
@@ -372,5 +383,25 @@ impl Handler for Carrier {
             CloseWhy::Requested => {}
         }
         self.tell_shard(sends, Message::Disconnected { conn: conn_key(self.home, socket) });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_room_of_a_burst_is_given_back() {
+        let mut outgoing = Outgoing::default();
+        outgoing.tells.extend((0..100 * ENTRIES_KEPT).map(|_| (Core(1), Tell::Confirmed)));
+        outgoing.tells.clear();
+        outgoing.give_back();
+        assert!(outgoing.tells.capacity() <= ENTRIES_KEPT);
+        outgoing.tells.extend((0..ENTRIES_KEPT).map(|_| (Core(1), Tell::Confirmed)));
+        let room = outgoing.tells.as_ptr();
+        outgoing.tells.clear();
+        outgoing.give_back();
+        outgoing.tells.push((Core(1), Tell::Confirmed));
+        assert_eq!(outgoing.tells.as_ptr(), room, "a usual turn allocates nothing");
     }
 }

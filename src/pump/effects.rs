@@ -3,7 +3,7 @@
 use super::carrier::Carrier;
 use super::delayed::Delayed;
 use super::incoming::Arrival;
-use super::limits::{CONGESTED_BYTES, RELIEVED_BYTES};
+use super::limits::{CONGESTED_BYTES, ENTRIES_KEPT, RELIEVED_BYTES};
 use super::replica::Inquiry;
 use super::replica::Proposal;
 use crate::admin::counter::Counter;
@@ -24,6 +24,7 @@ impl Carrier {
                 self.carry_out_one(sends, effect);
             }
             if self.effects.list.is_empty() {
+                list.shrink_to(ENTRIES_KEPT);
                 self.effects.list = list;
             }
         }

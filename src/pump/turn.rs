@@ -232,6 +232,7 @@ impl Turn {
             let durable = self.durable.as_ref();
             durable.expect("shards ask on the Raft core only").look(inquiry);
         }
+        outgoing.give_back();
     }
 
     /// Stop accepting, tell clients, give them time to leave.

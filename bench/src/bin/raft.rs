@@ -20,6 +20,7 @@ use std::path::Path;
 use std::process::Command;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 #[global_allocator]
@@ -30,6 +31,10 @@ const CONTENT_BYTES: usize = 1_024;
 const IN_FLIGHT: usize = 64;
 const FSYNCS: usize = 500;
 const FSYNC_BYTES: usize = 4_096;
+
+/// Syncs with a pause before each: what a disk takes that is asked 50 times a second.
+const PACED_FSYNCS: usize = 100;
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Configs by number, and a bounded history, as heavy for the disk as the real thing.
 #[derive(Default)]
@@ -97,11 +102,12 @@ fn cpu() -> Duration {
     Duration::from_millis((ticks(11) + ticks(12)) * 10)
 }
 
-fn fdatasync_us(folder: &Path) -> Histogram<u64> {
+fn fdatasync_us(folder: &Path, times: usize, pause: Duration) -> Histogram<u64> {
     let path = folder.join("fsync.probe");
     let file = File::create(&path).expect("a file to sync");
     let mut took = Histogram::new(3).expect("three digits");
-    for at in 0..FSYNCS {
+    for at in 0..times {
+        thread::sleep(pause);
         let start = now();
         file.write_all_at(&[at as u8; FSYNC_BYTES], (at % 64 * FSYNC_BYTES) as u64).expect("write");
         file.sync_data().expect("fsync");
@@ -197,6 +203,13 @@ fn show(what: &str, took: &Histogram<u64>) {
     );
 }
 
+fn show_fdatasync(folder: &Path, when: &str) {
+    let took = fdatasync_us(folder, FSYNCS, Duration::ZERO);
+    show(&format!("fdatasync of 4 KiB, {when}"), &took);
+    let took = fdatasync_us(folder, PACED_FSYNCS, PAUSE);
+    show(&format!("fdatasync of 4 KiB, 50/s, {when}"), &took);
+}
+
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let Some(folder) = arguments.next() else {
@@ -210,12 +223,12 @@ fn main() {
     let folder = Path::new(&folder).join("raft-bench");
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).expect("a folder");
-    show("fdatasync of 4 KiB, before", &fdatasync_us(&folder));
+    show_fdatasync(&folder, "before");
     // A process of its own: it ends without a stop, and nothing of it is left but its files.
     let mut child = Command::new(std::env::current_exe().expect("this program"));
     child.arg(&folder).arg(seconds.to_string()).arg("write");
     assert!(child.status().expect("it runs").success());
-    show("fdatasync of 4 KiB, after", &fdatasync_us(&folder));
+    show_fdatasync(&folder, "after");
     restart(&folder);
     let _ = fs::remove_dir_all(&folder);
 }

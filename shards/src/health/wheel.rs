@@ -48,9 +48,6 @@ pub const BUCKET_MS: u64 = 16;
 /// the way.
 const BUCKETS: usize = 2_048;
 
-/// Entries a bucket may keep room for while empty; more is given back.
-const BUCKET_KEPT_MAX: usize = 64;
-
 const _: () = assert!(BUCKETS.is_multiple_of(64), "the bitmap has whole words");
 const _: () = assert!(size_of::<Timer>() == 8, "a million connections keep a million of these");
 
@@ -110,10 +107,9 @@ impl Wheel {
                 return;
             }
             let bucket = tick as usize % BUCKETS;
-            due.extend(self.buckets[bucket].drain(..).map(|timer| (timer, tick as Tick)));
-            if self.buckets[bucket].capacity() > BUCKET_KEPT_MAX {
-                self.buckets[bucket] = Vec::new();
-            }
+            // Its room is given back: kept, the buckets would fill up with it over hours.
+            let timers = std::mem::take(&mut self.buckets[bucket]);
+            due.extend(timers.into_iter().map(|timer| (timer, tick as Tick)));
             self.occupied[bucket / 64] &= !(1 << (bucket % 64));
             self.position = tick + 1;
         }
@@ -219,5 +215,15 @@ mod tests {
             seen.extend(due.iter().map(|(_, tick)| u64::from(*tick)));
         }
         assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn what_came_due_leaves_no_room_behind() {
+        let mut wheel = Wheel::default();
+        for number in 0..10 * BUCKETS as u32 {
+            wheel.insert(u64::from(number) * BUCKET_MS / 10, Timer::Connection(number));
+        }
+        assert_eq!(due(&mut wheel, BUCKETS as u64 * BUCKET_MS).len(), 10 * BUCKETS);
+        assert!(wheel.buckets.iter().all(|bucket| bucket.capacity() == 0));
     }
 }
