@@ -30,12 +30,13 @@ use crate::home::counts::Counters;
 use crate::home::lanes::Lanes;
 use crate::intern::Interner;
 use crate::key::{ConfigKey, ConnKey, Core, Home, Map, ServiceKey};
-use crate::limits::LaneLimits;
+use crate::limits::{ENTRIES_KEPT, LaneLimits};
 use crate::message::{Ask, Message, Now, Tell, Waiter};
 use crate::naming::host::Ids;
 use crate::naming::open::Answer;
 use crate::push::fuzzy::{Configs, Services};
 use crate::push::patterns::Patterns;
+use crate::push::storm::Storm;
 use crate::push::subscription::Subscriptions;
 use crate::push::trace::Trace;
 use crate::settings::{PlantedBug, Settings};
@@ -78,6 +79,7 @@ pub struct HomeState {
     pub(crate) config_tables: Arc<Tables>,
     pub(crate) listeners: Listeners,
     pub(crate) polls: Polls,
+    pub(crate) storm: Storm,
     pub(crate) inquiries: Inquiries,
     pub(crate) config_patterns: Patterns<ConfigKey>,
     pub(crate) standing: Standing,
@@ -98,6 +100,7 @@ impl HomeState {
     pub fn new(core: Core, map: Map, settings: Settings, hasher: RandomState) -> Self {
         let limits = LaneLimits::for_cores(usize::from(map.cores));
         let limits = settings.lanes.unwrap_or(limits);
+        let storm = Storm::new(settings.storm_arrivals);
         let overtakes = settings.has_bug(PlantedBug::WaitingIsOvertaken);
         Self {
             home: Home(core),
@@ -111,6 +114,7 @@ impl HomeState {
             config_tables: Arc::default(),
             listeners: Listeners::new(hasher.clone()),
             polls: Polls::new(hasher.clone()),
+            storm,
             inquiries: Inquiries::default(),
             config_patterns: Patterns::new(hasher.clone()),
             standing: Standing::new(hasher.clone()),
@@ -243,6 +247,7 @@ impl HomeState {
                 }
             }
         }
+        due.shrink_to(ENTRIES_KEPT);
         self.due = due;
     }
 

@@ -27,6 +27,21 @@ pub const FAN_SLICE: usize = 128;
 /// Subscriptions looked at in one turn, pushed to or not: looking costs a tenth of pushing.
 pub const VISITS_PER_TURN_MAX: usize = 8 * PUSHES_PER_TURN_MAX;
 
+/// Entries the lists that live from turn to turn (effects, timers due, messages to other cores) keep
+/// room for; what a burst needed more is given back, or memory would remember the worst moment for
+/// ever.
+pub const ENTRIES_KEPT: usize = 256;
+
+/// A reconnect storm: set-ups of one core in each of so many windows in a row, with the window's
+/// milliseconds. 500 a second for five seconds are no busy start of a few services, and what a
+/// crowd of some thousands connects with is over before. While it lasts changes of a service wait
+/// for [`Settings::push_coalesce_ms`] to be told together.
+///
+/// [`Settings::push_coalesce_ms`]: crate::settings::Settings::push_coalesce_ms
+pub const STORM_ARRIVALS_PER_WINDOW: u64 = 125;
+pub const STORM_WINDOW_MS: u64 = 250;
+pub const STORM_WINDOWS: u64 = 20;
+
 /// Subscriptions of one connection; a gateway that follows every service of a large company has
 /// some ten thousand. One more is refused, typed, errorCode 503.
 pub const SUBSCRIPTIONS_PER_CONNECTION_MAX: u32 = 50_000;

@@ -7,5 +7,6 @@ pub mod fuzzy;
 pub mod id;
 pub mod patterns;
 pub mod poller;
+pub mod storm;
 pub mod subscription;
 pub mod trace;

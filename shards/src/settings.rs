@@ -1,7 +1,7 @@
 //! What an operator may change about a shard. Every core has the same values.
 
 use crate::config;
-use crate::limits::LaneLimits;
+use crate::limits::{LaneLimits, STORM_ARRIVALS_PER_WINDOW};
 use crate::naming::rules::Rules;
 
 /// Values of the shard's rules, defaults as the reference has them (`ops.md` 3). Times in
@@ -22,6 +22,9 @@ pub struct Settings {
     pub push_delay_ms: Option<u32>,
     /// Longest wait for the ack of an earlier push while a newer state waits.
     pub push_coalesce_ms: u32,
+    /// Set-ups of one core per [`crate::limits::STORM_WINDOW_MS`] that make a reconnect storm when they go on. 0:
+    /// there always is one.
+    pub storm_arrivals: u64,
     /// `nacos.naming.push.pushTaskTimeout`: a push without an ack has failed.
     pub push_timeout_ms: u32,
     /// `nacos.naming.push.pushTaskRetryDelay`: from a failed push to its repetition.
@@ -68,6 +71,7 @@ impl Default for Settings {
             congested_ms: 300_000,
             push_delay_ms: None,
             push_coalesce_ms: 500,
+            storm_arrivals: STORM_ARRIVALS_PER_WINDOW,
             push_timeout_ms: 5_000,
             push_retry_ms: 1_000,
             stop_ms: 1_000,

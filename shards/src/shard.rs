@@ -13,7 +13,7 @@ use crate::health::checks::Tally;
 use crate::home::counts::Counters;
 use crate::home::{HomeState, Phase, Turn};
 use crate::key::{ConnKey, Core, Home, Map};
-use crate::limits::PUSHES_PER_TURN_MAX;
+use crate::limits::{ENTRIES_KEPT, PUSHES_PER_TURN_MAX};
 use crate::look::{Clock, Look, Seen, clients};
 use crate::message::{Ask, Message, Now, Tell, Waiter};
 use crate::naming::open::Answer;
@@ -290,7 +290,9 @@ impl Shard {
                 }
             }
         });
+        sent.shrink_to(ENTRIES_KEPT);
         self.sent = sent;
+        self.local.shrink_to(ENTRIES_KEPT);
     }
 
     /// Lets the home side act, then carries out what it asked of this core's own owner side.

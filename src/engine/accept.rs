@@ -28,6 +28,9 @@ impl Engine {
             return;
         }
         self.accepts_due = false;
+        for ring in &mut self.rings {
+            ring.keep_dense(self.ring_slots);
+        }
         let (chosen, room) = self.accepting_ring();
         for ring in 0..self.rings.len() {
             if ring != chosen {
@@ -121,7 +124,7 @@ impl Engine {
         let Ok(index) = u32::try_from(result) else {
             return self.accept_failed(-result);
         };
-        self.rings[ring].occupied += 1;
+        self.rings[ring].occupy(index);
         let slot = ring as u32 * self.ring_slots + index;
         let socket = self.sends.table.open(slot);
         if occupied >= usable {

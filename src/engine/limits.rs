@@ -15,6 +15,10 @@ pub const RING_SLOTS_MAX: u32 = 65_536;
 /// Most rings of one engine: 64 rings of the smallest usual `nofile` (20,000) exceed a million.
 pub const RINGS_MAX: usize = 64;
 
+/// Slots of a ring that may lie free below a tenant before the kernel is sent back to the lowest: a
+/// burst of clients that leave at once is no reason yet.
+pub const SPARE_SLOTS_MAX: u32 = 512;
+
 /// Submission queue entries of a ring. A fuller turn submits in between; nothing is dropped.
 pub const SUBMISSIONS_MAX: u32 = 512;
 

@@ -3,15 +3,18 @@
 use super::buffers::{GROUP, ReceiveBuffers};
 use super::counters::Counters;
 use super::error::EngineError;
-use super::limits::{ACCEPTS_IN_FLIGHT, COMPLETIONS_MAX, DROP_WAIT_MS, SUBMISSIONS_MAX};
+use super::limits::{
+    ACCEPTS_IN_FLIGHT, COMPLETIONS_MAX, DROP_WAIT_MS, SPARE_SLOTS_MAX, SUBMISSIONS_MAX,
+};
 use super::listen;
 use super::op::{Op, Tag};
+use super::sys;
 use io_uring::types::{CancelBuilder, Timespec};
 use io_uring::{EnterFlags, IoUring, cqueue, squeue};
 use std::collections::VecDeque;
 use std::io;
 use std::mem::{ManuallyDrop, MaybeUninit};
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, RawFd};
 
 /// Where the kernel writes the peer's address of one accept.
 pub(super) struct Seat {
@@ -31,6 +34,8 @@ pub(super) struct Ring {
     pub seats_taken: usize,
     /// Slots that have a tenant, up to and including its close.
     pub occupied: u32,
+    /// The kernel gives out higher slots than it must.
+    sparse: bool,
     /// Where a timer's interval stays until it is submitted.
     timespec: ManuallyDrop<Box<Timespec>>,
     /// What did not fit into the submission queue.
@@ -85,6 +90,7 @@ impl Ring {
             seats: ManuallyDrop::new((0..ACCEPTS_IN_FLIGHT).map(|_| seat()).collect()),
             seats_taken: 0,
             occupied: 0,
+            sparse: false,
             timespec: ManuallyDrop::new(Box::new(Timespec::new())),
             overflow: VecDeque::new(),
             under_way: 0,
@@ -122,6 +128,21 @@ impl Ring {
             return;
         }
         self.overflow.push_back(entry);
+    }
+
+    /// A slot was given out to a new tenant.
+    pub fn occupy(&mut self, index: u32) {
+        self.occupied += 1;
+        self.sparse |= index >= self.occupied + SPARE_SLOTS_MAX;
+    }
+
+    /// Where clients come and go the kernel gives out one slot after the other up to the last of
+    /// the table, and whatever is kept by slot would grow with it. So it is sent back to the lowest
+    /// free one.
+    pub fn keep_dense(&mut self, slots: u32) {
+        if std::mem::take(&mut self.sparse) {
+            sys::search_from_lowest(self.uring.as_raw_fd(), slots);
+        }
     }
 
     /// Cancels the request with this tag. Its own completion says so.

@@ -36,6 +36,31 @@ pub(super) fn finish_sending(fd: OwnedFd) {
     unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_WR) };
 }
 
+/// Has the kernel look for free slots of a ring's table of sockets from the lowest on again. By
+/// itself it goes on from the last one it gave out or took back.
+pub(super) fn search_from_lowest(ring: RawFd, slots: u32) {
+    /// As `io_uring.h` has it, which the crate in use does not wrap.
+    #[repr(C)]
+    struct FileIndexRange {
+        offset: u32,
+        length: u32,
+        reserved: u64,
+    }
+    const REGISTER_FILE_ALLOC_RANGE: libc::c_uint = 25;
+    let range = FileIndexRange { offset: 0, length: slots, reserved: 0 };
+    // SAFETY: the kernel copies the range during the call. A failure leaves things as they are:
+    // slots are given out all the same, only higher ones.
+    unsafe {
+        libc::syscall(
+            libc::SYS_io_uring_register,
+            ring,
+            REGISTER_FILE_ALLOC_RANGE,
+            &raw const range,
+            0,
+        )
+    };
+}
+
 /// Blocks until a descriptor is readable; false when that took too long. What a core does with its
 /// wake-up descriptor where there is no executor: in tests and bare measurements.
 pub fn wait_readable(fd: impl std::os::fd::AsFd, patience: std::time::Duration) -> bool {

@@ -7,7 +7,6 @@ use super::delayed::DelayedReplies;
 use super::desk::Desk;
 use super::held::HeldCalls;
 use super::incoming::{Arrival, Incoming, Noted};
-use super::limits::ENTRIES_KEPT;
 use super::link::{Link, Links, conn_key};
 use super::node::Node;
 use super::replica::{Inquiry, Proposal};
@@ -21,6 +20,7 @@ use crate::probe::Prober;
 use nacre_shards::auth::Denial;
 use nacre_shards::effect::{CloseReason, Effects};
 use nacre_shards::key::{ConnKey, Core, Home};
+use nacre_shards::limits::ENTRIES_KEPT;
 use nacre_shards::message::{Ask, Message, Now, Tell};
 use nacre_shards::shard::{Room, Shard};
 use std::net::SocketAddr;
@@ -174,8 +174,8 @@ impl Carrier {
         for delayed in self.delayed.due(self.now.tick_ms) {
             self.reply(sends, delayed.conn, delayed.stream, &delayed.body);
         }
-        while let Some((slot, generation)) = self.checks.pop_due(self.now.tick_ms) {
-            self.check(sends, slot, generation);
+        while let Some((due_ms, slot, generation)) = self.checks.pop_due(self.now.tick_ms) {
+            self.check(sends, due_ms, Socket { slot, generation });
         }
         self.carry_out(sends);
     }
@@ -283,14 +283,16 @@ impl Carrier {
     }
 
     /// Looks at a link whose protocol state has a deadline.
-    fn check(&mut self, sends: &mut Sends, slot: u32, generation: u32) {
-        if let Some(link) = self.links.get(slot, generation) {
-            link.check_due = None;
-            let now_ms = self.now.tick_ms;
-            self.serve(sends, Socket { slot, generation }, |grpc, codec, out, incoming| {
-                grpc.check(now_ms, codec, out, incoming)
-            });
-        }
+    fn check(&mut self, sends: &mut Sends, due_ms: u64, socket: Socket) {
+        let link = self.links.get(socket.slot, socket.generation);
+        let Some(link) = link.filter(|link| link.check_due == Some(due_ms)) else {
+            return self.checks.was_void();
+        };
+        link.check_due = None;
+        let now_ms = self.now.tick_ms;
+        self.serve(sends, socket, |grpc, codec, out, incoming| {
+            grpc.check(now_ms, codec, out, incoming)
+        });
     }
 
     /// Keeps the earliest time a link asked for.
@@ -298,8 +300,11 @@ impl Carrier {
         let Some(link) = self.links.get(slot, generation) else { return };
         let Some(due_ms) = link.grpc.next_check(&self.codec) else { return };
         if link.check_due.is_none_or(|known| due_ms < known) {
-            link.check_due = Some(due_ms);
+            let known = link.check_due.replace(due_ms);
             self.checks.add(due_ms, slot, generation);
+            if known.is_some() {
+                self.checks.forgotten(&mut self.links);
+            }
         }
     }
 
@@ -371,6 +376,9 @@ impl Handler for Carrier {
         let Some(mut link) = self.links.remove(socket) else { return };
         link.grpc.release(&mut self.codec);
         self.node.leave();
+        if link.check_due.is_some() {
+            self.checks.forgotten(&mut self.links);
+        }
         match why {
             CloseWhy::PeerClosed => self.metrics.inc(Counter::ClosedPeer),
             CloseWhy::Reset => self.metrics.inc(Counter::ClosedReset),

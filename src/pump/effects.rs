@@ -3,7 +3,7 @@
 use super::carrier::Carrier;
 use super::delayed::Delayed;
 use super::incoming::Arrival;
-use super::limits::{CONGESTED_BYTES, ENTRIES_KEPT, RELIEVED_BYTES};
+use super::limits::{CONGESTED_BYTES, RELIEVED_BYTES};
 use super::replica::Inquiry;
 use super::replica::Proposal;
 use crate::admin::counter::Counter;
@@ -14,6 +14,7 @@ use nacre_proto::payload::encode_head;
 use nacre_proto::request::Kind;
 use nacre_shards::effect::{Body, CloseReason, Effect, Json};
 use nacre_shards::key::ConnKey;
+use nacre_shards::limits::ENTRIES_KEPT;
 use nacre_shards::message::Message;
 
 impl Carrier {

@@ -36,10 +36,6 @@ pub const PUSHES_PER_SUBMIT: usize = 64;
 /// Messages of other cores taken in one turn, so that sockets get their turn too.
 pub const MESH_PER_TURN_MAX: usize = 4_096;
 
-/// Entries the lists that live from turn to turn (effects, messages to other cores) keep room for;
-/// what a burst needed more is given back, or memory would remember the worst moment for ever.
-pub const ENTRIES_KEPT: usize = 256;
-
 /// Milliseconds between two looks at what the metrics show of a shard.
 pub const GAUGES_MS: u64 = 100;
 

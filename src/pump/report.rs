@@ -160,6 +160,7 @@ fn shard_counters(metrics: &metrics::Core, counts: &Counts) {
         home.push_ack_ms_max * 1_000,
     );
     metrics.set(Counter::PushEmpty, home.pushes_empty);
+    metrics.set(Counter::StormDelays, home.storm_delays);
     metrics.set(Counter::Withheld, home.withheld);
     metrics.set(Counter::TraceLost, counts.trace_lost);
     metrics.set(Counter::Detections, home.detections);

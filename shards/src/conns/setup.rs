@@ -64,6 +64,7 @@ impl HomeState {
                 connection.client_ip = (!known).then(|| client_ip.into());
                 self.counters.modules[place(profile.module)] += 1;
                 connection.profile = self.profiles.take(profile);
+                self.storm.arrival(turn.lived_ms);
             }
         }
         if setup.ability_table.is_some() {

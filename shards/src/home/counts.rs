@@ -87,6 +87,8 @@ pub struct Counters {
     pub push_ack_ms_max: u64,
     /// Changes that were merged into one not pushed yet.
     pub pushes_coalesced: u64,
+    /// First changes and first pushes that waited because of a reconnect storm.
+    pub storm_delays: u64,
     /// Pushes and notifications withheld for want of a right, and fuzzy watches ended for it.
     pub withheld: u64,
     /// Fuzzy watch messages handed out.

@@ -5,7 +5,7 @@ use crate::home::{HomeState, Phase, Turn, unwrapped};
 use crate::key::ConnKey;
 use crate::push::fuzzy::{Configs, Services};
 use crate::push::id::{self, Target};
-use crate::push::subscription::Stage;
+use crate::push::subscription::{Fan, Stage};
 use crate::push::trace::Happened;
 use crate::settings::PlantedBug;
 
@@ -79,7 +79,8 @@ impl HomeState {
             return;
         }
         // With a delay nothing is held back for an ack; what is newer waits for its own time.
-        if self.settings.push_delay_ms.is_none() {
+        let fan = self.subscriptions.services[self.subscriptions.records[index].service].fan;
+        if self.settings.push_delay_ms.is_none() && fan != Fan::Delayed {
             self.offer(index, turn);
         }
     }

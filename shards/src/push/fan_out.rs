@@ -39,16 +39,23 @@ impl HomeState {
             return;
         }
         service.view = Some(view.clone());
-        match (service.fan, self.settings.push_delay_ms) {
-            (Fan::Idle, None) => self.start_fan(index),
-            (Fan::Idle, Some(delay)) => {
-                service.fan = Fan::Delayed;
-                let deadline = turn.lived_ms + u64::from(delay);
-                service.timer = self.wheel.insert(deadline, Timer::Service(index));
-            }
-            (Fan::Running, _) => service.fan = Fan::Again,
-            (Fan::Delayed | Fan::Again, _) => {}
+        match service.fan {
+            Fan::Idle => match self.push_delay_ms(turn.lived_ms) {
+                None => self.start_fan(index),
+                Some(delay) => self.delay_fan(index, turn.lived_ms + u64::from(delay)),
+            },
+            Fan::Running => service.fan = Fan::Again,
+            Fan::Delayed | Fan::Again => {}
         }
+    }
+
+    /// For how long a first change waits: as configured, or in a reconnect storm.
+    pub(crate) fn push_delay_ms(&mut self, now_ms: u64) -> Option<u32> {
+        if self.settings.push_delay_ms.is_some() || !self.storm.rages(now_ms) {
+            return self.settings.push_delay_ms;
+        }
+        self.counters.storm_delays += 1;
+        Some(self.settings.push_coalesce_ms)
     }
 
     fn start_fan(&mut self, index: u32) {
@@ -56,6 +63,12 @@ impl HomeState {
         service.fan = Fan::Running;
         service.cursor = service.subscribers.len() as u32;
         self.subscriptions.fanning.push_back(index);
+    }
+
+    fn delay_fan(&mut self, index: u32, deadline: u64) {
+        let service = &mut self.subscriptions.services[index];
+        service.fan = Fan::Delayed;
+        service.timer = self.wheel.insert(deadline, Timer::Service(index));
     }
 
     /// The push delay of a service is over.

@@ -328,7 +328,7 @@ impl HomeState {
             Stage::Asked => {
                 subscription.stage = Stage::Idle;
                 subscription.owed = true;
-                match self.settings.push_delay_ms {
+                match self.push_delay_ms(turn.lived_ms) {
                     None => _ = self.offer(index, turn),
                     Some(delay) => self.delay(index, delay, turn.lived_ms),
                 }

@@ -57,6 +57,8 @@ impl Faults {
         }
         if random.percent(20) {
             settings.push_delay_ms = Some(random.pick(&[1, 100, 500]));
+        } else if random.percent(20) {
+            settings.storm_arrivals = 0;
         }
         if random.percent(60) {
             let asks_max = random.between(4, 12) as usize;

@@ -1,6 +1,7 @@
 //! Slots: bursts, full tables, several rings, reuse.
 
 use super::*;
+use crate::engine::limits::{ACCEPTS_IN_FLIGHT, SPARE_SLOTS_MAX};
 
 #[test]
 fn a_burst_of_more_connections_than_accepts_is_taken_with_its_addresses() {
@@ -54,6 +55,23 @@ fn rings_are_added_while_they_fill_and_none_is_turned_away() {
     let (mut stream, socket) = bed.pair();
     stream.write_all(b"y").unwrap();
     bed.until("heard", |_, record| record.seen[&socket].bytes == b"y");
+}
+
+#[test]
+fn clients_that_come_and_go_do_not_spread_over_the_table() {
+    let mut bed = Bed::small(20_000);
+    let stays = bed.pair();
+    let mut highest = 0;
+    for _ in 0..60 {
+        let crowd: Vec<_> = (0..50).map(|_| bed.pair()).collect();
+        highest = crowd.iter().map(|(_, socket)| socket.slot).fold(highest, u32::max);
+        drop(crowd);
+        bed.until("left", |_, record| record.live.len() == 1);
+    }
+    assert!(bed.engine.sends.counters.accepted > 3_000);
+    let bound = 51 + SPARE_SLOTS_MAX + ACCEPTS_IN_FLIGHT as u32;
+    assert!(highest <= bound, "{highest}: of 51 connections, after 3,000");
+    drop(stays);
 }
 
 #[test]

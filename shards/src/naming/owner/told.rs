@@ -7,7 +7,7 @@ use crate::config::table::Tables;
 use crate::effect::Effect;
 use crate::health::beat::{Silent, Verdict};
 use crate::health::wheel::Timer;
-use crate::limits::{DATAGRAM_LIST_BYTES_MAX, DATAGRAMS_PER_TURN_MAX};
+use crate::limits::{DATAGRAM_LIST_BYTES_MAX, DATAGRAMS_PER_TURN_MAX, ENTRIES_KEPT};
 use crate::message::Now;
 use crate::naming::services::{Service, ServiceId};
 use crate::push::poller::Ready;
@@ -68,6 +68,7 @@ impl OwnerState {
                 _ => debug_assert!(false, "the home side has its own wheel"),
             }
         }
+        due.shrink_to(ENTRIES_KEPT);
         self.due = due;
         changed
     }

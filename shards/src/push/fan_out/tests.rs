@@ -102,6 +102,42 @@ fn the_configured_delay_holds_everything_back_and_ignores_acks() {
     assert_eq!(revisions(&bench.pass(40)), [3]);
 }
 
+/// A storm that never ends.
+fn in_storm() -> Bench {
+    Bench::new(Settings { storm_arrivals: 0, ..Settings::default() })
+}
+
+#[test]
+fn in_a_storm_changes_are_told_together() {
+    let mut bench = in_storm();
+    let conn = bench.client(1);
+    bench.subscribe(conn, &service(0), true);
+    assert!(revisions(&bench.subscribed(conn, &service(0), 1)).is_empty(), "the first one waits");
+    for revision in 2..6 {
+        assert_eq!(bench.pass(80), []);
+        bench.changed(&service(0), revision);
+    }
+    let pushed = bench.pass(600);
+    assert_eq!(revisions(&pushed), [5], "once, with all that came meanwhile");
+    assert_eq!(bench.ack(conn, pushes(&pushed)[0].0, true), []);
+    bench.changed(&service(0), 6);
+    assert_eq!(bench.pass(480), []);
+    assert_eq!(revisions(&bench.pass(52)), [6], "500 ms at most");
+    assert_eq!(bench.home.counters.storm_delays, 3);
+}
+
+#[test]
+fn in_a_storm_an_ack_brings_nothing_forward() {
+    let mut bench = in_storm();
+    let conn = bench.client(1);
+    bench.subscribe(conn, &service(0), true);
+    bench.subscribed(conn, &service(0), 1);
+    let first = pushes(&bench.pass(520));
+    bench.changed(&service(0), 2);
+    assert_eq!(bench.ack(conn, first[0].0, true), []);
+    assert_eq!(revisions(&bench.pass(540)), [2]);
+}
+
 #[test]
 fn older_and_equal_states_are_dropped() {
     let mut bench = Bench::new(Settings::default());
