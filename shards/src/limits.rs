@@ -34,13 +34,17 @@ pub const ENTRIES_KEPT: usize = 256;
 
 /// A reconnect storm: set-ups of one core in each of so many windows in a row, with the window's
 /// milliseconds. 500 a second for five seconds are no busy start of a few services, and what a
-/// crowd of some thousands connects with is over before. While it lasts changes of a service wait
-/// for [`Settings::push_coalesce_ms`] to be told together.
+/// crowd of some thousands connects with is over before. While it lasts changes of a service nobody
+/// followed [`STORM_SERVICE_MS`] before wait for [`Settings::push_coalesce_ms`] to be told together.
 ///
 /// [`Settings::push_coalesce_ms`]: crate::settings::Settings::push_coalesce_ms
 pub const STORM_ARRIVALS_PER_WINDOW: u64 = 125;
 pub const STORM_WINDOW_MS: u64 = 250;
 pub const STORM_WINDOWS: u64 = 20;
+
+/// Milliseconds within which the clients of a service are back: a Java client's redo task comes
+/// round every three seconds, and connecting takes its time.
+pub const STORM_SERVICE_MS: u32 = 5_000;
 
 /// Subscriptions of one connection; a gateway that follows every service of a large company has
 /// some ten thousand. One more is refused, typed, errorCode 503.

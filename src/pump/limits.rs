@@ -25,9 +25,9 @@ pub const PUSHES_BESIDE_INPUT: usize = EVENTS_PER_TURN_MAX / 16;
 /// subscribers does not wait for the first ones' acknowledgements.
 pub const PUSHES_IN_A_ROW: usize = PUSHES_PER_TURN_MAX;
 
-/// Pushes a turn beyond those, until nothing waits: with their acknowledgements half a millisecond,
-/// so that the requests of others in between wait no longer.
-pub const PUSHES_BESIDE_CROWD: usize = 32;
+/// Pushes a turn beyond those, until nothing waits: with their acknowledgements a tenth of a
+/// millisecond, so that the requests of others in between wait no longer.
+pub const PUSHES_BESIDE_CROWD: usize = 8;
 
 /// Pushes written before the kernel gets them: of 1,000 pushes at 1.4 µs each the first would
 /// otherwise wait for the last.

@@ -11,7 +11,7 @@ use crate::effect::Effect;
 use crate::health::wheel::{NO_TICK, Tick, Timer};
 use crate::home::{HomeState, Phase, Turn, unwrapped};
 use crate::key::ServiceKey;
-use crate::limits::{FAN_SLICE, VISITS_PER_TURN_MAX};
+use crate::limits::{FAN_SLICE, STORM_SERVICE_MS, VISITS_PER_TURN_MAX};
 use crate::naming::answer;
 use crate::naming::view::View;
 use crate::push::fuzzy::{Configs, Services};
@@ -38,9 +38,12 @@ impl HomeState {
         if service.view.as_ref().is_some_and(|known| known.revision >= view.revision) {
             return;
         }
+        if service.view.is_none() {
+            service.since_ms = turn.lived_ms as u32;
+        }
         service.view = Some(view.clone());
         match service.fan {
-            Fan::Idle => match self.push_delay_ms(turn.lived_ms) {
+            Fan::Idle => match self.push_delay_ms(index, turn.lived_ms) {
                 None => self.start_fan(index),
                 Some(delay) => self.delay_fan(index, turn.lived_ms + u64::from(delay)),
             },
@@ -49,9 +52,12 @@ impl HomeState {
         }
     }
 
-    /// For how long a first change waits: as configured, or in a reconnect storm.
-    pub(crate) fn push_delay_ms(&mut self, now_ms: u64) -> Option<u32> {
-        if self.settings.push_delay_ms.is_some() || !self.storm.rages(now_ms) {
+    /// For how long a first change waits: as configured, or in a reconnect storm, while the clients
+    /// of the service come back.
+    pub(crate) fn push_delay_ms(&mut self, service: u32, now_ms: u64) -> Option<u32> {
+        let since_ms = self.subscriptions.services[service].since_ms;
+        let is_back = (now_ms as u32).wrapping_sub(since_ms) >= STORM_SERVICE_MS;
+        if self.settings.push_delay_ms.is_some() || is_back || !self.storm.rages(now_ms) {
             return self.settings.push_delay_ms;
         }
         self.counters.storm_delays += 1;

@@ -3,7 +3,7 @@
 //! The clients of a service come back one by one, a Java client's registrations only with the next
 //! turn of its redo task (3 s), so each of them changes a list that those before it are told at
 //! once. While that lasts, changes wait for [`Settings::push_coalesce_ms`] to be told together, as
-//! the reference lets them wait always.
+//! the reference lets them wait always. Services that were there before are not concerned.
 //!
 //! [`Settings::push_coalesce_ms`]: crate::settings::Settings::push_coalesce_ms
 

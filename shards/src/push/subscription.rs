@@ -86,6 +86,8 @@ pub struct Followed {
     pub cursor: u32,
     /// Tick of its live entry in the wheel.
     pub timer: Tick,
+    /// When its first state came; wraps.
+    pub since_ms: u32,
 }
 
 /// How far a change has got to the subscribers.
@@ -164,6 +166,7 @@ impl Subscriptions {
             fan: Fan::Idle,
             cursor: 0,
             timer: NO_TICK,
+            since_ms: 0,
         });
         self.by_key.insert(key.clone(), service);
         service
@@ -328,7 +331,7 @@ impl HomeState {
             Stage::Asked => {
                 subscription.stage = Stage::Idle;
                 subscription.owed = true;
-                match self.push_delay_ms(turn.lived_ms) {
+                match self.push_delay_ms(service, turn.lived_ms) {
                     None => _ = self.offer(index, turn),
                     Some(delay) => self.delay(index, delay, turn.lived_ms),
                 }

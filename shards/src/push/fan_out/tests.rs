@@ -1,5 +1,5 @@
 use crate::home::fixture::{Bench, pushes, service};
-use crate::limits::FAN_SLICE;
+use crate::limits::{FAN_SLICE, STORM_SERVICE_MS};
 use crate::message::Message;
 use crate::settings::Settings;
 
@@ -124,6 +124,18 @@ fn in_a_storm_changes_are_told_together() {
     assert_eq!(bench.pass(480), []);
     assert_eq!(revisions(&bench.pass(52)), [6], "500 ms at most");
     assert_eq!(bench.home.counters.storm_delays, 3);
+}
+
+#[test]
+fn a_storm_delays_nothing_of_services_whose_clients_are_back() {
+    let mut bench = in_storm();
+    let conn = bench.client(1);
+    bench.subscribe(conn, &service(0), true);
+    bench.subscribed(conn, &service(0), 1);
+    let first = pushes(&bench.pass(u64::from(STORM_SERVICE_MS)));
+    bench.ack(conn, first[0].0, true);
+    bench.changed(&service(0), 2);
+    assert_eq!(revisions(&bench.drain()), [2]);
 }
 
 #[test]
