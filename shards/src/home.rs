@@ -136,6 +136,7 @@ impl HomeState {
             Message::Started => {
                 if self.phase == Phase::Starting {
                     self.phase = Phase::Serving;
+                    self.storm.node_started(turn.lived_ms);
                 }
             }
             Message::Stopping => {

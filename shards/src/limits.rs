@@ -27,23 +27,28 @@ pub const FAN_SLICE: usize = 128;
 /// Subscriptions looked at in one turn, pushed to or not: looking costs a tenth of pushing.
 pub const VISITS_PER_TURN_MAX: usize = 8 * PUSHES_PER_TURN_MAX;
 
-/// Entries the lists that live from turn to turn (effects, timers due, messages to other cores) keep
-/// room for; what a burst needed more is given back, or memory would remember the worst moment for
-/// ever.
+/// Entries the lists that live from turn to turn (effects, timers due, messages to other cores)
+/// keep room for; what a burst needed more is given back, or memory would remember the worst moment
+/// for ever.
 pub const ENTRIES_KEPT: usize = 256;
 
 /// A reconnect storm: set-ups of one core in each of so many windows in a row, with the window's
 /// milliseconds. 500 a second for five seconds are no busy start of a few services, and what a
-/// crowd of some thousands connects with is over before. While it lasts changes of a service nobody
-/// followed [`STORM_SERVICE_MS`] before wait for [`Settings::push_coalesce_ms`] to be told together.
-///
-/// [`Settings::push_coalesce_ms`]: crate::settings::Settings::push_coalesce_ms
+/// crowd of some thousands connects with is over before.
 pub const STORM_ARRIVALS_PER_WINDOW: u64 = 125;
 pub const STORM_WINDOW_MS: u64 = 250;
 pub const STORM_WINDOWS: u64 = 20;
 
-/// Milliseconds within which the clients of a service are back: a Java client's redo task comes
-/// round every three seconds, and connecting takes its time.
+/// Milliseconds after a node's start in which there can be one: a million clients need three
+/// minutes to come back.
+pub const STORM_AFTER_START_MS: u64 = 600_000;
+
+/// Milliseconds a change waits in a storm to be told together with others: a turn of a Java
+/// client's redo task, within which the clients of a service register again.
+pub const STORM_HOLD_MS: u32 = 3_000;
+
+/// Milliseconds from a service's first state for which its changes wait in a storm: its clients are
+/// back then. Connecting takes its time, too.
 pub const STORM_SERVICE_MS: u32 = 5_000;
 
 /// Subscriptions of one connection; a gateway that follows every service of a large company has

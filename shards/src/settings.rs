@@ -22,8 +22,8 @@ pub struct Settings {
     pub push_delay_ms: Option<u32>,
     /// Longest wait for the ack of an earlier push while a newer state waits.
     pub push_coalesce_ms: u32,
-    /// Set-ups of one core per [`crate::limits::STORM_WINDOW_MS`] that make a reconnect storm when they go on. 0:
-    /// there always is one.
+    /// Set-ups of one core per [`crate::limits::STORM_WINDOW_MS`] that make a reconnect storm when
+    /// they go on. 0: there always is one.
     pub storm_arrivals: u64,
     /// `nacos.naming.push.pushTaskTimeout`: a push without an ack has failed.
     pub push_timeout_ms: u32,

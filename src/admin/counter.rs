@@ -103,7 +103,7 @@ entries! {
         PushFailed ["outcome" = "failed"],
         PushEmpty ["outcome" = "empty"],
     }
-    "nacre_push_storm_delays", "First changes that waited to be told together in a reconnect storm" {
+    "nacre_push_storm_delays", "Changes that waited in a reconnect storm" {
         StormDelays []
     }
     "nacre_push_acknowledgement_seconds", "Time from pushes to their acknowledgements together" {

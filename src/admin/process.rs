@@ -3,6 +3,17 @@
 //! A handful of small files of /proc, some 50 µs in all; they never block on a disk.
 
 use std::fs;
+use std::sync::OnceLock;
+
+/// Seconds from the machine's start to this program's.
+static BEGAN: OnceLock<f64> = OnceLock::new();
+
+/// Says that this program begins now. A process may be older: `cargo run` builds for minutes and
+/// then becomes the server.
+pub fn program_begins() {
+    let since_boot = fs::read_to_string("/proc/uptime").unwrap_or_default();
+    BEGAN.get_or_init(|| first_number(&since_boot));
+}
 
 /// One reading. What could not be read is 0.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -41,6 +52,7 @@ impl Process {
             &file("/proc/stat"),
             &file("/proc/uptime"),
             &file("/proc/loadavg"),
+            BEGAN.get().copied().unwrap_or(0.0),
         );
         process.open_files =
             fs::read_dir("/proc/self/fd").map_or(0, |entries| entries.count() as u64);
@@ -61,7 +73,14 @@ fn used(meminfo: &str) -> f64 {
     }
 }
 
-fn parse(own: &str, limits: &str, system: &str, uptime: &str, load: &str) -> Process {
+fn parse(
+    own: &str,
+    limits: &str,
+    system: &str,
+    uptime: &str,
+    load: &str,
+    program_began: f64,
+) -> Process {
     // The second field is the program's name in parentheses and may hold anything.
     let after_name = own.rsplit_once(") ").map_or("", |(_, rest)| rest);
     let fields: Vec<&str> = after_name.split(' ').collect();
@@ -70,7 +89,9 @@ fn parse(own: &str, limits: &str, system: &str, uptime: &str, load: &str) -> Pro
         |number: usize| fields.get(number - 3).and_then(|text| text.parse().ok()).unwrap_or(0);
     let cpu_seconds = (field(14) + field(15)) as f64 / TICKS;
     let since_boot = first_number(uptime);
-    let uptime_seconds = (since_boot - field(22) as f64 / TICKS).max(0.0);
+    let process_began = field(22) as f64 / TICKS;
+    let began = program_began.max(process_began);
+    let age_seconds = since_boot - process_began;
     let boot_time = line(system, "btime ").and_then(|text| text.parse().ok()).unwrap_or(0.0);
     let busy: Vec<f64> = line(system, "cpu ")
         .map(|text| text.split_whitespace().filter_map(|number| number.parse().ok()).collect())
@@ -86,12 +107,12 @@ fn parse(own: &str, limits: &str, system: &str, uptime: &str, load: &str) -> Pro
         threads: field(20),
         open_files: 0,
         open_files_max: line(limits, "Max open files").map_or(0, |text| first_number(text) as u64),
-        start_seconds: boot_time + field(22) as f64 / TICKS,
-        uptime_seconds,
+        start_seconds: boot_time + began,
+        uptime_seconds: (since_boot - began).max(0.0),
         cpus: system.lines().filter(per_cpu).count() as u64,
         load_average_1m: first_number(load),
         system_cpu_usage: if all > 0.0 { (all - idle) / all } else { 0.0 },
-        cpu_usage: if uptime_seconds > 0.0 { cpu_seconds / uptime_seconds } else { 0.0 },
+        cpu_usage: if age_seconds > 0.0 { cpu_seconds / age_seconds } else { 0.0 },
     }
 }
 
@@ -112,7 +133,7 @@ mod tests {
         let own = "7 (a) b) S 1 7 7 0 -1 0 0 0 0 0 250 150 0 0 20 0 5 0 1000 8192000 300 0";
         let limits = "Limit  Soft\nMax open files            20000                1048576  files\n";
         let system = "cpu  100 0 100 700 100 0 0 0 0 0\ncpu0 1\ncpu1 1\nbtime 1700000000\n";
-        let process = parse(own, limits, system, "110.00 5\n", "0.50 0.1 0.1\n");
+        let process = parse(own, limits, system, "110.00 5\n", "0.50 0.1 0.1\n", 0.0);
         let expected = Process {
             cpu_seconds: 4.0,
             resident_bytes: 300 * 4_096,
@@ -128,6 +149,8 @@ mod tests {
             cpu_usage: 0.04,
         };
         assert_eq!(process, expected);
+        let became = parse(own, limits, system, "110.00 5\n", "0.50 0.1 0.1\n", 90.0);
+        assert_eq!((became.uptime_seconds, became.start_seconds), (20.0, 1_700_000_090.0));
     }
 
     #[test]
@@ -139,8 +162,8 @@ mod tests {
 
     #[test]
     fn unreadable_files_are_zeros() {
-        assert_eq!(parse("", "", "", "", ""), Process::default());
+        assert_eq!(parse("", "", "", "", "", 0.0), Process::default());
         assert_eq!((used(""), used("MemTotal: 8 kB\nMemAvailable: 6 kB\n")), (0.0, 0.25));
-        parse("1 (x", "Max open files", "cpu x\nbtime", "x", "");
+        parse("1 (x", "Max open files", "cpu x\nbtime", "x", "", 0.0);
     }
 }

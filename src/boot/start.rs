@@ -1,7 +1,7 @@
 //! From the command line to everything a node needs before its cores exist, or to the reason why
 //! not.
 
-use crate::admin::log;
+use crate::admin::{log, process};
 use crate::boot::command::Command;
 use crate::boot::data::DataDirectory;
 use crate::boot::host::{self, Host};
@@ -118,6 +118,7 @@ pub fn data_directory(
 /// # Errors
 /// The first thing that is missing, with its remedy.
 pub fn prepare(settings: Settings) -> Result<Ready, Failure> {
+    process::program_begins();
     let verdict = probe::judge(&Host::ask(), settings.cores.len());
     if !verdict.lacks.is_empty() {
         let lines: Vec<_> = verdict.lacks.iter().map(ToString::to_string).collect();

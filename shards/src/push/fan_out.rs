@@ -11,7 +11,7 @@ use crate::effect::Effect;
 use crate::health::wheel::{NO_TICK, Tick, Timer};
 use crate::home::{HomeState, Phase, Turn, unwrapped};
 use crate::key::ServiceKey;
-use crate::limits::{FAN_SLICE, STORM_SERVICE_MS, VISITS_PER_TURN_MAX};
+use crate::limits::{FAN_SLICE, STORM_HOLD_MS, STORM_SERVICE_MS, VISITS_PER_TURN_MAX};
 use crate::naming::answer;
 use crate::naming::view::View;
 use crate::push::fuzzy::{Configs, Services};
@@ -61,7 +61,7 @@ impl HomeState {
             return self.settings.push_delay_ms;
         }
         self.counters.storm_delays += 1;
-        Some(self.settings.push_coalesce_ms)
+        Some(STORM_HOLD_MS)
     }
 
     fn start_fan(&mut self, index: u32) {
