@@ -174,8 +174,8 @@ impl Carrier {
         for delayed in self.delayed.due(self.now.tick_ms) {
             self.reply(sends, delayed.conn, delayed.stream, &delayed.body);
         }
-        while let Some((due_ms, slot, generation)) = self.checks.pop_due(self.now.tick_ms) {
-            self.check(sends, due_ms, Socket { slot, generation });
+        while let Some(socket) = self.checks.take_due(&mut self.links, self.now.tick_ms) {
+            self.check(sends, socket);
         }
         self.carry_out(sends);
     }
@@ -239,7 +239,7 @@ impl Carrier {
         self.carry_out(sends);
         self.keep_arrivals(socket);
         let verdict = verdict?;
-        self.schedule_check(socket.slot, socket.generation);
+        self.schedule_check(socket);
         if std::mem::take(&mut self.noted.left) {
             self.say_goodbye(sends, socket);
         }
@@ -283,12 +283,7 @@ impl Carrier {
     }
 
     /// Looks at a link whose protocol state has a deadline.
-    fn check(&mut self, sends: &mut Sends, due_ms: u64, socket: Socket) {
-        let link = self.links.get(socket.slot, socket.generation);
-        let Some(link) = link.filter(|link| link.check_due == Some(due_ms)) else {
-            return self.checks.was_void();
-        };
-        link.check_due = None;
+    fn check(&mut self, sends: &mut Sends, socket: Socket) {
         let now_ms = self.now.tick_ms;
         self.serve(sends, socket, |grpc, codec, out, incoming| {
             grpc.check(now_ms, codec, out, incoming)
@@ -296,16 +291,10 @@ impl Carrier {
     }
 
     /// Keeps the earliest time a link asked for.
-    pub(super) fn schedule_check(&mut self, slot: u32, generation: u32) {
-        let Some(link) = self.links.get(slot, generation) else { return };
+    pub(super) fn schedule_check(&mut self, socket: Socket) {
+        let Some(link) = self.links.get(socket.slot, socket.generation) else { return };
         let Some(due_ms) = link.grpc.next_check(&self.codec) else { return };
-        if link.check_due.is_none_or(|known| due_ms < known) {
-            let known = link.check_due.replace(due_ms);
-            self.checks.add(due_ms, slot, generation);
-            if known.is_some() {
-                self.checks.forgotten(&mut self.links);
-            }
-        }
+        self.checks.schedule(&mut self.links, socket, due_ms);
     }
 
     /// The protocol was broken: what explains it was written, then the connection ends.
@@ -339,7 +328,7 @@ impl Handler for Carrier {
         let codec = &mut self.codec;
         sends.send_with(socket, |out| link.grpc.greet(codec, out));
         self.links.insert(link);
-        self.schedule_check(socket.slot, socket.generation);
+        self.schedule_check(socket);
         let id_ms = self.next_id_ms();
         let conn = conn_key(self.home, socket);
         self.tell_shard(sends, Message::Connected { conn, peer, id_ms });
@@ -377,7 +366,7 @@ impl Handler for Carrier {
         link.grpc.release(&mut self.codec);
         self.node.leave();
         if link.check_due.is_some() {
-            self.checks.forgotten(&mut self.links);
+            self.checks.left(&mut self.links);
         }
         match why {
             CloseWhy::PeerClosed => self.metrics.inc(Counter::ClosedPeer),

@@ -2,6 +2,7 @@
 //! block that never ended, a call whose deadline passes, a long silence.
 
 use super::link::Links;
+use crate::engine::Socket;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -19,13 +20,45 @@ pub struct Checks {
 }
 
 impl Checks {
-    /// Asks for a look at `due_ms`. The link remembers that it has an entry.
-    pub fn add(&mut self, due_ms: u64, slot: u32, generation: u32) {
-        self.heap.push(Reverse((due_ms, slot, generation)));
+    /// Asks for a look at a link at `due_ms`, unless it has an earlier one before it.
+    pub fn schedule(&mut self, links: &mut Links, socket: Socket, due_ms: u64) {
+        let Some(link) = links.get(socket.slot, socket.generation) else { return };
+        if link.check_due.is_some_and(|known| known <= due_ms) {
+            return;
+        }
+        let later = link.check_due.replace(due_ms);
+        self.heap.push(Reverse((due_ms, socket.slot, socket.generation)));
+        if later.is_some() {
+            self.forgotten(links);
+        }
     }
 
-    /// A link no longer remembers its entry.
-    pub fn forgotten(&mut self, links: &mut Links) {
+    /// The next link whose look is due; it has none before it now.
+    pub fn take_due(&mut self, links: &mut Links, now_ms: u64) -> Option<Socket> {
+        while self.next_due()? <= now_ms {
+            let Reverse((due_ms, slot, generation)) = self.heap.pop()?;
+            let link = links.get(slot, generation);
+            if let Some(link) = link.filter(|link| link.check_due == Some(due_ms)) {
+                link.check_due = None;
+                return Some(Socket { slot, generation });
+            }
+            self.void = self.void.saturating_sub(1);
+        }
+        None
+    }
+
+    /// A link with a look before it is gone.
+    pub fn left(&mut self, links: &mut Links) {
+        self.forgotten(links);
+    }
+
+    /// When the next look is due, in `tick_ms`.
+    pub fn next_due(&self) -> Option<u64> {
+        self.heap.peek().map(|Reverse((due, ..))| *due)
+    }
+
+    /// One more entry is void.
+    fn forgotten(&mut self, links: &mut Links) {
         self.void += 1;
         if self.void < VOID_MIN || self.void < self.heap.len() / 2 {
             return;
@@ -36,66 +69,78 @@ impl Checks {
         });
         self.heap.shrink_to(2 * self.heap.len());
     }
-
-    /// The next link whose look is due, and when it was.
-    pub fn pop_due(&mut self, now_ms: u64) -> Option<(u64, u32, u32)> {
-        let Reverse(next) = *self.heap.peek()?;
-        if next.0 > now_ms {
-            return None;
-        }
-        self.heap.pop();
-        Some(next)
-    }
-
-    /// A popped entry was a void one.
-    pub fn was_void(&mut self) {
-        self.void = self.void.saturating_sub(1);
-    }
-
-    /// When the next look is due, in `tick_ms`.
-    pub fn next_due(&self) -> Option<u64> {
-        self.heap.peek().map(|Reverse((due, ..))| *due)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::link::Link;
     use super::*;
-    use crate::engine::Socket;
+
+    const HOURS_MS: u64 = 7_200_000;
+
+    fn open(links: &mut Links, slot: u32, generation: u32) -> Socket {
+        let socket = Socket { slot, generation };
+        links.insert(Link::new(socket, 0));
+        socket
+    }
 
     #[test]
     fn looks_come_in_order_of_time() {
-        let mut checks = Checks::default();
-        checks.add(30, 3, 1);
-        checks.add(10, 1, 1);
-        checks.add(20, 2, 9);
+        let (mut checks, mut links) = (Checks::default(), Links::default());
+        let sockets = [1, 2, 3].map(|slot| open(&mut links, slot, 9));
+        for (socket, due_ms) in sockets.into_iter().zip([10, 20, 30]).rev() {
+            checks.schedule(&mut links, socket, due_ms);
+        }
         assert_eq!(checks.next_due(), Some(10));
-        assert_eq!(checks.pop_due(9), None);
-        assert_eq!(checks.pop_due(20), Some((10, 1, 1)));
-        assert_eq!(checks.pop_due(20), Some((20, 2, 9)));
-        assert_eq!(checks.pop_due(20), None);
+        assert_eq!(checks.take_due(&mut links, 9), None);
+        assert_eq!(checks.take_due(&mut links, 20), Some(sockets[0]));
+        assert_eq!(checks.take_due(&mut links, 20), Some(sockets[1]));
+        assert_eq!(checks.take_due(&mut links, 20), None);
+    }
+
+    #[test]
+    fn an_earlier_look_replaces_a_later_one() {
+        let (mut checks, mut links) = (Checks::default(), Links::default());
+        let socket = open(&mut links, 1, 1);
+        checks.schedule(&mut links, socket, 100);
+        checks.schedule(&mut links, socket, 40);
+        checks.schedule(&mut links, socket, 60);
+        assert_eq!(checks.take_due(&mut links, 50), Some(socket));
+        checks.schedule(&mut links, socket, 90);
+        assert_eq!(checks.take_due(&mut links, 95), Some(socket));
+        assert_eq!(checks.take_due(&mut links, 200), None, "the first one is void");
     }
 
     #[test]
     fn connections_that_come_and_go_leave_nothing_that_grows() {
         let (mut checks, mut links) = (Checks::default(), Links::default());
-        let open = |links: &mut Links, slot: u32, generation: u32, due_ms: u64| {
-            let mut link = Link::new(Socket { slot, generation }, 0);
-            link.check_due = Some(due_ms);
-            links.insert(link);
-        };
-        open(&mut links, 0, 1, 7_200_000);
-        checks.add(7_200_000, 0, 1);
+        let stays = open(&mut links, 0, 1);
+        checks.schedule(&mut links, stays, HOURS_MS);
         for generation in 1..100_000 {
-            let due_ms = 7_200_000 + u64::from(generation);
-            open(&mut links, 1, generation, due_ms);
-            checks.add(due_ms, 1, generation);
-            links.remove(Socket { slot: 1, generation });
-            checks.forgotten(&mut links);
+            let socket = open(&mut links, 1, generation);
+            checks.schedule(&mut links, socket, HOURS_MS + u64::from(generation));
+            links.remove(socket);
+            checks.left(&mut links);
             assert!(checks.heap.len() <= 2 * VOID_MIN);
         }
         assert!(checks.heap.capacity() <= 4 * VOID_MIN);
-        assert_eq!(checks.pop_due(7_200_000), Some((7_200_000, 0, 1)), "the one that stayed");
+        assert_eq!(checks.take_due(&mut links, HOURS_MS), Some(stays));
+    }
+
+    /// As the Go SDK's: a HealthCheck every five seconds, each with a deadline of three, on a
+    /// connection that would else be looked at after two hours of silence.
+    #[test]
+    fn calls_with_deadlines_leave_nothing_that_grows() {
+        let (mut checks, mut links) = (Checks::default(), Links::default());
+        let sockets: Vec<_> = (0..100).map(|slot| open(&mut links, slot, 1)).collect();
+        for now_ms in (0..20 * HOURS_MS).step_by(5_000) {
+            for socket in &sockets {
+                checks.schedule(&mut links, *socket, now_ms + 3_000);
+            }
+            while let Some(socket) = checks.take_due(&mut links, now_ms + 3_000) {
+                checks.schedule(&mut links, socket, now_ms + HOURS_MS);
+            }
+            assert!(checks.heap.len() <= 2 * VOID_MIN + sockets.len());
+        }
     }
 }

@@ -99,7 +99,8 @@ impl Carrier {
             return self.refuse(sends, Socket { slot: conn.slot, generation: conn.generation });
         }
         if outcome == Outcome::Held {
-            self.schedule_check(conn.slot, conn.generation);
+            let socket = Socket { slot: conn.slot, generation: conn.generation };
+            self.schedule_check(socket);
         }
         self.watch_backlog(conn, backlog);
     }
