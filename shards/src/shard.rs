@@ -237,6 +237,11 @@ impl Shard {
         self.home.has_work() || (self.sender_pending() && self.blocked_at.is_none())
     }
 
+    /// Whether more than so many pushes and notifications wait to be handed out.
+    pub fn has_more_pushes_than(&self, count: usize) -> bool {
+        self.home.pushes_waiting(count) > count
+    }
+
     fn sender_pending(&self) -> bool {
         self.owner.pending() || self.publisher.pending()
     }

@@ -22,7 +22,8 @@ pub const CROWDED_PUSHES_PER_TURN: usize = 8;
 pub const PUSHES_BESIDE_INPUT: usize = EVENTS_PER_TURN_MAX / 16;
 
 /// Pushes in a row without a look at what has arrived: some 8 ms, so that the last of a thousand
-/// subscribers does not wait for the first ones' acknowledgements.
+/// subscribers does not wait for the first ones' acknowledgements. Where more wait there is no row:
+/// those who ask in between would wait for it, and the last of them is not near anyway.
 pub const PUSHES_IN_A_ROW: usize = PUSHES_PER_TURN_MAX;
 
 /// Pushes a turn beyond those, until nothing waits: with their acknowledgements a tenth of a

@@ -193,7 +193,11 @@ impl Turn {
                 self.in_a_row = PUSHES_IN_A_ROW;
                 return;
             }
-            if pushes == 0 {
+            if self.carrier.shard.has_more_pushes_than(self.in_a_row) {
+                // The row would not reach the last of them: then others need not wait for it.
+                self.in_a_row = 0;
+            }
+            if pushes == 0 || self.in_a_row == 0 {
                 return;
             }
             self.send_messages();

@@ -119,6 +119,27 @@ impl HomeState {
         }
     }
 
+    /// Pushes and notifications that wait to be handed out, some of them perhaps in vain. Counted
+    /// only until there are more than `enough`.
+    pub(crate) fn pushes_waiting(&self, enough: usize) -> usize {
+        let (pushes, listeners) = (&self.subscriptions, &self.listeners);
+        let services = pushes.fanning.iter().filter_map(|index| pushes.services.get(*index));
+        let configs = listeners.fanning.iter().filter_map(|index| listeners.configs.get(*index));
+        let round =
+            |cursor: u32, again: bool, all: usize| cursor as usize + usize::from(again) * all;
+        let rounds = services
+            .map(|one| round(one.cursor, one.fan == Fan::Again, one.subscribers.len()))
+            .chain(configs.map(|one| round(one.cursor, one.again, one.listeners.len())));
+        let mut waiting = pushes.ready.len() + listeners.ready.len();
+        for round in rounds {
+            if waiting > enough {
+                break;
+            }
+            waiting += round;
+        }
+        waiting
+    }
+
     /// Offers the state to the next subscribers of a service. True: there is more to do. Half of
     /// what may be pushed is left to others that wait: few subscribers do not wait for many.
     ///

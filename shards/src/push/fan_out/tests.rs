@@ -102,6 +102,27 @@ fn the_configured_delay_holds_everything_back_and_ignores_acks() {
     assert_eq!(revisions(&bench.pass(40)), [3]);
 }
 
+#[test]
+fn what_waits_is_counted_until_it_is_enough() {
+    let mut bench = Bench::new(Settings::default());
+    assert_eq!(bench.home.pushes_waiting(0), 0);
+    for at in 0..3 {
+        for slot in 0..4 {
+            bench.follower(1 + 4 * at as u32 + slot, &service(at));
+        }
+        bench.drain();
+    }
+    for at in 0..3 {
+        bench.changed(&service(at), 2);
+    }
+    assert_eq!(bench.home.pushes_waiting(100), 12);
+    assert_eq!(bench.home.pushes_waiting(4), 8, "more than that");
+    bench.changed(&service(0), 3);
+    assert_eq!(bench.home.pushes_waiting(100), 16, "another round follows");
+    bench.drain();
+    assert_eq!(bench.home.pushes_waiting(100), 0);
+}
+
 /// A storm that never ends.
 fn in_storm() -> Bench {
     Bench::new(Settings { storm_arrivals: 0, ..Settings::default() })
