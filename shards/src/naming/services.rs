@@ -234,6 +234,8 @@ impl Service {
 #[derive(Debug)]
 pub struct Services {
     by_key: HashMap<ServiceKey, ServiceId, RandomState>,
+    /// Removed since `by_key` was last made anew: their places count as taken until then.
+    removed: usize,
     slots: Vec<Slot>,
     free: Vec<u32>,
     /// No revision above this was ever shown of a service that is not in the table (any more).
@@ -246,9 +248,13 @@ struct Slot {
     service: Option<Box<Service>>,
 }
 
+/// Services the index always has room for.
+const SERVICES_KEPT: usize = 1_024;
+
 impl Services {
     pub fn new(hasher: RandomState) -> Self {
-        Self { by_key: HashMap::with_hasher(hasher), slots: Vec::new(), free: Vec::new(), floor: 0 }
+        let by_key = HashMap::with_hasher(hasher);
+        Self { by_key, removed: 0, slots: Vec::new(), free: Vec::new(), floor: 0 }
     }
 
     pub fn len(&self) -> usize {
@@ -326,6 +332,12 @@ impl Services {
         let key = service.key.clone();
         self.floor = self.floor.max(revision);
         self.by_key.remove(&key);
+        self.removed += 1;
+        if self.removed > self.by_key.len() / 2 + SERVICES_KEPT {
+            // Where services come and go the table would double by what has gone alone.
+            self.removed = 0;
+            self.by_key.shrink_to(SERVICES_KEPT);
+        }
         let place = &mut self.slots[id.slot as usize];
         place.service = None;
         place.generation = place.generation.wrapping_add(1);
@@ -337,5 +349,27 @@ impl Services {
     pub fn absent_revision(&mut self, unix_ms: u64) -> u64 {
         self.floor = self.floor.max(unix_ms);
         self.floor
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn services_that_come_and_go_do_not_make_the_index_grow() {
+        let mut services = Services::new(RandomState::with_seed(7));
+        let mut live = std::collections::VecDeque::new();
+        for round in 0..40 {
+            for at in 0..8_000 {
+                let key = ServiceKey::new("public", "g", &format!("{round}-{at}"));
+                live.push_back(services.obtain(&key, 1).0);
+            }
+            while live.len() > 8_000 {
+                services.remove_idle(live.pop_front().unwrap());
+            }
+        }
+        assert_eq!(services.len(), 8_000);
+        assert!(services.by_key.capacity() <= 28_672, "{}", services.by_key.capacity());
     }
 }
