@@ -366,7 +366,7 @@ impl Handler for Carrier {
         link.grpc.release(&mut self.codec);
         self.node.leave();
         if link.check_due.is_some() {
-            self.checks.left(&mut self.links);
+            self.checks.forgotten(&mut self.links);
         }
         match why {
             CloseWhy::PeerClosed => self.metrics.inc(Counter::ClosedPeer),

@@ -47,18 +47,13 @@ impl Checks {
         None
     }
 
-    /// A link with a look before it is gone.
-    pub fn left(&mut self, links: &mut Links) {
-        self.forgotten(links);
-    }
-
     /// When the next look is due, in `tick_ms`.
     pub fn next_due(&self) -> Option<u64> {
         self.heap.peek().map(|Reverse((due, ..))| *due)
     }
 
-    /// One more entry is void.
-    fn forgotten(&mut self, links: &mut Links) {
+    /// A link with a look before it is gone, or has an earlier one: one more entry is void.
+    pub fn forgotten(&mut self, links: &mut Links) {
         self.void += 1;
         if self.void < VOID_MIN || self.void < self.heap.len() / 2 {
             return;
@@ -120,7 +115,7 @@ mod tests {
             let socket = open(&mut links, 1, generation);
             checks.schedule(&mut links, socket, HOURS_MS + u64::from(generation));
             links.remove(socket);
-            checks.left(&mut links);
+            checks.forgotten(&mut links);
             assert!(checks.heap.len() <= 2 * VOID_MIN);
         }
         assert!(checks.heap.capacity() <= 4 * VOID_MIN);

@@ -94,7 +94,7 @@ pub struct Followed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fan {
     Idle,
-    /// Waits for the configured delay.
+    /// Waits for the configured delay, or in a reconnect storm.
     Delayed,
     /// Is in the list of those handed out.
     Running,

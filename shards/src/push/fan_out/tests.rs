@@ -1,4 +1,5 @@
 use crate::home::fixture::{Bench, pushes, service};
+use crate::key::ConnKey;
 use crate::limits::{FAN_SLICE, STORM_SERVICE_MS};
 use crate::message::Message;
 use crate::settings::Settings;
@@ -123,17 +124,18 @@ fn what_waits_is_counted_until_it_is_enough() {
     assert_eq!(bench.home.pushes_waiting(100), 0);
 }
 
-/// A storm that never ends.
-fn in_storm() -> Bench {
-    Bench::new(Settings { storm_arrivals: 0, ..Settings::default() })
+/// A storm that never ends, and who has just subscribed in it: the first push waits.
+fn in_storm() -> (Bench, ConnKey) {
+    let mut bench = Bench::new(Settings { storm_arrivals: 0, ..Settings::default() });
+    let conn = bench.client(1);
+    bench.subscribe(conn, &service(0), true);
+    assert!(revisions(&bench.subscribed(conn, &service(0), 1)).is_empty());
+    (bench, conn)
 }
 
 #[test]
 fn in_a_storm_changes_are_told_together() {
-    let mut bench = in_storm();
-    let conn = bench.client(1);
-    bench.subscribe(conn, &service(0), true);
-    assert!(revisions(&bench.subscribed(conn, &service(0), 1)).is_empty(), "the first one waits");
+    let (mut bench, conn) = in_storm();
     for revision in 2..6 {
         assert_eq!(bench.pass(640), []);
         bench.changed(&service(0), revision);
@@ -149,10 +151,7 @@ fn in_a_storm_changes_are_told_together() {
 
 #[test]
 fn a_storm_delays_nothing_of_services_whose_clients_are_back() {
-    let mut bench = in_storm();
-    let conn = bench.client(1);
-    bench.subscribe(conn, &service(0), true);
-    bench.subscribed(conn, &service(0), 1);
+    let (mut bench, conn) = in_storm();
     let first = pushes(&bench.pass(u64::from(STORM_SERVICE_MS)));
     bench.ack(conn, first[0].0, true);
     bench.changed(&service(0), 2);
@@ -161,10 +160,7 @@ fn a_storm_delays_nothing_of_services_whose_clients_are_back() {
 
 #[test]
 fn in_a_storm_an_ack_brings_nothing_forward() {
-    let mut bench = in_storm();
-    let conn = bench.client(1);
-    bench.subscribe(conn, &service(0), true);
-    bench.subscribed(conn, &service(0), 1);
+    let (mut bench, conn) = in_storm();
     let first = pushes(&bench.pass(3_040));
     bench.changed(&service(0), 2);
     assert_eq!(bench.ack(conn, first[0].0, true), []);
