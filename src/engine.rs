@@ -108,8 +108,9 @@ pub struct Engine {
     accepts_due: bool,
     /// No accept is armed before this time.
     accept_retry_ms: u64,
-    /// When the armed timer fires, if one is.
-    timer_ms: Option<u64>,
+    /// When the armed timers fire, if they are: one for deadlines, one for the end of a nap. Apart,
+    /// or every nap would leave a deadline's timer behind.
+    timers_ms: [Option<u64>; 2],
     /// Completions write the wake-up descriptor.
     waking: bool,
     /// SINGLE_ISSUER rings belong to the thread that made them.
@@ -145,7 +146,7 @@ impl Engine {
             first_ring: 0,
             accepts_due: false,
             accept_retry_ms: 0,
-            timer_ms: None,
+            timers_ms: [None; 2],
             waking: true,
             _not_send: PhantomData,
         };
@@ -214,6 +215,15 @@ impl Engine {
     /// Whoever receives messages from other cores sets his flag before and looks at his lanes
     /// after, or the wake-up is lost.
     pub fn prepare_sleep(&mut self, now_ms: u64, wake_at_ms: Option<u64>) -> bool {
+        self.prepare_rest(now_ms, wake_at_ms, None)
+    }
+
+    /// As [`Self::prepare_sleep`], for a rest that ends at `ends_ms` even if nothing happens.
+    pub fn prepare_nap(&mut self, now_ms: u64, wake_at_ms: Option<u64>, ends_ms: u64) -> bool {
+        self.prepare_rest(now_ms, wake_at_ms, Some(ends_ms))
+    }
+
+    fn prepare_rest(&mut self, now_ms: u64, wake_ms: Option<u64>, nap_ms: Option<u64>) -> bool {
         self.sends.now_ms = now_ms;
         if !self.sends.ended.is_empty() {
             return false;
@@ -221,7 +231,7 @@ impl Engine {
         self.set_waking(true);
         fence(Ordering::SeqCst);
         self.flush();
-        self.arm_timer(wake_at_ms);
+        self.arm_timers(wake_ms, nap_ms);
         for ring in &mut self.rings {
             ring.enter(&mut self.sends.counters);
         }
@@ -235,18 +245,27 @@ impl Engine {
         }
     }
 
-    /// Arms the first ring's timer unless one fires early enough already.
-    fn arm_timer(&mut self, wake_at_ms: Option<u64>) {
+    fn arm_timers(&mut self, wake_ms: Option<u64>, nap_ms: Option<u64>) {
         let now = self.sends.now_ms;
         let linger = self.sends.lingering.front().map(|&(at, _)| at);
         let retry =
             (self.accepts_due && self.accept_retry_ms > now).then_some(self.accept_retry_ms);
-        let Some(at) = [wake_at_ms, linger, retry].into_iter().flatten().min() else { return };
-        if self.timer_ms.is_some_and(|armed| armed <= at && armed > now) {
+        let due_ms = [wake_ms, linger, retry].into_iter().flatten().min();
+        match (due_ms, nap_ms) {
+            (due, Some(nap)) if due.is_none_or(|due| due > nap) => self.arm_timer(1, nap),
+            (Some(due), _) => self.arm_timer(0, due),
+            (None, _) => {}
+        }
+    }
+
+    /// Arms one of the first ring's timers unless it fires early enough already.
+    fn arm_timer(&mut self, which: usize, at: u64) {
+        let now = self.sends.now_ms;
+        if self.timers_ms[which].is_some_and(|armed| armed <= at && armed > now) {
             return;
         }
-        self.timer_ms = Some(at);
-        let tag = Tag::new(Op::Timer, 0, at as u32);
+        self.timers_ms[which] = Some(at);
+        let tag = Tag::new(Op::Timer, which as u32, at as u32);
         self.rings[0].arm_timer(at.saturating_sub(now).max(1), tag);
     }
 
@@ -291,11 +310,9 @@ impl Engine {
                     Op::Close => self.on_close(ring, tag),
                     Op::Install => self.on_install(ring, tag, result),
                     Op::Cancel => self.on_cancel_failed(ring, tag),
-                    Op::Timer if self.timer_ms.map(|at| at as u32) == Some(tag.generation) => {
-                        self.timer_ms = None;
-                    }
+                    Op::Timer => self.on_timer(tag),
                     Op::Option => self.sends.counters.quick_acks_refused += 1,
-                    Op::Timer | Op::Ignored => {}
+                    Op::Ignored => {}
                 }
             }
             self.rings[ring].buffers.publish();
@@ -303,6 +320,14 @@ impl Engine {
         }
         self.sends.counters.completions += events as u64;
         events
+    }
+
+    fn on_timer(&mut self, tag: Tag) {
+        let armed = &mut self.timers_ms[tag.index as usize];
+        // One that was armed anew for an earlier time fires as well.
+        if armed.map(|at| at as u32) == Some(tag.generation) {
+            *armed = None;
+        }
     }
 
     /// Before any slot among them can be given out again: that takes a flush and an enter.

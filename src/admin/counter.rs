@@ -190,7 +190,10 @@ entries! {
         MeshTells ["lane" = "tell"],
     }
     "nacre_core_turns", "Turns of the core's loop" { Turns [] }
-    "nacre_core_sleeps", "Times the core slept for want of work" { Sleeps [] }
+    "nacre_core_sleeps", "Times the core slept for want of work; in a nap its executor is left aside" {
+        Sleeps ["way" = "sleep"],
+        Naps ["way" = "nap"],
+    }
     "nacre_core_stalls", "Turns that came more than a second late" { Stalls [] }
     "nacre_http_connections_accepted", "HTTP/1 connections accepted" { HttpAccepted [] }
     "nacre_http_connections_closed", "HTTP/1 connections closed by us, by reason" {

@@ -54,6 +54,9 @@ struct Tail {
 /// Bytes of the end that are hashed.
 const TAIL_BYTES: usize = 16;
 
+/// Odd, its bits as chance has it: the golden ratio's.
+const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+
 impl Default for TailState {
     fn default() -> Self {
         let random = ahash::RandomState::new();
@@ -79,8 +82,9 @@ impl Hasher for Tail {
                 halves(tail)
             }
         };
-        let product = u128::from(high ^ self.keys[0]) * u128::from(low ^ self.keys[1]);
-        self.hash = (product >> 64) as u64 ^ product as u64;
+        let once = folded(high ^ self.keys[0], low ^ self.keys[1]);
+        // Once is not enough: ends that differ in a few bits only would share places with some keys.
+        self.hash = folded(once, MULTIPLIER);
     }
 
     /// The end of a text.
@@ -89,6 +93,12 @@ impl Hasher for Tail {
     fn finish(&self) -> u64 {
         self.hash
     }
+}
+
+/// Both halves of the product.
+fn folded(one: u64, other: u64) -> u64 {
+    let product = u128::from(one) * u128::from(other);
+    (product >> 64) as u64 ^ product as u64
 }
 
 fn halves(tail: [u8; TAIL_BYTES]) -> (u64, u64) {
@@ -182,12 +192,16 @@ mod tests {
     }
 
     #[test]
-    fn hashes_of_ends_are_spread_and_keyed() {
+    fn hashes_of_ends_are_spread_whatever_the_keys() {
+        for _ in 0..300 {
+            let keys = TailState::default();
+            let low = |number: u32| keys.hash_one(format!("{number:040}").as_str()) % 1_024;
+            let places: std::collections::HashSet<u64> = (0..1_024).map(low).collect();
+            // Balls thrown at as many places leave a third of them empty: 647 are taken, seldom
+            // less than 610.
+            assert!(places.len() > 580, "{} places with {keys:?}", places.len());
+        }
         let (one, two) = (TailState::default(), TailState::default());
-        let low = |number: u32| one.hash_one(format!("{number:040}").as_str()) % 1_024;
-        let places: std::collections::HashSet<u64> = (0..1_024).map(low).collect();
-        // Balls thrown at as many places leave a third of them empty.
-        assert!(places.len() > 500, "{}", places.len());
         assert_ne!(one.hash_one("0123456789abcdef"), two.hash_one("0123456789abcdef"));
     }
 }

@@ -83,7 +83,7 @@ pub fn make(parts: Parts, settings: &Settings) -> Result<Turn, EngineError> {
     let prober = Prober::new(Arc::clone(&bell));
     let durable =
         (core + 1 == usize::from(node.cores)).then(|| Durable::new(bell.clone(), tables.clone()));
-    let bed = Bed::new(bell)
+    let bed = Bed::new(bell, epoch)
         .map_err(|source| EngineError::Kernel { what: "wait on the wake-up descriptor", source })?;
     let core = Core(core as u16);
     let map = Map { cores: node.cores };

@@ -242,6 +242,12 @@ impl Ring {
         self.overflow.len() < before
     }
 
+    /// Requests whose last completion is not in.
+    #[cfg(test)]
+    pub fn under_way(&self) -> usize {
+        self.under_way
+    }
+
     /// Copies completions out; the slice is empty when there are none.
     pub fn reap<'b>(&mut self, batch: &'b mut [MaybeUninit<cqueue::Entry>]) -> &'b [cqueue::Entry] {
         let completions = self.uring.completion().fill(batch);

@@ -1,7 +1,8 @@
 //! The few system calls without a safe wrapper elsewhere.
 
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 /// The soft limit of a resource; `u64::MAX` when unlimited.
 pub(super) fn limit_of(resource: libc::__rlimit_resource_t) -> u64 {
@@ -62,12 +63,12 @@ pub(super) fn search_from_lowest(ring: RawFd, slots: u32) {
 }
 
 /// Blocks until a descriptor is readable; false when that took too long. What a core does with its
-/// wake-up descriptor where there is no executor: in tests and bare measurements.
-pub fn wait_readable(fd: impl std::os::fd::AsFd, patience: std::time::Duration) -> bool {
-    use std::os::fd::AsRawFd;
+/// wake-up descriptor where its executor has nothing to do, or there is none.
+pub fn wait_readable(fd: impl AsFd, patience: Option<Duration>) -> bool {
     let fd = fd.as_fd().as_raw_fd();
     let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
-    let timeout_ms = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX);
+    let timeout_ms =
+        patience.map_or(-1, |time| i32::try_from(time.as_millis()).unwrap_or(i32::MAX));
     // SAFETY: one valid pollfd, for the length given.
     unsafe { libc::poll(&raw mut poll, 1, timeout_ms) == 1 }
 }

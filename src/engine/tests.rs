@@ -125,7 +125,7 @@ impl Bed {
 
     /// Waits for the wake-up descriptor: a wake-up that gets lost shows as a slow, failing test.
     fn sleep(&self) {
-        wait_readable(&self.wake, Duration::from_millis(50));
+        wait_readable(&self.wake, Some(Duration::from_millis(50)));
         let mut count = [0_u8; 8];
         // SAFETY: eight writable bytes; the descriptor does not block.
         unsafe { libc::read(self.wake.as_raw_fd(), count.as_mut_ptr().cast(), 8) };

@@ -36,6 +36,8 @@ struct Inner {
     calls: VecDeque<(u32, Call)>,
     acks: VecDeque<(SocketAddr, u64)>,
     waiting: Slab<Waiting>,
+    /// How many of these were answered and have not taken it.
+    answered: usize,
     turns: u32,
 }
 
@@ -123,13 +125,18 @@ impl Desk {
         self.0.inner.borrow().waiting.len()
     }
 
+    /// Whether somebody was answered and has not seen it: that takes a look of the executor.
+    pub fn has_answers(&self) -> bool {
+        self.0.inner.borrow().answered > 0
+    }
+
     /// The answer of a call, from the pump.
     pub fn answer(&self, ticket: u32, answer: Answer) {
         let mut inner = self.0.inner.borrow_mut();
-        let waiting =
-            inner.waiting.get_mut(place_of(ticket)).filter(|waiting| waiting.ticket == ticket);
+        let Inner { waiting, answered, .. } = &mut *inner;
+        let waiting = waiting.get_mut(place_of(ticket)).filter(|waiting| waiting.ticket == ticket);
         let Some(waiting) = waiting else { return };
-        waiting.answer = Some(answer);
+        *answered += usize::from(waiting.answer.replace(answer).is_none());
         if let Some(waker) = waiting.waker.take() {
             drop(inner);
             waker.wake();
@@ -161,8 +168,10 @@ impl Future for Asked<'_> {
             return Poll::Ready(Answer::Refused(busy));
         };
         let mut inner = desk.0.inner.borrow_mut();
-        let waiting = &mut inner.waiting[place_of(ticket)];
+        let Inner { waiting, answered, .. } = &mut *inner;
+        let waiting = &mut waiting[place_of(ticket)];
         if let Some(answer) = waiting.answer.take() {
+            *answered -= 1;
             self.leave = None;
             return Poll::Ready(answer);
         }
@@ -174,9 +183,11 @@ impl Future for Asked<'_> {
 impl Drop for Asked<'_> {
     fn drop(&mut self) {
         let Some(ticket) = self.ticket else { return };
-        let gone = self.desk.0.inner.borrow_mut().waiting.remove(place_of(ticket));
-        let unanswered = gone.is_some_and(|gone| gone.answer.is_none());
-        if let Some(leave) = self.leave.take().filter(|_| unanswered) {
+        let mut inner = self.desk.0.inner.borrow_mut();
+        let unseen = inner.waiting.remove(place_of(ticket)).and_then(|gone| gone.answer);
+        inner.answered -= usize::from(unseen.is_some());
+        drop(inner);
+        if let Some(leave) = self.leave.take().filter(|_| unseen.is_none()) {
             self.desk.hand_in(ticket, *leave);
         }
     }
@@ -204,9 +215,11 @@ mod tests {
         assert!(block_on(poll_once(&mut asked)).is_none());
         let (ticket, _) = desk.take_call().expect("handed in");
         assert!(desk.take_call().is_none() && desk.is_quiet());
+        assert!(!desk.has_answers());
         desk.answer(ticket, Answer::Done);
+        assert!(desk.has_answers());
         assert_eq!(block_on(asked), Answer::Done);
-        assert_eq!(desk.under_way(), 0);
+        assert_eq!((desk.under_way(), desk.has_answers()), (0, false));
         // A late second answer meets nobody, not even the next in that place.
         let mut next = Box::pin(desk.ask(call()));
         assert!(block_on(poll_once(&mut next)).is_none());
@@ -243,7 +256,7 @@ mod tests {
                 assert_eq!(block_on(&mut asked), Answer::Done);
             }
             drop(asked);
-            assert_eq!(desk.take_call(), None);
+            assert_eq!((desk.take_call(), desk.has_answers()), (None, false));
         }
     }
 

@@ -80,6 +80,11 @@ impl HeldCalls {
         Some(held)
     }
 
+    /// Calls that are kept.
+    pub fn under_way(&self) -> usize {
+        self.0.inner.borrow().calls
+    }
+
     /// Whether none is ready.
     pub fn is_quiet(&self) -> bool {
         self.0.inner.borrow().ready.is_empty()

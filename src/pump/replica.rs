@@ -105,6 +105,8 @@ pub struct Durable {
     pub tables: Arc<Tables>,
     outbox: Rc<Outbox>,
     group: RefCell<Option<Group<Replica>>>,
+    /// Proposals that wait for the group.
+    proposals: Rc<Cell<usize>>,
     /// Questions that wait for the disk.
     looks: Rc<Cell<usize>>,
 }
@@ -113,7 +115,8 @@ impl Durable {
     /// `bell` wakes the core's pump.
     pub fn new(bell: Arc<Bell>, tables: Arc<Tables>) -> Rc<Self> {
         let outbox = Rc::new(Outbox { letters: RefCell::default(), bell });
-        Rc::new(Self { tables, outbox, group: RefCell::default(), looks: Rc::default() })
+        let (proposals, looks) = (Rc::default(), Rc::default());
+        Rc::new(Self { tables, outbox, group: RefCell::default(), proposals, looks })
     }
 
     /// The machine for [`Group::open`].
@@ -135,8 +138,10 @@ impl Durable {
     /// Hands a command in. Its answer comes through [`Durable::take`].
     pub fn propose(&self, proposal: Proposal) {
         let Proposal { from, waiter, purpose, command } = proposal;
-        let outbox = self.outbox.clone();
+        let (outbox, proposals) = (self.outbox.clone(), self.proposals.clone());
+        proposals.set(proposals.get() + 1);
         let answer = move |outcome: Result<Decision, ProposeError>| {
+            proposals.set(proposals.get() - 1);
             let outcome = outcome.map_err(unready);
             outbox.put(Message::Proposed { to: from, waiter, purpose, outcome });
         };
@@ -174,6 +179,11 @@ impl Durable {
     /// The next message for the shard.
     pub fn take(&self) -> Option<Message<'static>> {
         self.outbox.letters.borrow_mut().pop_front()
+    }
+
+    /// Proposals and questions whose answer is not there yet.
+    pub fn under_way(&self) -> usize {
+        self.proposals.get() + self.looks.get()
     }
 
     /// Whether nothing waits to be taken.

@@ -11,8 +11,14 @@
 //! although tasks can run, and a core whose pump is among them never wakes. So the timer is long
 //! (`boot::cores`), and once a millisecond the pump waits for a descriptor that is always readable:
 //! then no task can run, and the executor takes one look at everything.
+//!
+//! A sleep through the executor costs ten system calls and a barrier across all cores, 40 µs where
+//! the request itself takes 50, most of it to wake its client's core. So where one rest after the
+//! other is short and nobody waits for the executor, the pump naps: it waits for its descriptor
+//! alone, and the executor's own events wait, as they do while it is busy.
 
-use crate::engine::{Engine, event_fd};
+use super::clock::Epoch;
+use crate::engine::{Engine, event_fd, wait_readable};
 use crate::mesh::Bell;
 use glommio::io::PollableFd;
 use std::fs::File;
@@ -24,9 +30,27 @@ use std::sync::Arc;
 /// wake-up (40 µs), and answers often come within it.
 pub const EMPTY_ROUNDS_MAX: u32 = 2;
 
-/// While busy, the executor's own events wait this long at most, in milliseconds: its timers,
-/// HTTP/1 and cluster links.
-pub const BREATH_EVERY_MS: u64 = 1;
+/// While busy or between naps, the executor's own events wait this long at most, in microseconds:
+/// its timers, HTTP/1 and cluster links. A nap begun just before adds [`NAP_MS`].
+pub const BREATH_EVERY_US: u64 = 1_000;
+
+/// A nap is over after so many milliseconds at most.
+pub const NAP_MS: u64 = 1;
+
+/// A rest shorter than this, in microseconds, and the next one is a nap: each millisecond of naps
+/// costs a timer and a look of the executor, so there should be more than one in it.
+pub const SHORT_REST_US: u64 = 500;
+
+/// What a rest was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    /// There is something to do, or may be.
+    Not,
+    /// The executor was left aside.
+    Nap,
+    /// The executor slept as well.
+    Sleep,
+}
 
 /// One core's way to sleep. Belongs to the executor it was made on.
 pub struct Bed {
@@ -34,8 +58,11 @@ pub struct Bed {
     ear: PollableFd<OwnedFd>,
     /// Always readable.
     open_door: PollableFd<OwnedFd>,
+    epoch: Epoch,
     /// When the executor last had its look; `None` after a sleep, which was one.
-    breathed_ms: Option<u64>,
+    breathed_us: Option<u64>,
+    /// The last rest was a short one, so the next one is a nap.
+    naps: bool,
     empty_rounds: u32,
 }
 
@@ -43,18 +70,19 @@ impl Bed {
     /// Must be called on the core's executor.
     ///
     /// Errors: the file limit, or an executor that is shutting down.
-    pub fn new(bell: Arc<Bell>) -> io::Result<Self> {
+    pub fn new(bell: Arc<Bell>, epoch: Epoch) -> io::Result<Self> {
         let ear = PollableFd::new(bell.descriptor()?).map_err(io::Error::from)?;
         let door = File::from(event_fd()?);
         (&door).write_all(&1_u64.to_ne_bytes())?;
         let open_door = PollableFd::new(OwnedFd::from(door)).map_err(io::Error::from)?;
-        Ok(Self { bell, ear, open_door, breathed_ms: None, empty_rounds: 0 })
+        Ok(Self { bell, ear, open_door, epoch, breathed_us: None, naps: false, empty_rounds: 0 })
     }
 
     /// Ends a turn that handled so many events. Busy: lets the executor's other tasks run once
-    /// every [`BREATH_EVERY_MS`], returns at once otherwise. Idle for [`EMPTY_ROUNDS_MAX`] turns:
-    /// sleeps until something happens, at the latest until `wake_at_ms`. Returns whether it slept.
+    /// every [`BREATH_EVERY_US`], returns at once otherwise. Idle for [`EMPTY_ROUNDS_MAX`] turns:
+    /// sleeps until something happens, at the latest until `wake_at_ms`.
     ///
+    /// `is_awaited` says that somebody waits for what another task of this core has to do first.
     /// `is_quiet` looks at the lanes from other cores, after the flag says that this core sleeps.
     /// Whatever was sent to other cores must have been announced before
     /// ([`Port::wake_written`](crate::mesh::Port::wake_written)).
@@ -64,31 +92,46 @@ impl Bed {
         events: usize,
         now_ms: u64,
         wake_at_ms: Option<u64>,
+        is_awaited: bool,
         is_quiet: impl FnOnce() -> bool,
-    ) -> bool {
+    ) -> Rest {
+        let now_us = self.epoch.elapsed_us();
+        let breathed_us = *self.breathed_us.get_or_insert(now_us);
+        let naps = self.naps && !is_awaited;
         self.empty_rounds = if events > 0 { 0 } else { self.empty_rounds + 1 };
-        if self.empty_rounds < EMPTY_ROUNDS_MAX {
-            let breathed_ms = *self.breathed_ms.get_or_insert(now_ms);
-            if now_ms >= breathed_ms + BREATH_EVERY_MS {
-                self.breathed_ms = Some(now_ms);
-                self.breathe().await;
-            }
-            return false;
+        let is_busy = self.empty_rounds < EMPTY_ROUNDS_MAX;
+        if (is_busy || naps) && now_us >= breathed_us + BREATH_EVERY_US {
+            self.breathed_us = Some(now_us);
+            Self::until_readable(&self.open_door).await;
+            return Rest::Not;
+        }
+        if is_busy {
+            return Rest::Not;
         }
         self.empty_rounds = 0;
         self.bell.lie_down();
-        let sleeps = is_quiet() && engine.prepare_sleep(now_ms, wake_at_ms);
-        if sleeps {
-            Self::until_readable(&self.ear).await;
-            self.breathed_ms = None;
-        }
+        let may_rest = is_quiet()
+            && match naps {
+                true => engine.prepare_nap(now_ms, wake_at_ms, now_ms + NAP_MS),
+                false => engine.prepare_sleep(now_ms, wake_at_ms),
+            };
+        let rest = match (may_rest, naps) {
+            (false, _) => Rest::Not,
+            (true, true) => {
+                wait_readable(&*self.bell, None);
+                Rest::Nap
+            }
+            (true, false) => {
+                Self::until_readable(&self.ear).await;
+                self.breathed_us = None;
+                Rest::Sleep
+            }
+        };
         self.bell.get_up();
-        sleeps
-    }
-
-    /// Lets the executor look once at its own events and run its other tasks.
-    async fn breathe(&self) {
-        Self::until_readable(&self.open_door).await;
+        if may_rest {
+            self.naps = self.epoch.elapsed_us() - now_us < SHORT_REST_US;
+        }
+        rest
     }
 
     async fn until_readable(fd: &PollableFd<OwnedFd>) {

@@ -7,7 +7,7 @@ use super::limits::{
 };
 use super::replica::Durable;
 use super::report::Report;
-use super::sleep::Bed;
+use super::sleep::{Bed, Rest};
 use crate::admin::counter::Counter;
 use crate::boot::stop::{Phase, Stop};
 use crate::engine::Engine;
@@ -72,11 +72,18 @@ impl Turn {
                 let no_letters = durable.as_ref().is_none_or(|durable| durable.is_quiet());
                 port.is_quiet() && no_letters && desk.is_quiet() && at_the_door && runs_on
             };
-            let bed = &mut self.bed;
-            if bed.rest(&mut self.engine, events, now_ms, Some(wake_at_ms), is_quiet).await {
-                self.carrier.metrics.inc(Counter::Sleeps);
-                self.carrier.clock.rested(Some(wake_at_ms));
+            let is_awaited = desk.has_answers()
+                || held.under_way() > 0
+                || durable.as_ref().is_some_and(|durable| durable.under_way() > 0);
+            let (bed, engine) = (&mut self.bed, &mut self.engine);
+            let rest =
+                bed.rest(engine, events, now_ms, Some(wake_at_ms), is_awaited, is_quiet).await;
+            match rest {
+                Rest::Not => continue,
+                Rest::Nap => self.carrier.metrics.inc(Counter::Naps),
+                Rest::Sleep => self.carrier.metrics.inc(Counter::Sleeps),
             }
+            self.carrier.clock.rested(Some(wake_at_ms));
         }
     }
 

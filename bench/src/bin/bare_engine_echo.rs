@@ -102,14 +102,15 @@ async fn serve(
 ) {
     let mut engine = Engine::new(&Config::default(), &*bell).expect("the host offers io_uring");
     engine.listen(&[task.address]).expect("checked to be free");
-    let mut bed = Bed::new(bell).expect("descriptors for two waits");
+    let mut bed = Bed::new(bell, epoch).expect("descriptors for two waits");
     let mut clock = Clock::new(epoch);
     let mut echo = Echo { task, partial: Vec::new(), answers: 0 };
     while !stop.load(Ordering::Acquire) {
         let now_ms = clock.tick().now.tick_ms;
         let events = engine.turn(now_ms, &mut echo);
         answered.fetch_add(std::mem::take(&mut echo.answers), Ordering::Relaxed);
-        bed.rest(&mut engine, events, now_ms, None, || !stop.load(Ordering::Acquire)).await;
+        let is_running = || !stop.load(Ordering::Acquire);
+        bed.rest(&mut engine, events, now_ms, None, false, is_running).await;
     }
     eprintln!("{:?}", engine.sends().counters());
 }

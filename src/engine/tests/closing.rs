@@ -130,7 +130,7 @@ fn the_linger_timer_wakes_a_sleeping_core() {
             break now();
         }
     };
-    let woken = wait_readable(&bed.wake, Duration::from_secs(10));
+    let woken = wait_readable(&bed.wake, Some(Duration::from_secs(10)));
     assert!(woken, "slept from {asleep:?} on");
     assert!(now().duration_since(start) < Duration::from_millis(limits::LINGER_MS + 1_000));
     bed.until("free", |engine, _| engine.rings[0].occupied == 0);

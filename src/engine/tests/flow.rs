@@ -153,3 +153,23 @@ fn a_quick_acknowledgement_spares_nagle_the_delayed_one() {
     // With a delayed acknowledgement each round takes 40 ms: 1,600 ms.
     assert!(took < Duration::from_millis(20 * rounds as u64), "{took:?}");
 }
+
+/// A deadline far away is armed once, however many naps come between.
+#[test]
+fn naps_leave_no_timers_behind() {
+    let mut bed = Bed::echo();
+    bed.until("one turn", |_, _| true);
+    let deadline_ms = bed.now_ms() + 60_000;
+    let mut most = 0;
+    for _ in 0..100 {
+        let now_ms = bed.now_ms();
+        bed.engine.prepare_sleep(now_ms, Some(deadline_ms));
+        if bed.engine.prepare_nap(now_ms, Some(deadline_ms), now_ms + 1) {
+            bed.sleep();
+        }
+        bed.engine.turn(bed.now_ms(), &mut bed.record);
+        most = most.max(bed.engine.rings[0].under_way());
+    }
+    let accepts = limits::ACCEPTS_IN_FLIGHT;
+    assert!(most <= accepts + 4, "{most} requests under way, {accepts} of them accepts");
+}

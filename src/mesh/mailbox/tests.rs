@@ -100,7 +100,7 @@ fn a_bell_rings_once_for_a_sleeper_and_never_for_one_awake() {
 
 /// Blocks as a core does; false when nobody rang in time.
 fn sleep(bell: &Bell) -> bool {
-    crate::engine::wait_readable(bell, Duration::from_secs(10))
+    crate::engine::wait_readable(bell, Some(Duration::from_secs(10)))
 }
 
 /// Two cores throw a number to and fro, and sleep whenever nothing is there: a lost wake-up shows

@@ -10,6 +10,7 @@ use std::cell::Cell;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 /// Sends back what it receives; done when the last of its connections has left.
@@ -48,14 +49,14 @@ fn an_echo_sleeps_between_requests_and_answers_all() {
         let mut engine = Engine::new(&Config::default(), &*bell).unwrap();
         let address = engine.listen(&["127.0.0.1:0".parse().unwrap()]).unwrap()[0];
         tell.send(address).unwrap();
-        let mut bed = Bed::new(bell).unwrap();
+        let mut bed = Bed::new(bell, Epoch::now()).unwrap();
         let mut clock = Clock::new(Epoch::now());
         let (mut echo, mut sleeps) = (Echo::default(), 0);
         while !echo.done {
             let now_ms = clock.tick().now.tick_ms;
             let events = engine.turn(now_ms, &mut echo);
-            let slept = bed.rest(&mut engine, events, now_ms, None, || true).await;
-            sleeps += u32::from(slept);
+            let rest = bed.rest(&mut engine, events, now_ms, None, false, || true).await;
+            sleeps += u32::from(rest != Rest::Not);
         }
         sleeps
     })
@@ -78,7 +79,7 @@ fn an_idle_core_takes_no_turns_until_its_deadline() {
         let bell = bell();
         let mut engine = Engine::new(&Config::default(), &*bell).unwrap();
         engine.listen(&["127.0.0.1:0".parse().unwrap()]).unwrap();
-        let mut bed = Bed::new(bell).unwrap();
+        let mut bed = Bed::new(bell, Epoch::now()).unwrap();
         let mut clock = Clock::new(Epoch::now());
         let (mut echo, mut turns) = (Echo::default(), 0);
         let deadline = clock.tick().now.tick_ms + 600;
@@ -89,7 +90,7 @@ fn an_idle_core_takes_no_turns_until_its_deadline() {
             }
             turns += 1;
             let events = engine.turn(now_ms, &mut echo);
-            bed.rest(&mut engine, events, now_ms, Some(deadline), || true).await;
+            bed.rest(&mut engine, events, now_ms, Some(deadline), false, || true).await;
         }
     })
     .unwrap();
@@ -110,7 +111,7 @@ fn letters_wake_a_sleeping_core() {
         move || async move {
             let bell = port.bell().clone();
             let mut engine = Engine::new(&Config::default(), &*bell).unwrap();
-            let mut bed = Bed::new(bell).unwrap();
+            let mut bed = Bed::new(bell, Epoch::now()).unwrap();
             let (mut echo, mut last, mut sleeps) = (Echo::default(), 0, 0);
             while last < THROWS {
                 let mut events = engine.turn(0, &mut echo);
@@ -125,8 +126,8 @@ fn letters_wake_a_sleeping_core() {
                     port.send_tell(to, number).unwrap();
                 }
                 port.wake_written();
-                let slept = bed.rest(&mut engine, events, 0, None, || port.is_quiet()).await;
-                sleeps += u32::from(slept);
+                let rest = bed.rest(&mut engine, events, 0, None, false, || port.is_quiet()).await;
+                sleeps += u32::from(rest != Rest::Not);
             }
             sleeps
         }
@@ -148,7 +149,7 @@ fn a_busy_pump_leaves_the_executors_timers_their_time() {
     let core = spawn_core(0, || async {
         let bell = bell();
         let mut engine = Engine::new(&Config::default(), &*bell).unwrap();
-        let mut bed = Bed::new(bell).unwrap();
+        let mut bed = Bed::new(bell, Epoch::now()).unwrap();
         let fired = Rc::new(Cell::new(0));
         let counting = fired.clone();
         glommio::spawn_local(async move {
@@ -163,9 +164,75 @@ fn a_busy_pump_leaves_the_executors_timers_their_time() {
             let now_ms = clock.tick().now.tick_ms;
             assert!(now_ms < 5_000, "{} timers of 50 in 5 s", fired.get());
             engine.turn(now_ms, &mut Echo::default());
-            bed.rest(&mut engine, 1, now_ms, None, || true).await;
+            bed.rest(&mut engine, 1, now_ms, None, false, || true).await;
         }
     })
     .unwrap();
     core.join().unwrap();
+}
+
+/// How often a core naps between requests that come one right after the other, at most so many, or
+/// until it has napped enough. Then the executor's timers have to fire as before: they end it.
+fn naps(is_awaited: bool, requests_max: u32) -> u32 {
+    let (tell, told) = std::sync::mpsc::sync_channel(1);
+    let all_naps = Arc::new(AtomicU32::new(0));
+    let told_naps = all_naps.clone();
+    let requests_ended = Arc::new(AtomicBool::new(false));
+    let no_requests = requests_ended.clone();
+    let bell = bell();
+    let ring = bell.clone();
+    let (tell_end, end_told) = std::sync::mpsc::sync_channel(1);
+    let core = spawn_core(0, move || async move {
+        let mut engine = Engine::new(&Config::default(), &*bell).unwrap();
+        let address = engine.listen(&["127.0.0.1:0".parse().unwrap()]).unwrap()[0];
+        tell.send(address).unwrap();
+        let mut bed = Bed::new(bell.clone(), Epoch::now()).unwrap();
+        let ended = Rc::new(Cell::new(false));
+        let end = ended.clone();
+        glommio::spawn_local(async move {
+            let (mut before, mut after) = (0, 0);
+            while before == 0 || after < 50 {
+                glommio::timer::Timer::new(Duration::from_millis(2)).await;
+                *(if no_requests.load(Ordering::Relaxed) { &mut after } else { &mut before }) += 1;
+            }
+            end.set(true);
+            bell.ring();
+        })
+        .detach();
+        let mut clock = Clock::new(Epoch::now());
+        let mut echo = Echo::default();
+        while !ended.get() {
+            let now_ms = clock.tick().now.tick_ms;
+            let events = engine.turn(now_ms, &mut echo);
+            let rest = bed.rest(&mut engine, events, now_ms, None, is_awaited, || true).await;
+            all_naps.fetch_add(u32::from(rest == Rest::Nap), Ordering::Relaxed);
+        }
+        tell_end.send(()).unwrap();
+    })
+    .unwrap();
+    let mut stream = TcpStream::connect(told.recv().unwrap()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    for _ in 0..requests_max {
+        stream.write_all(b"once").unwrap();
+        stream.read_exact(&mut [0; 4]).unwrap();
+        if told_naps.load(Ordering::Relaxed) >= 500 {
+            break;
+        }
+    }
+    requests_ended.store(true, Ordering::Relaxed);
+    ring.ring();
+    end_told.recv_timeout(Duration::from_secs(10)).expect("its timers fire");
+    core.join().unwrap();
+    told_naps.load(Ordering::Relaxed)
+}
+
+#[test]
+fn short_rests_are_naps_and_the_executor_still_has_its_looks() {
+    let naps = naps(false, 100_000);
+    assert!(naps >= 500, "{naps} naps");
+}
+
+#[test]
+fn nobody_naps_while_the_executor_is_awaited() {
+    assert_eq!(naps(true, 2_000), 0);
 }
