@@ -281,8 +281,9 @@ async fn serve(seat: Seat, shared: Shared, started: Started) -> io::Result<()> {
     if let (Some(socket), Some(durable)) = (socket, &durable) {
         serve_operators(socket, &shared, core, turn.carrier.desk.clone(), durable.clone());
     }
-    let pump = glommio::spawn_local(turn.run());
     let server = Server::with_places(shared.settings.open.connections_max as usize)?;
+    turn.bed.hears(server.ears())?;
+    let pump = glommio::spawn_local(turn.run());
     let metrics = shared.metrics.core(core);
     let deadlines = server.clone();
     glommio::spawn_local(async move { deadlines.keep_deadlines().await }).detach();

@@ -12,7 +12,7 @@ use rustix::event::{Timespec, epoll};
 use std::cell::Cell;
 use std::io;
 use std::net::TcpStream;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
 pub(super) use rustix::event::epoll::EventFlags;
@@ -41,6 +41,11 @@ impl Ears {
     /// The limit of watched descriptors of a user.
     pub(super) fn add(&self, socket: &TcpStream, id: u64) -> io::Result<()> {
         Ok(epoll::add(self.0.get_ref(), socket, epoll::EventData::new_u64(id), HEARD)?)
+    }
+
+    /// A descriptor that is readable while something is to be heard.
+    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.0.get_ref().as_fd()
     }
 
     /// Tells each watch what its socket heard, for ever; one task of the core.

@@ -19,6 +19,7 @@ use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{TcpListener, TcpStream};
+use std::os::fd::BorrowedFd;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
@@ -70,6 +71,11 @@ impl Server {
         let ears = Rc::new(Ears::new()?);
         glommio::spawn_local(Rc::clone(&ears).listen(Rc::clone(&watches))).detach();
         Ok(Server { watches, ears })
+    }
+
+    /// A descriptor that is readable while one of its connections has something to hear.
+    pub fn ears(&self) -> BorrowedFd<'_> {
+        self.ears.descriptor()
     }
 
     pub fn counters(&self) -> &Counters {

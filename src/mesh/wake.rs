@@ -25,12 +25,11 @@ impl Bell {
         fence(Ordering::SeqCst);
     }
 
-    /// Says that this core is awake, and silences the bell.
-    pub fn get_up(&self) {
+    /// Says that this core is awake, and silences the bell. Whether it rang: often not, when the
+    /// core did not sleep after all.
+    pub fn get_up(&self) -> bool {
         self.asleep.store(false, Ordering::Relaxed);
-        let mut count = [0; 8];
-        // Nothing to read is the usual case: the core did not sleep after all.
-        let _ = (&self.fd).read(&mut count);
+        (&self.fd).read(&mut [0; 8]).is_ok()
     }
 
     /// Wakes the core if it sleeps. The caller has put a message before; the fence orders that

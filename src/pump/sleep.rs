@@ -14,16 +14,19 @@
 //!
 //! A sleep through the executor costs ten system calls and a barrier across all cores, 40 µs where
 //! the request itself takes 50, most of it to wake its client's core. So where one rest after the
-//! other is short and nobody waits for the executor, the pump naps: it waits for its descriptor
-//! alone, and the executor's own events wait, as they do while it is busy.
+//! other is short and nobody waits for the executor, the pump naps: it waits for its descriptor and
+//! for those that were named to it alone (HTTP/1), and the executor's other events wait, as they do
+//! while it is busy.
 
 use super::clock::Epoch;
 use crate::engine::{Engine, event_fd, wait_readable};
 use crate::mesh::Bell;
+use futures_lite::future;
 use glommio::io::PollableFd;
+use rustix::event::epoll;
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 /// Rounds without an event before the pump lies down. One more look is cheaper than a sleep and a
@@ -31,7 +34,7 @@ use std::sync::Arc;
 pub const EMPTY_ROUNDS_MAX: u32 = 2;
 
 /// While busy or between naps, the executor's own events wait this long at most, in microseconds:
-/// its timers, HTTP/1 and cluster links. A nap begun just before adds [`NAP_MS`].
+/// its timers, files and cluster links, HTTP/1 while busy. A nap begun just before adds [`NAP_MS`].
 pub const BREATH_EVERY_US: u64 = 1_000;
 
 /// A nap is over after so many milliseconds at most.
@@ -40,6 +43,10 @@ pub const NAP_MS: u64 = 1;
 /// A rest shorter than this, in microseconds, and the next one is a nap: each millisecond of naps
 /// costs a timer and a look of the executor, so there should be more than one in it.
 pub const SHORT_REST_US: u64 = 500;
+
+/// Tasks that wake each other one after the other before a nap: HTTP/1's ears a connection, that
+/// one perhaps another.
+const TASKS_IN_A_ROW: usize = 3;
 
 /// What a rest was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +63,8 @@ pub enum Rest {
 pub struct Bed {
     bell: Arc<Bell>,
     ear: PollableFd<OwnedFd>,
+    /// Of the bell, and of what else ends a nap.
+    stir: OwnedFd,
     /// Always readable.
     open_door: PollableFd<OwnedFd>,
     epoch: Epoch,
@@ -72,10 +81,21 @@ impl Bed {
     /// Errors: the file limit, or an executor that is shutting down.
     pub fn new(bell: Arc<Bell>, epoch: Epoch) -> io::Result<Self> {
         let ear = PollableFd::new(bell.descriptor()?).map_err(io::Error::from)?;
+        let stir = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        add(&stir, &*bell)?;
         let door = File::from(event_fd()?);
         (&door).write_all(&1_u64.to_ne_bytes())?;
         let open_door = PollableFd::new(OwnedFd::from(door)).map_err(io::Error::from)?;
-        Ok(Self { bell, ear, open_door, epoch, breathed_us: None, naps: false, empty_rounds: 0 })
+        let (breathed_us, naps, empty_rounds) = (None, false, 0);
+        Ok(Self { bell, ear, stir, open_door, epoch, breathed_us, naps, empty_rounds })
+    }
+
+    /// From now on this descriptor ends naps, too, so that the executor hears of it at once. Whoever
+    /// reads it must do so until it is silent: otherwise there are no naps.
+    ///
+    /// Errors: the file limit.
+    pub fn hears(&self, descriptor: impl AsFd) -> io::Result<()> {
+        add(&self.stir, descriptor)
     }
 
     /// Ends a turn that handled so many events. Busy: lets the executor's other tasks run once
@@ -101,14 +121,19 @@ impl Bed {
         self.empty_rounds = if events > 0 { 0 } else { self.empty_rounds + 1 };
         let is_busy = self.empty_rounds < EMPTY_ROUNDS_MAX;
         if (is_busy || naps) && now_us >= breathed_us + BREATH_EVERY_US {
-            self.breathed_us = Some(now_us);
-            Self::until_readable(&self.open_door).await;
+            self.breathe().await;
             return Rest::Not;
         }
         if is_busy {
             return Rest::Not;
         }
         self.empty_rounds = 0;
+        if naps {
+            // In a sleep they would run; and they may have something for us.
+            for _ in 0..TASKS_IN_A_ROW {
+                future::yield_now().await;
+            }
+        }
         self.bell.lie_down();
         let may_rest = is_quiet()
             && match naps {
@@ -118,7 +143,7 @@ impl Bed {
         let rest = match (may_rest, naps) {
             (false, _) => Rest::Not,
             (true, true) => {
-                wait_readable(&*self.bell, None);
+                wait_readable(&self.stir, None);
                 Rest::Nap
             }
             (true, false) => {
@@ -127,11 +152,20 @@ impl Bed {
                 Rest::Sleep
             }
         };
-        self.bell.get_up();
+        let rang = self.bell.get_up();
         if may_rest {
             self.naps = self.epoch.elapsed_us() - now_us < SHORT_REST_US;
         }
+        if rest == Rest::Nap && !rang {
+            self.breathe().await;
+        }
         rest
+    }
+
+    /// Lets the executor look once at its own events and run its other tasks.
+    async fn breathe(&mut self) {
+        self.breathed_us = Some(self.epoch.elapsed_us());
+        Self::until_readable(&self.open_door).await;
     }
 
     async fn until_readable(fd: &PollableFd<OwnedFd>) {
@@ -140,6 +174,10 @@ impl Bed {
             glommio::executor().yield_task_queue_now().await;
         }
     }
+}
+
+fn add(epoll: &OwnedFd, descriptor: impl AsFd) -> io::Result<()> {
+    Ok(epoll::add(epoll, descriptor, epoll::EventData::new_u64(0), epoll::EventFlags::IN)?)
 }
 
 #[cfg(test)]

@@ -236,3 +236,49 @@ fn short_rests_are_naps_and_the_executor_still_has_its_looks() {
 fn nobody_naps_while_the_executor_is_awaited() {
     assert_eq!(naps(true, 2_000), 0);
 }
+
+#[test]
+fn what_the_bed_hears_ends_a_nap_and_is_looked_at() {
+    let core = spawn_core(0, || async {
+        let bell = bell();
+        let mut engine = Engine::new(&Config::default(), &*bell).unwrap();
+        let mut bed = Bed::new(bell.clone(), Epoch::now()).unwrap();
+        let other = File::from(event_fd().unwrap());
+        bed.hears(&other).unwrap();
+        let ear = PollableFd::new(OwnedFd::from(other.try_clone().unwrap())).unwrap();
+        let heard = Rc::new(Cell::new(0));
+        let counting = heard.clone();
+        let listener = glommio::spawn_local(async move {
+            while ear.readable().await.is_ok() {
+                rustix::io::read(ear.get_ref(), &mut [0; 8]).unwrap();
+                counting.set(counting.get() + 1);
+            }
+        });
+        let mut clock = Clock::new(Epoch::now());
+        let (mut naps, mut at_once, mut stirred) = (0, 0, 0);
+        for _ in 0..10_000 {
+            if naps == 100 {
+                break;
+            }
+            let now_ms = clock.tick().now.tick_ms;
+            engine.turn(now_ms, &mut Echo::default());
+            // The first rests are short because it rings, the others because the other one stirs.
+            if naps == 0 {
+                bell.ring();
+            } else if heard.get() == stirred {
+                (&other).write_all(&1_u64.to_ne_bytes()).unwrap();
+                stirred += 1;
+            }
+            if bed.rest(&mut engine, 0, now_ms, None, false, || true).await == Rest::Nap {
+                naps += 1;
+                at_once += u32::from(stirred > 0 && heard.get() == stirred);
+            }
+        }
+        drop(listener);
+        at_once
+    })
+    .unwrap();
+    // Some end because the timer of a nap before rings.
+    let at_once = core.join().unwrap();
+    assert!(at_once > 50, "after {at_once} of 99 naps the executor had had its look");
+}
