@@ -108,8 +108,7 @@ pub struct Engine {
     accepts_due: bool,
     /// No accept is armed before this time.
     accept_retry_ms: u64,
-    /// When the armed timers fire, if they are: one for deadlines, one for the end of a nap. Apart,
-    /// or every nap would leave a deadline's timer behind.
+    /// When the armed timers fire, if they are: one for deadlines, one for the end of a nap.
     timers_ms: [Option<u64>; 2],
     /// Completions write the wake-up descriptor.
     waking: bool,
@@ -258,7 +257,8 @@ impl Engine {
         }
     }
 
-    /// Arms one of the first ring's timers unless it fires early enough already.
+    /// Arms one of the first ring's timers unless it fires early enough already. With a single one
+    /// every nap would leave a deadline's timer behind.
     fn arm_timer(&mut self, which: usize, at: u64) {
         let now = self.sends.now_ms;
         if self.timers_ms[which].is_some_and(|armed| armed <= at && armed > now) {

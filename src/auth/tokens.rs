@@ -83,7 +83,7 @@ impl Hasher for Tail {
             }
         };
         let once = folded(high ^ self.keys[0], low ^ self.keys[1]);
-        // Once is not enough: ends that differ in a few bits only would share places with some keys.
+        // Once is not enough: with some keys, ends that differ in a few bits would share places.
         self.hash = folded(once, MULTIPLIER);
     }
 

@@ -90,8 +90,8 @@ impl Bed {
         Ok(Self { bell, ear, stir, open_door, epoch, breathed_us, naps, empty_rounds })
     }
 
-    /// From now on this descriptor ends naps, too, so that the executor hears of it at once. Whoever
-    /// reads it must do so until it is silent: otherwise there are no naps.
+    /// From now on this descriptor ends naps, too, so that the executor hears of it at once. Who
+    /// reads it must do so until it is silent: otherwise no nap lasts.
     ///
     /// Errors: the file limit.
     pub fn hears(&self, descriptor: impl AsFd) -> io::Result<()> {
