@@ -2,9 +2,9 @@
 //!
 //! They go with their last user, so texts a stranger makes up cost no longer than he stays.
 
+use crate::catalog::Catalog;
 use crate::slab::Slab;
 use ahash::RandomState;
-use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -12,12 +12,12 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Interner<T> {
     records: Slab<(Arc<T>, u32)>,
-    numbers: HashMap<Arc<T>, u32, RandomState>,
+    numbers: Catalog<Arc<T>, u32>,
 }
 
 impl<T: Hash + Eq> Interner<T> {
     pub fn new(hasher: RandomState) -> Self {
-        Self { records: Slab::default(), numbers: HashMap::with_hasher(hasher) }
+        Self { records: Slab::default(), numbers: Catalog::new(hasher) }
     }
 
     /// The number of this value, counted once more.

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod auth;
+mod catalog;
 pub mod config;
 pub mod conns;
 pub mod durable;

@@ -4,6 +4,7 @@
 //! core after the tables were swapped: so whoever saw the old content is registered when the news
 //! comes. Nothing is asked of another core.
 
+use crate::catalog::Catalog;
 use crate::config::md5::Md5;
 use crate::health::wheel::{NO_TICK, Tick};
 use crate::home::HomeState;
@@ -13,7 +14,7 @@ use crate::limits::{LISTENERS_PER_CONNECTION_MAX, LISTENERS_PER_CORE_MAX};
 use crate::naming::accept::Refusal;
 use crate::slab::{END, Slab};
 use ahash::RandomState;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 /// What a listener is waiting for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,8 +85,8 @@ pub struct Listeners {
     pub records: Slab<Listener>,
     pub configs: Slab<Listened>,
     /// By slot and config.
-    pairs: HashMap<(u32, u32), u32, RandomState>,
-    by_key: HashMap<ConfigKey, u32, RandomState>,
+    pairs: Catalog<(u32, u32), u32>,
+    by_key: Catalog<ConfigKey, u32>,
     /// Single listeners to look at; may name some that are gone, or others of the same number.
     pub ready: VecDeque<u32>,
     /// Configs with changes to hand out, in turn; as harmless.
@@ -118,8 +119,8 @@ impl Listeners {
         Self {
             records: Slab::default(),
             configs: Slab::default(),
-            pairs: HashMap::with_hasher(hasher.clone()),
-            by_key: HashMap::with_hasher(hasher),
+            pairs: Catalog::new(hasher.clone()),
+            by_key: Catalog::new(hasher),
             ready: VecDeque::new(),
             fanning: VecDeque::new(),
         }

@@ -6,6 +6,7 @@
 //! A held poll costs a record, one more for each config, and an entry in the wheel; no task, no
 //! timer of its own.
 
+use crate::catalog::Catalog;
 use crate::config::accept;
 use crate::config::entry::Entry;
 use crate::config::gray::Labels;
@@ -24,7 +25,7 @@ use crate::naming::open::{Answer, Refused};
 use crate::slab::{END, Slab};
 use ahash::RandomState;
 use nacre_proto::probe;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// A poll as it came, its configs named.
@@ -119,8 +120,8 @@ pub struct Polls {
     held: Slab<Held>,
     waits: Slab<Wait>,
     configs: Slab<Awaited>,
-    by_key: HashMap<ConfigKey, u32, RandomState>,
-    by_ticket: HashMap<u32, u32, RandomState>,
+    by_key: Catalog<ConfigKey, u32>,
+    by_ticket: Catalog<u32, u32>,
     /// Configs whose polls are being answered, in turn; may name some that are gone.
     fanning: VecDeque<u32>,
 }
@@ -131,8 +132,8 @@ impl Polls {
             held: Slab::default(),
             waits: Slab::default(),
             configs: Slab::default(),
-            by_key: HashMap::with_hasher(hasher.clone()),
-            by_ticket: HashMap::with_hasher(hasher),
+            by_key: Catalog::new(hasher.clone()),
+            by_ticket: Catalog::new(hasher),
             fanning: VecDeque::new(),
         }
     }

@@ -1,9 +1,9 @@
 //! Records of a [`Slab`] found by their address, without keeping the address twice: by its hash the
 //! number of the first record, by the record the number of the next of that hash.
 
+use crate::catalog::Catalog;
 use crate::slab::{END, Slab};
 use ahash::RandomState;
-use std::collections::HashMap;
 
 /// A record in a chain.
 pub(super) trait Chained {
@@ -13,11 +13,11 @@ pub(super) trait Chained {
 
 /// The first record of each hash.
 #[derive(Debug)]
-pub(super) struct Chains(HashMap<u64, u32, RandomState>);
+pub(super) struct Chains(Catalog<u64, u32>);
 
 impl Chains {
     pub fn new(hasher: RandomState) -> Self {
-        Self(HashMap::with_hasher(hasher))
+        Self(Catalog::new(hasher))
     }
 
     /// The first record of a hash, or [`END`].

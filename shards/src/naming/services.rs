@@ -1,5 +1,6 @@
 //! The table of services on their owner core: found by name, or by an id that queues may hold.
 
+use crate::catalog::Catalog;
 use crate::key::ServiceKey;
 use crate::limits::{CHANGE_PACE_INSTANCES, CHANGE_PACE_MS_MAX};
 use crate::naming::cores::Cores;
@@ -9,7 +10,6 @@ use crate::naming::publishers::Publishers;
 use crate::naming::view::{Bodies, Frame, ServiceMetadata, View};
 use ahash::RandomState;
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A service's slot, and which tenant of it.
@@ -233,9 +233,7 @@ impl Service {
 /// All services this core owns.
 #[derive(Debug)]
 pub struct Services {
-    by_key: HashMap<ServiceKey, ServiceId, RandomState>,
-    /// Removed since `by_key` was last made anew: their places count as taken until then.
-    removed: usize,
+    by_key: Catalog<ServiceKey, ServiceId>,
     slots: Vec<Slot>,
     free: Vec<u32>,
     /// No revision above this was ever shown of a service that is not in the table (any more).
@@ -248,13 +246,10 @@ struct Slot {
     service: Option<Box<Service>>,
 }
 
-/// Services the index always has room for.
-const SERVICES_KEPT: usize = 1_024;
-
 impl Services {
     pub fn new(hasher: RandomState) -> Self {
-        let by_key = HashMap::with_hasher(hasher);
-        Self { by_key, removed: 0, slots: Vec::new(), free: Vec::new(), floor: 0 }
+        let by_key = Catalog::new(hasher);
+        Self { by_key, slots: Vec::new(), free: Vec::new(), floor: 0 }
     }
 
     pub fn len(&self) -> usize {
@@ -332,12 +327,6 @@ impl Services {
         let key = service.key.clone();
         self.floor = self.floor.max(revision);
         self.by_key.remove(&key);
-        self.removed += 1;
-        if self.removed > self.by_key.len() / 2 + SERVICES_KEPT {
-            // Where services come and go the table would double by what has gone alone.
-            self.removed = 0;
-            self.by_key.shrink_to(SERVICES_KEPT);
-        }
         let place = &mut self.slots[id.slot as usize];
         place.service = None;
         place.generation = place.generation.wrapping_add(1);
@@ -349,27 +338,5 @@ impl Services {
     pub fn absent_revision(&mut self, unix_ms: u64) -> u64 {
         self.floor = self.floor.max(unix_ms);
         self.floor
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn services_that_come_and_go_do_not_make_the_index_grow() {
-        let mut services = Services::new(RandomState::with_seed(7));
-        let mut live = std::collections::VecDeque::new();
-        for round in 0..100 {
-            for at in 0..5_000 {
-                let key = ServiceKey::new("public", "g", &format!("{round}-{at}"));
-                live.push_back(services.obtain(&key, 1).0);
-            }
-            while live.len() > 11_000 {
-                services.remove_idle(live.pop_front().unwrap());
-            }
-        }
-        assert_eq!(services.len(), 11_000);
-        assert!(services.by_key.capacity() <= 28_672, "{}", services.by_key.capacity());
     }
 }

@@ -6,6 +6,7 @@
 //! repeated after ten, and after [`DATAGRAMS_UNACKNOWLEDGED_MAX`] without an answer the poller is
 //! forgotten until its client asks again. What is never told is polled.
 
+use crate::catalog::Catalog;
 use crate::health::wheel::{NO_TICK, Tick, Timer, Wheel};
 use crate::limits::{DATAGRAMS_UNACKNOWLEDGED_MAX, POLLERS_PER_CORE_MAX};
 use crate::naming::open::Poller;
@@ -13,7 +14,7 @@ use crate::naming::services::ServiceId;
 use crate::naming::view::Filter;
 use crate::slab::Slab;
 use ahash::RandomState;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 /// Longest wait for an acknowledgement while a newer state waits, ms: as on the other wire.
@@ -53,7 +54,7 @@ struct Record {
 #[derive(Debug)]
 pub struct Pollers {
     records: Slab<Record>,
-    by_address: HashMap<SocketAddr, Vec<u32>, RandomState>,
+    by_address: Catalog<SocketAddr, Vec<u32>>,
     /// To be told now; one that left since is passed over.
     ready: VecDeque<u32>,
     last_number: u64,
@@ -97,7 +98,7 @@ impl Pollers {
     pub fn new(hasher: RandomState) -> Self {
         Self {
             records: Slab::default(),
-            by_address: HashMap::with_hasher(hasher),
+            by_address: Catalog::new(hasher),
             ready: VecDeque::new(),
             last_number: 0,
             sent: 0,
@@ -171,7 +172,10 @@ impl Pollers {
             held: false,
             ready: false,
         });
-        self.by_address.entry(to).or_default().push(at);
+        match self.by_address.get_mut(&to) {
+            Some(theirs) => theirs.push(at),
+            None => _ = self.by_address.insert(to, vec![at]),
+        }
         self.want(at, now_ms, wheel);
         self.arm(at, wheel);
         Followed::New(at)

@@ -5,6 +5,7 @@
 //! go the same ordered way, so a service is in this table exactly while its owner has this core on
 //! its list (or will have, once the asks sent so far were carried out).
 
+use crate::catalog::Catalog;
 use crate::effect::Body;
 use crate::health::wheel::{NO_TICK, Tick};
 use crate::home::call::over_limit;
@@ -20,7 +21,7 @@ use crate::push::trace::{Happened, Note};
 use crate::settings::PlantedBug;
 use crate::slab::{END, Slab};
 use ahash::RandomState;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// What a subscription is waiting for.
@@ -109,8 +110,8 @@ pub struct Subscriptions {
     pub services: Slab<Followed>,
     pub filters: Interner<Filter>,
     /// By slot and service.
-    pairs: HashMap<(u32, u32), u32, RandomState>,
-    by_key: HashMap<ServiceKey, u32, RandomState>,
+    pairs: Catalog<(u32, u32), u32>,
+    by_key: Catalog<ServiceKey, u32>,
     /// Single subscriptions to look at. May name some that are gone, or others of the same number:
     /// looking does no harm.
     pub ready: VecDeque<u32>,
@@ -124,8 +125,8 @@ impl Subscriptions {
             records: Slab::default(),
             services: Slab::default(),
             filters: Interner::new(hasher.clone()),
-            pairs: HashMap::with_hasher(hasher.clone()),
-            by_key: HashMap::with_hasher(hasher),
+            pairs: Catalog::new(hasher.clone()),
+            by_key: Catalog::new(hasher),
             ready: VecDeque::new(),
             fanning: VecDeque::new(),
         }
