@@ -11,8 +11,8 @@ use std::hash::Hash;
 use std::mem;
 use std::ops::Deref;
 
-/// Entries too few to be worth it.
-const ENTRIES_KEPT: usize = 1_024;
+/// Removals too few to be worth a new table.
+const REMOVED_MIN: usize = 1_024;
 
 /// Keys and what they stand for. To look at, a map; it changes through methods of its own.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ impl<K: Hash + Eq, V> Catalog<K, V> {
     {
         let gone = self.map.remove(key)?;
         self.removed += 1;
-        if self.removed > self.map.len() / 2 + ENTRIES_KEPT {
+        if self.removed > self.map.len() / 2 + REMOVED_MIN {
             self.make_anew();
         }
         Some(gone)
@@ -118,6 +118,6 @@ mod tests {
             assert_eq!(catalog.remove(&key), None);
         }
         assert!(catalog.is_empty());
-        assert!(catalog.capacity() < 4 * ENTRIES_KEPT, "{}", catalog.capacity());
+        assert!(catalog.capacity() < 4 * REMOVED_MIN, "{}", catalog.capacity());
     }
 }
