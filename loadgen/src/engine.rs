@@ -59,6 +59,10 @@ impl Engine {
         } else {
             RING_SOCKETS.min(nofile.saturating_sub(OWN_FILES)).max(1)
         };
+        Self::with_rings_of(ring_sockets, sockets)
+    }
+
+    fn with_rings_of(ring_sockets: usize, sockets: usize) -> io::Result<Self> {
         let count = sockets.max(1).div_ceil(ring_sockets);
         let mut rings = Vec::with_capacity(count);
         for at in 0..count {
@@ -169,4 +173,38 @@ fn wait_bell(bell: &OwnedFd, timeout: Duration) -> io::Result<()> {
         unsafe { libc::read(bell.as_raw_fd(), (&raw mut count).cast(), 8) };
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+    use std::time::Instant;
+
+    /// Long past what a handful of connects takes.
+    const LONG: Duration = Duration::from_secs(20);
+
+    /// A connect is five steps, of which the kernel does some in an enter; for those left no bell
+    /// rings.
+    #[test]
+    fn several_rings_do_not_sleep_over_connects() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let to = Address::from(listener.local_addr().unwrap());
+        let from = Address::from("127.1.0.1:0".parse::<std::net::SocketAddr>().unwrap());
+        let mut engine = Engine::with_rings_of(64, 128).unwrap();
+        assert_eq!(engine.ring_count(), 2);
+        for socket in 0..128 {
+            engine.connect(socket, to, Some(from));
+        }
+        let mut connected = 0;
+        while connected < 128 {
+            let began = Instant::now();
+            engine.wait(LONG).unwrap();
+            assert!(began.elapsed() < LONG, "slept with {connected} of 128 connected");
+            engine.reap(|_, event| match event {
+                Event::Connected => connected += 1,
+                other => panic!("{other:?}"),
+            });
+        }
+    }
 }

@@ -185,7 +185,9 @@ impl Ring {
         self.queued.push(entry.user_data(data));
     }
 
-    /// Hands over what is queued and runs the kernel's deferred work. True when completions wait.
+    /// Hands over what is queued and runs the kernel's deferred work. True when completions wait,
+    /// or when there is more of that work: the kernel does a handful at a time, and for the rest,
+    /// the later steps of a connect among them, no bell rings.
     pub(super) fn submit(&mut self) -> io::Result<bool> {
         self.push_queued()?;
         let idle = {
@@ -196,7 +198,8 @@ impl Ring {
             self.uring.submit()?;
         }
         self.retired.clear();
-        Ok(!self.uring.completion().is_empty())
+        let more = self.uring.submission().taskrun();
+        Ok(more || !self.uring.completion().is_empty())
     }
 
     pub(super) fn submit_and_wait(&mut self, timeout: Duration) -> io::Result<()> {
