@@ -103,6 +103,12 @@ impl Engine {
         self.rings[ring].close(slot);
     }
 
+    /// Has TCP tell the peer now of what was received, not by its timer 40 ms later.
+    pub fn acknowledge(&mut self, socket: u32) {
+        let (ring, slot) = self.place(socket);
+        self.rings[ring].acknowledge(slot);
+    }
+
     /// Hands the kernel what is queued and waits for events, at most so long; then
     /// [`Engine::reap`] shows them. Zero does not wait.
     pub fn wait(&mut self, timeout: Duration) -> io::Result<()> {

@@ -23,6 +23,12 @@ const WARMUP_CHANGES: u64 = 3;
 /// every later push look ten milliseconds late.
 const ACKS_PER_LOOK: usize = 8;
 
+/// From so many subscribers on, TCP acknowledges the pushes of those that cannot answer at once.
+/// Fewer answer within the 40 ms after which the kernel would do it. Loopback delivers, and so sets
+/// that timer, on the server's core: of a hundred thousand it ran out there for hundreds with each
+/// tick, and others waited up to a millisecond for them.
+const AT_ONCE_FROM: usize = 10_000;
+
 /// Bystanders' services have so many instances and subscribers.
 const PER_SERVICE: usize = 10;
 
@@ -117,6 +123,9 @@ impl<'a> Hall<'a> {
         let mut hall = Self { plan, crowd, audience, beside: Series::default() };
         drive.open(plan.bystanders + plan.subscribers + 1, &mut hall)?;
         drive.look_after(ACKS_PER_LOOK);
+        if plan.subscribers >= AT_ONCE_FROM {
+            drive.acknowledge_at_once();
+        }
         Ok(hall)
     }
 
