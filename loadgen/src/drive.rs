@@ -97,8 +97,6 @@ pub struct Drive {
     longest_turn_ns: u64,
     blind_ns: u64,
     sends_per_look: usize,
-    /// How many of `dirty` were acknowledged by TCP, if that is wanted.
-    acknowledged: Option<usize>,
 }
 
 impl Drive {
@@ -130,7 +128,6 @@ impl Drive {
             longest_turn_ns: 0,
             blind_ns: 0,
             sends_per_look: usize::MAX,
-            acknowledged: None,
         })
     }
 
@@ -139,12 +136,6 @@ impl Drive {
     /// matters where many answer at once; smaller handfuls are less work for the server at a time.
     pub fn look_after(&mut self, sends: usize) {
         self.sends_per_look = sends.max(1);
-    }
-
-    /// From now on TCP acknowledges at once what was received for clients whose turn to send does
-    /// not come with the next handful ([`Self::look_after`]).
-    pub fn acknowledge_at_once(&mut self) {
-        self.acknowledged = Some(0);
     }
 
     /// Nanoseconds since the drive began, as of the last turn.
@@ -298,11 +289,6 @@ impl Drive {
                 self.traffic.sent_bytes += output.len() as u64;
                 self.engine.send(client, output);
             }
-        }
-        if let Some(acknowledged) = &mut self.acknowledged {
-            let waiting = self.dirty.get(*acknowledged..).unwrap_or_default();
-            waiting.iter().for_each(|&client| self.engine.acknowledge(client));
-            *acknowledged = self.dirty.len();
         }
         sends
     }

@@ -103,12 +103,6 @@ impl Engine {
         self.rings[ring].close(slot);
     }
 
-    /// Has TCP tell the peer now of what was received, not by its timer 40 ms later.
-    pub fn acknowledge(&mut self, socket: u32) {
-        let (ring, slot) = self.place(socket);
-        self.rings[ring].acknowledge(slot);
-    }
-
     /// Hands the kernel what is queued and waits for events, at most so long; then
     /// [`Engine::reap`] shows them. Zero does not wait.
     pub fn wait(&mut self, timeout: Duration) -> io::Result<()> {
@@ -184,8 +178,8 @@ fn wait_bell(bell: &OwnedFd, timeout: Duration) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock;
     use std::net::TcpListener;
-    use std::time::Instant;
 
     /// Long past what a handful of connects takes.
     const LONG: Duration = Duration::from_secs(20);
@@ -204,7 +198,7 @@ mod tests {
         }
         let mut connected = 0;
         while connected < 128 {
-            let began = Instant::now();
+            let began = clock::now();
             engine.wait(LONG).unwrap();
             assert!(began.elapsed() < LONG, "slept with {connected} of 128 connected");
             engine.reap(|_, event| match event {

@@ -30,7 +30,7 @@ use crate::home::counts::Counters;
 use crate::home::lanes::Lanes;
 use crate::intern::Interner;
 use crate::key::{ConfigKey, ConnKey, Core, Home, Map, ServiceKey};
-use crate::limits::{ENTRIES_KEPT, LaneLimits};
+use crate::limits::{LATE_PER_TURN_MAX, LOOKS_IN_A_ROW, LOOKS_PER_TURN_MAX, LaneLimits};
 use crate::message::{Ask, Message, Now, Tell, Waiter};
 use crate::naming::host::Ids;
 use crate::naming::open::Answer;
@@ -229,10 +229,28 @@ impl HomeState {
         }
     }
 
-    /// Looks at everything whose time has come.
+    /// Looks at what has come due, a bounded number at a time ([`HomeState::is_late`]).
     pub fn tick(&mut self, turn: &mut Turn<'_>) {
+        let begin = turn.effects.list.len();
+        let mut looks = 0;
+        while looks < LOOKS_PER_TURN_MAX
+            && turn.effects.list.len() - begin < LATE_PER_TURN_MAX
+            && self.wheel.is_due(turn.lived_ms)
+        {
+            looks += self.look_at_some(turn);
+        }
+    }
+
+    /// Whether something that has come due was left by [`HomeState::tick`].
+    pub fn is_late(&self, lived_ms: u64) -> bool {
+        self.wheel.is_due(lived_ms)
+    }
+
+    /// How many timers were looked at.
+    fn look_at_some(&mut self, turn: &mut Turn<'_>) -> usize {
         let mut due = std::mem::take(&mut self.due);
-        self.wheel.advance(turn.lived_ms, &mut due);
+        self.wheel.advance(turn.lived_ms, LOOKS_IN_A_ROW, &mut due);
+        let looks = due.len();
         for (timer, tick) in due.drain(..) {
             match timer {
                 Timer::Connection(slot) => self.connection_due(slot, tick, turn),
@@ -248,8 +266,8 @@ impl HomeState {
                 }
             }
         }
-        due.shrink_to(ENTRIES_KEPT);
         self.due = due;
+        looks
     }
 
     /// Whether [`HomeState::drain`] can do something now.

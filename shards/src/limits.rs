@@ -27,6 +27,18 @@ pub const FAN_SLICE: usize = 128;
 /// Subscriptions looked at in one turn, pushed to or not: looking costs a tenth of pushing.
 pub const VISITS_PER_TURN_MAX: usize = 8 * PUSHES_PER_TURN_MAX;
 
+/// Timers looked at in one turn; the others wait for the next ones. A look costs a tenth of a
+/// microsecond, and a million clients have up to ten thousand due at once.
+pub const LOOKS_PER_TURN_MAX: usize = 1_024;
+
+/// Messages and ends those looks may lead to in one turn before the others wait, some 10 µs each: a
+/// hundred thousand clients that fell silent together were asked all at once, and whoever wanted
+/// something in between waited for half a second.
+pub const LATE_PER_TURN_MAX: usize = 16;
+
+/// Timers taken from the wheel between two counts.
+pub const LOOKS_IN_A_ROW: usize = 16;
+
 /// Entries the lists that live from turn to turn (effects, timers due, messages to other cores)
 /// keep room for; what a burst needed more is given back, or memory would remember the worst moment
 /// for ever.

@@ -201,8 +201,8 @@ impl Shard {
         self.turn(now, effects, |home, turn| home.drain(pushes, turn));
     }
 
-    /// Carries out what time has made due. Call it when [`Shard::next_wake`] has come, or every
-    /// turn.
+    /// Carries out what time has made due, a bounded part of it ([`Shard::is_late`]). Call it when
+    /// [`Shard::next_wake`] has come, or every turn.
     pub fn tick(&mut self, now: Now, effects: &mut Effects) {
         if now.tick_ms >= self.owner_tick {
             self.owner_tick = now.tick_ms + OWNER_TICK_MS;
@@ -215,6 +215,12 @@ impl Shard {
             self.blocked_at = None;
         }
         self.turn(now, effects, |home, turn| home.tick(turn));
+    }
+
+    /// Whether more has come due than [`Shard::tick`] carried out in its turn.
+    pub fn is_late(&self, now: Now) -> bool {
+        let lived_ms = now.tick_ms.saturating_sub(self.stalled_ms);
+        self.home.is_late(lived_ms) || self.owner.is_late(now)
     }
 
     /// The process did not run for `gap_ms`: moves every deadline of clients by it. Call it before

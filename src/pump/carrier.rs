@@ -169,6 +169,11 @@ impl Carrier {
         self.carry_out(sends);
     }
 
+    /// Whether more has come due than [`Carrier::tick`] carried out.
+    pub fn is_late(&self) -> bool {
+        self.shard.is_late(self.now)
+    }
+
     /// Delayed answers and protocol deadlines.
     pub fn run_timers(&mut self, sends: &mut Sends) {
         for delayed in self.delayed.due(self.now.tick_ms) {

@@ -113,7 +113,8 @@ impl Turn {
             self.report.write(now_ms, &self.carrier, durable, self.engine.sends());
         }
         self.report.is_stale |= messages + calls > 0;
-        events + messages + calls + usize::from(self.carrier.shard.has_work())
+        let waits = self.carrier.shard.has_work() || self.carrier.is_late();
+        events + messages + calls + usize::from(waits)
     }
 
     fn read_clock(&mut self) {

@@ -57,7 +57,7 @@ impl Core {
     /// One step of the pump: who is due is asked, and answered within it. One in a hundred is down.
     fn step(&mut self, now_ms: u64) {
         let mut due = std::mem::take(&mut self.due);
-        self.wheel.advance(now_ms, &mut due);
+        self.wheel.advance(now_ms, usize::MAX, &mut due);
         for (timer, tick) in due.drain(..) {
             let Timer::Check(at) = timer else { unreachable!("nothing else is in the wheel") };
             self.with(now_ms, |checks, means| checks.look(at, tick, means));

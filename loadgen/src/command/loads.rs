@@ -9,6 +9,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// How long bystanders are measured alone unless told otherwise.
+const QUIET: Duration = Duration::from_secs(5);
+
 #[derive(Args)]
 pub(super) struct Unary {
     #[command(flatten)]
@@ -108,9 +111,10 @@ pub(super) struct Fanout {
     /// From one bystander's change to the next one's
     #[arg(long, default_value = "5ms", value_parser = parse_duration)]
     bystander_every: Duration,
-    /// How long bystanders are measured alone first
-    #[arg(long, default_value = "5s", value_parser = parse_duration)]
-    quiet: Duration,
+    /// How long nothing is broadcast once everybody has subscribed; bystanders are measured alone
+    /// then [default: 5s with bystanders, else none]
+    #[arg(long, value_parser = parse_duration)]
+    quiet: Option<Duration>,
 }
 
 impl Fanout {
@@ -122,7 +126,11 @@ impl Fanout {
                 every: self.every,
                 bystanders: self.bystanders,
                 bystander_every: self.bystander_every,
-                quiet: self.quiet,
+                quiet: self.quiet.unwrap_or(if self.bystanders > 0 {
+                    QUIET
+                } else {
+                    Duration::ZERO
+                }),
                 run: run_name("fanout", round),
             };
             fanout::run(&plan, target)

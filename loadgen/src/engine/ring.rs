@@ -28,15 +28,6 @@ enum Job {
     Receive,
     Send,
     Close,
-    /// What need not work: the socket may be gone by then.
-    Hint,
-}
-
-impl Job {
-    /// Whether a slot waits for its answer.
-    fn is_owed(self) -> bool {
-        !matches!(self, Self::Prepare | Self::Hint)
-    }
 }
 
 /// One direct descriptor.
@@ -129,7 +120,14 @@ impl Ring {
     }
 
     fn set_option(&mut self, at: u32, level: i32, name: i32) {
-        self.prepare(at, switch_on(at, level, name));
+        let option = opcode::SetSockOpt::new(
+            Fixed(at),
+            level as u32,
+            name as u32,
+            (&raw const ON).cast(),
+            size_of::<i32>() as u32,
+        );
+        self.prepare(at, option.build());
     }
 
     /// A step before connect: silent when it works, and the next waits for it.
@@ -153,13 +151,6 @@ impl Ring {
             .flags(libc::MSG_NOSIGNAL | libc::MSG_WAITALL)
             .build();
         self.queue(at, Job::Send, entry);
-    }
-
-    pub(super) fn acknowledge(&mut self, at: u32) {
-        if self.slots[at as usize].open {
-            let option = switch_on(at, libc::IPPROTO_TCP, libc::TCP_QUICKACK);
-            self.queue(at, Job::Hint, option.flags(Flags::SKIP_SUCCESS));
-        }
     }
 
     pub(super) fn close(&mut self, at: u32) {
@@ -188,7 +179,7 @@ impl Ring {
 
     fn queue(&mut self, at: u32, job: Job, entry: Entry) {
         let slot = &mut self.slots[at as usize];
-        slot.owed += u8::from(job.is_owed());
+        slot.owed += u8::from(job != Job::Prepare);
         let generation = slot.generation;
         let data = u64::from(job as u8) << 56 | u64::from(generation) << 32 | u64::from(at);
         self.queued.push(entry.user_data(data));
@@ -282,8 +273,7 @@ impl Ring {
         let result = entry.result();
         let slot = &mut self.slots[at as usize];
         let current = slot.generation == generation;
-        let is_owed = job != Job::Prepare as u64 && job != Job::Hint as u64;
-        if is_owed && !cqueue::more(entry.flags()) {
+        if job != Job::Prepare as u64 && !cqueue::more(entry.flags()) {
             slot.owed = slot.owed.saturating_sub(1);
         }
         match job {
@@ -365,11 +355,6 @@ impl Ring {
         self.close(at);
         each(at, Event::Lost(result.map(|code| io::Error::from_raw_os_error(-code))));
     }
-}
-
-fn switch_on(at: u32, level: i32, name: i32) -> Entry {
-    let (value, len) = ((&raw const ON).cast(), size_of::<i32>() as u32);
-    opcode::SetSockOpt::new(Fixed(at), level as u32, name as u32, value, len).build()
 }
 
 fn is_linked(entry: &Entry) -> bool {

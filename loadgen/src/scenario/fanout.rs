@@ -23,12 +23,6 @@ const WARMUP_CHANGES: u64 = 3;
 /// every later push look ten milliseconds late.
 const ACKS_PER_LOOK: usize = 8;
 
-/// From so many subscribers on, TCP acknowledges the pushes of those that cannot answer at once.
-/// Fewer answer within the 40 ms after which the kernel would do it. Loopback delivers, and so sets
-/// that timer, on the server's core: of a hundred thousand it ran out there for hundreds with each
-/// tick, and others waited up to a millisecond for them.
-const AT_ONCE_FROM: usize = 10_000;
-
 /// Bystanders' services have so many instances and subscribers.
 const PER_SERVICE: usize = 10;
 
@@ -46,7 +40,7 @@ pub struct Plan {
     pub bystanders: usize,
     /// From one bystander's change to the next one's.
     pub bystander_every: Duration,
-    /// How long bystanders are measured alone before.
+    /// How long nothing is broadcast before; bystanders are measured alone then.
     pub quiet: Duration,
     pub run: String,
 }
@@ -123,9 +117,6 @@ impl<'a> Hall<'a> {
         let mut hall = Self { plan, crowd, audience, beside: Series::default() };
         drive.open(plan.bystanders + plan.subscribers + 1, &mut hall)?;
         drive.look_after(ACKS_PER_LOOK);
-        if plan.subscribers >= AT_ONCE_FROM {
-            drive.acknowledge_at_once();
-        }
         Ok(hall)
     }
 
@@ -212,20 +203,21 @@ impl<'a> Hall<'a> {
         }
     }
 
-    /// Bystanders alone.
+    /// Nothing is broadcast; bystanders alone.
     fn quiet(&mut self, drive: &mut Drive) -> io::Result<Series> {
-        let Some(crowd) = &mut self.crowd else { return Ok(Series::default()) };
-        crowd.measure(self.plan.quiet, drive);
+        if let Some(crowd) = &mut self.crowd {
+            crowd.measure(self.plan.quiet, drive);
+        }
         let end_ns = drive.now_ns() + self.plan.quiet.as_nanos() as u64;
         while drive.now_ns() < end_ns && !drive.is_interrupted() && drive.ready() > 0 {
             self.turn(end_ns, drive)?;
         }
+        let Some(crowd) = &mut self.crowd else { return Ok(Series::default()) };
         let time = self.plan.every.saturating_mul(self.plan.changes as u32);
         self.beside.begin(drive.now_ns(), time);
         let mut between = Series::default();
         between.begin(drive.now_ns(), time);
-        let crowd = self.crowd.as_mut().map(|crowd| &mut crowd.change_each);
-        Ok(crowd.map(|series| std::mem::replace(series, between)).unwrap_or_default())
+        Ok(std::mem::replace(&mut crowd.change_each, between))
     }
 
     fn report(&mut self, quiet: Series, drive: &mut Drive, report: &mut Report) -> io::Result<()> {

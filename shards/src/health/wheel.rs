@@ -94,10 +94,12 @@ impl Wheel {
             && self.position + u64::from(ahead) <= deadline_ms.div_ceil(BUCKET_MS)
     }
 
-    /// Moves what has come due to `due`, oldest first, each with its tick.
-    pub fn advance(&mut self, now_ms: u64, due: &mut Vec<(Timer, Tick)>) {
+    /// Moves what has come due to `due`, oldest tick first, each with its tick; at most so many,
+    /// the others stay for the next call.
+    pub fn advance(&mut self, now_ms: u64, most: usize, due: &mut Vec<(Timer, Tick)>) {
         let last = now_ms / BUCKET_MS;
-        while self.position <= last {
+        let mut left = most;
+        while self.position <= last && left > 0 {
             let Some(tick) = self.next_occupied() else {
                 self.position = last + 1;
                 return;
@@ -107,17 +109,28 @@ impl Wheel {
                 return;
             }
             let bucket = tick as usize % BUCKETS;
-            // Its room is given back: kept, the buckets would fill up with it over hours.
-            let timers = std::mem::take(&mut self.buckets[bucket]);
-            due.extend(timers.into_iter().map(|timer| (timer, tick as Tick)));
-            self.occupied[bucket / 64] &= !(1 << (bucket % 64));
-            self.position = tick + 1;
+            let timers = &mut self.buckets[bucket];
+            let stay = timers.len().saturating_sub(left);
+            left -= timers.len() - stay;
+            due.extend(timers.drain(stay..).map(|timer| (timer, tick as Tick)));
+            self.position = tick;
+            if stay == 0 {
+                // Its room is given back: kept, the buckets would fill up with it over hours.
+                *timers = Vec::new();
+                self.occupied[bucket / 64] &= !(1 << (bucket % 64));
+                self.position = tick + 1;
+            }
         }
     }
 
     /// When [`Wheel::advance`] has something to hand out.
     pub fn next_ms(&self) -> Option<u64> {
         self.next_occupied().map(|tick| tick * BUCKET_MS)
+    }
+
+    /// Whether [`Wheel::advance`] would hand out something now.
+    pub fn is_due(&self, now_ms: u64) -> bool {
+        self.next_ms().is_some_and(|at_ms| at_ms <= now_ms)
     }
 
     /// The first occupied tick at or after the position.
@@ -148,7 +161,7 @@ mod tests {
 
     fn due(wheel: &mut Wheel, now_ms: u64) -> Vec<Timer> {
         let mut due = Vec::new();
-        wheel.advance(now_ms, &mut due);
+        wheel.advance(now_ms, usize::MAX, &mut due);
         due.into_iter().map(|(timer, _)| timer).collect()
     }
 
@@ -210,11 +223,39 @@ mod tests {
             assert!(next >= now);
             now = next;
             let mut due = Vec::new();
-            wheel.advance(now, &mut due);
+            wheel.advance(now, usize::MAX, &mut due);
             assert!(!due.is_empty());
             seen.extend(due.iter().map(|(_, tick)| u64::from(*tick)));
         }
         assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn a_handful_at_a_time_hands_out_everything_once() {
+        let mut wheel = Wheel::default();
+        for number in 0..100 {
+            wheel.insert(if number < 70 { 1_000 } else { 1_010 }, Timer::Connection(number));
+        }
+        let (mut seen, mut due) = (Vec::new(), Vec::new());
+        while wheel.is_due(1_024) {
+            let before = seen.len();
+            wheel.advance(1_024, 16, &mut due);
+            assert!(due.len() <= 16);
+            if before == 16 {
+                // Late already: with those of its tick that stayed.
+                wheel.insert(500, Timer::Connection(100));
+            }
+            let ticks = due.drain(..).map(|(timer, tick)| (tick, timer));
+            seen.extend(ticks);
+            assert!(seen.len() > before, "each handful brings something");
+        }
+        assert!(seen.is_sorted_by_key(|(tick, _)| *tick));
+        let mut numbers: Vec<_> = seen.iter().map(|(_, timer)| format!("{timer:?}")).collect();
+        numbers.sort();
+        numbers.dedup();
+        assert_eq!((seen.len(), numbers.len()), (101, 101));
+        assert!(wheel.buckets.iter().all(|bucket| bucket.capacity() == 0));
+        assert_eq!(wheel.next_ms(), None);
     }
 
     #[test]

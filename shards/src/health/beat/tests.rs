@@ -33,7 +33,7 @@ impl Bench {
         let mut all = Vec::new();
         while let Some(next) = self.wheel.next_ms().filter(|next| *next <= end_ms) {
             let mut due = Vec::new();
-            self.wheel.advance(next, &mut due);
+            self.wheel.advance(next, usize::MAX, &mut due);
             for (timer, tick) in due {
                 let Timer::Beating(at) = timer else { panic!("{timer:?}") };
                 let silent = self.beating.due(at, tick, next, &mut self.wheel);

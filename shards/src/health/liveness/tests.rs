@@ -1,5 +1,6 @@
 use crate::effect::{CloseReason, Effect};
 use crate::home::fixture::{Bench, asks, pushes, service, text};
+use crate::limits::{LATE_PER_TURN_MAX, LOOKS_IN_A_ROW};
 use crate::message::Message;
 use crate::settings::Settings;
 use nacre_proto::request::Request;
@@ -146,4 +147,23 @@ fn stopping_tells_few_in_a_turn() {
     bench.handle(Message::Stopping);
     let told = bench.turn(|home, turn| home.drain(4, turn));
     assert_eq!((told.len(), bench.home.has_work()), (4, true));
+}
+
+#[test]
+fn a_crowd_that_fell_silent_is_asked_a_few_at_a_time() {
+    let mut bench = Bench::new(Settings::default());
+    for slot in 0..500 {
+        bench.client(slot);
+    }
+    bench.now_ms += 20_500;
+    let (mut asked, mut turns) = (0, 0);
+    while bench.home.is_late(bench.now_ms) {
+        let effects = bench.turn(|home, turn| home.tick(turn));
+        assert!(effects.len() < LATE_PER_TURN_MAX + LOOKS_IN_A_ROW, "{}", effects.len());
+        asked += pushes(&effects).len();
+        turns += 1;
+    }
+    assert_eq!(asked, 500, "each of them, once");
+    assert!(turns >= 500 / (LATE_PER_TURN_MAX + LOOKS_IN_A_ROW), "{turns}");
+    assert_eq!(bench.home.counters.detections, 500);
 }

@@ -7,7 +7,7 @@ use crate::config::table::Tables;
 use crate::effect::Effect;
 use crate::health::beat::{Silent, Verdict};
 use crate::health::wheel::Timer;
-use crate::limits::{DATAGRAM_LIST_BYTES_MAX, DATAGRAMS_PER_TURN_MAX, ENTRIES_KEPT};
+use crate::limits::{DATAGRAM_LIST_BYTES_MAX, DATAGRAMS_PER_TURN_MAX, LOOKS_PER_TURN_MAX};
 use crate::message::Now;
 use crate::naming::services::{Service, ServiceId};
 use crate::push::poller::Ready;
@@ -35,7 +35,12 @@ impl OwnerState {
         self.checks.stop();
     }
 
-    /// Looks at every client whose time has come. True if something changed.
+    /// Whether something that has come due was left by [`Self::judge`].
+    pub fn is_late(&self, now: Now) -> bool {
+        !self.stopping && self.wheel.is_due(self.lived(now))
+    }
+
+    /// Looks at clients whose time has come, a bounded number at a time. True if something changed.
     pub fn judge(&mut self, now: Now) -> bool {
         if self.stopping {
             return false;
@@ -43,7 +48,7 @@ impl OwnerState {
         let lived_ms = self.lived(now);
         let (mut changed, judges) = (false, self.judges());
         let mut due = std::mem::take(&mut self.due);
-        self.wheel.advance(lived_ms, &mut due);
+        self.wheel.advance(lived_ms, LOOKS_PER_TURN_MAX, &mut due);
         for (timer, tick) in due.drain(..) {
             match timer {
                 Timer::Check(at) => {
@@ -68,7 +73,6 @@ impl OwnerState {
                 _ => debug_assert!(false, "the home side has its own wheel"),
             }
         }
-        due.shrink_to(ENTRIES_KEPT);
         self.due = due;
         changed
     }

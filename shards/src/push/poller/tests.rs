@@ -47,7 +47,7 @@ impl Bench {
         while let Some(next) = self.wheel.next_ms().filter(|next| *next <= end) {
             self.now_ms = next.max(self.now_ms);
             let mut due = Vec::new();
-            self.wheel.advance(next, &mut due);
+            self.wheel.advance(next, usize::MAX, &mut due);
             for (timer, tick) in due {
                 let Timer::Poller(at) = timer else { panic!("{timer:?}") };
                 self.ended.extend(self.pollers.due(at, tick, self.now_ms, &mut self.wheel));
