@@ -1,7 +1,6 @@
 //! Who is still there, and what is due when.
 
 pub mod beat;
-mod chains;
 pub mod checks;
 pub mod liveness;
 pub mod policy;

@@ -2,33 +2,32 @@
 //!
 //! They go with their last user, so texts a stranger makes up cost no longer than he stays.
 
-use crate::catalog::Catalog;
+use crate::index::Index;
 use crate::slab::Slab;
 use ahash::RandomState;
 use std::hash::Hash;
-use std::sync::Arc;
 
 /// Distinct values and their numbers.
 #[derive(Debug)]
 pub struct Interner<T> {
-    records: Slab<(Arc<T>, u32)>,
-    numbers: Catalog<Arc<T>, u32>,
+    /// With how many use it.
+    records: Slab<(T, u32)>,
+    numbers: Index,
 }
 
 impl<T: Hash + Eq> Interner<T> {
     pub fn new(hasher: RandomState) -> Self {
-        Self { records: Slab::default(), numbers: Catalog::new(hasher) }
+        Self { records: Slab::default(), numbers: Index::new(hasher) }
     }
 
     /// The number of this value, counted once more.
     pub fn take(&mut self, value: T) -> u32 {
-        if let Some(number) = self.numbers.get(&value) {
-            self.records[*number].1 += 1;
-            return *number;
+        if let Some(number) = self.numbers.find(&value, |at| self.records[at].0 == value) {
+            self.records[number].1 += 1;
+            return number;
         }
-        let value = Arc::new(value);
-        let number = self.records.insert((value.clone(), 1));
-        self.numbers.insert(value, number);
+        let number = self.records.insert((value, 1));
+        self.numbers.insert(&self.records[number].0, number);
         number
     }
 
@@ -37,8 +36,7 @@ impl<T: Hash + Eq> Interner<T> {
         let (value, users) = &mut self.records[number];
         *users -= 1;
         if *users == 0 {
-            let value = value.clone();
-            self.numbers.remove(&value);
+            self.numbers.remove(value, number);
             self.records.remove(number);
         }
     }

@@ -2,13 +2,13 @@
 #![forbid(unsafe_code)]
 
 pub mod auth;
-mod catalog;
 pub mod config;
 pub mod conns;
 pub mod durable;
 pub mod effect;
 pub mod health;
 pub mod home;
+mod index;
 pub mod intern;
 pub mod key;
 pub mod limits;

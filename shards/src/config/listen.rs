@@ -4,11 +4,11 @@
 //! core after the tables were swapped: so whoever saw the old content is registered when the news
 //! comes. Nothing is asked of another core.
 
-use crate::catalog::Catalog;
 use crate::config::md5::Md5;
 use crate::health::wheel::{NO_TICK, Tick};
 use crate::home::HomeState;
 use crate::home::call::over_limit;
+use crate::index::Index;
 use crate::key::{ConfigKey, ConnKey};
 use crate::limits::{LISTENERS_PER_CONNECTION_MAX, LISTENERS_PER_CORE_MAX};
 use crate::naming::accept::Refusal;
@@ -85,8 +85,9 @@ pub struct Listeners {
     pub records: Slab<Listener>,
     pub configs: Slab<Listened>,
     /// By slot and config.
-    pairs: Catalog<(u32, u32), u32>,
-    by_key: Catalog<ConfigKey, u32>,
+    pairs: Index,
+    /// Configs.
+    by_key: Index,
     /// Single listeners to look at; may name some that are gone, or others of the same number.
     pub ready: VecDeque<u32>,
     /// Configs with changes to hand out, in turn; as harmless.
@@ -119,8 +120,8 @@ impl Listeners {
         Self {
             records: Slab::default(),
             configs: Slab::default(),
-            pairs: Catalog::new(hasher.clone()),
-            by_key: Catalog::new(hasher),
+            pairs: Index::new(hasher.clone()),
+            by_key: Index::new(hasher),
             ready: VecDeque::new(),
             fanning: VecDeque::new(),
         }
@@ -139,35 +140,31 @@ impl Listeners {
 
     /// The number of a config somebody listens to.
     pub fn config(&self, key: &ConfigKey) -> Option<u32> {
-        self.by_key.get(key).copied()
+        self.by_key.find(key, |at| self.configs[at].key == *key)
     }
 
     /// The listener of a connection to a config.
     pub fn find(&self, slot: u32, key: &ConfigKey) -> Option<u32> {
-        self.pairs.get(&(slot, self.config(key)?)).copied()
+        self.pair((slot, self.config(key)?))
+    }
+
+    fn pair(&self, pair: (u32, u32)) -> Option<u32> {
+        let pair_of = |listener: &Listener| (listener.conn, listener.config);
+        self.pairs.find(&pair, |at| pair_of(&self.records[at]) == pair)
     }
 
     /// Adds a listener as the first of its connection's list, or takes over what it says now. True:
     /// added.
     fn put(&mut self, slot: u32, list: &mut List, key: ConfigKey, has: Has) -> bool {
-        let config = match self.by_key.get(&key) {
-            Some(config) => *config,
-            None => {
-                let topic = self.by_key.hasher().hash_one(&key);
-                let listened = Listened {
-                    key: key.clone(),
-                    topic,
-                    listeners: Vec::new(),
-                    fanning: false,
-                    again: false,
-                    cursor: 0,
-                };
-                let config = self.configs.insert(listened);
-                self.by_key.insert(key, config);
-                config
-            }
-        };
-        if let Some(index) = self.pairs.get(&(slot, config)).copied() {
+        let config = self.config(&key).unwrap_or_else(|| {
+            let topic = self.by_key.hasher().hash_one(&key);
+            let (listeners, fanning, again, cursor) = (Vec::new(), false, false, 0);
+            let listened = Listened { key, topic, listeners, fanning, again, cursor };
+            let config = self.configs.insert(listened);
+            self.by_key.insert(&self.configs[config].key, config);
+            config
+        });
+        if let Some(index) = self.pair((slot, config)) {
             let listener = &mut self.records[index];
             listener.md5 = has.md5;
             listener.blank_tenant = has.blank_tenant;
@@ -197,7 +194,7 @@ impl Listeners {
             blank_tenant: has.blank_tenant,
         });
         listeners.push(index);
-        self.pairs.insert((slot, config), index);
+        self.pairs.insert(&(slot, config), index);
         if let Some(next) = self.records.get_mut(list.first) {
             next.previous = index;
         }
@@ -208,7 +205,7 @@ impl Listeners {
 
     fn remove(&mut self, index: u32, list: &mut List) {
         let gone = self.records.remove(index).expect("its holder knows it exists");
-        self.pairs.remove(&(gone.conn, gone.config));
+        self.pairs.remove(&(gone.conn, gone.config), index);
         if let Some(previous) = self.records.get_mut(gone.previous) {
             previous.next = gone.next;
         }
@@ -226,7 +223,7 @@ impl Listeners {
         }
         if listened.listeners.is_empty() {
             let listened = self.configs.remove(gone.config).expect("looked at above");
-            self.by_key.remove(&listened.key);
+            self.by_key.remove(&listened.key, gone.config);
         }
     }
 

@@ -6,7 +6,6 @@
 //! A held poll costs a record, one more for each config, and an entry in the wheel; no task, no
 //! timer of its own.
 
-use crate::catalog::Catalog;
 use crate::config::accept;
 use crate::config::entry::Entry;
 use crate::config::gray::Labels;
@@ -16,6 +15,7 @@ use crate::config::rules::Rules;
 use crate::config::switches::Switches;
 use crate::health::wheel::{NO_TICK, Tick, Timer};
 use crate::home::{HomeState, Phase, Turn, unwrapped};
+use crate::index::Index;
 use crate::key::ConfigKey;
 use crate::limits::{
     POLL_KEYS_PER_CORE_MAX, POLL_MS_MAX, POLLS_PER_CORE_MAX, POLLS_PER_TURN_MAX,
@@ -120,8 +120,10 @@ pub struct Polls {
     held: Slab<Held>,
     waits: Slab<Wait>,
     configs: Slab<Awaited>,
-    by_key: Catalog<ConfigKey, u32>,
-    by_ticket: Catalog<u32, u32>,
+    /// Configs.
+    by_key: Index,
+    /// Held polls.
+    by_ticket: Index,
     /// Configs whose polls are being answered, in turn; may name some that are gone.
     fanning: VecDeque<u32>,
 }
@@ -132,8 +134,8 @@ impl Polls {
             held: Slab::default(),
             waits: Slab::default(),
             configs: Slab::default(),
-            by_key: Catalog::new(hasher.clone()),
-            by_ticket: Catalog::new(hasher),
+            by_key: Index::new(hasher.clone()),
+            by_ticket: Index::new(hasher),
             fanning: VecDeque::new(),
         }
     }
@@ -162,7 +164,7 @@ impl Polls {
         let held =
             Held { client_ip, tag, ticket, first: END, deadline: deadline as u32, timer: NO_TICK };
         let poll = self.held.insert(held);
-        self.by_ticket.insert(ticket, poll);
+        self.by_ticket.insert(&ticket, poll);
         for Want { key, md5, with_tenant } in wants {
             let config = self.awaited(key);
             let waits = &mut self.configs[config].waits;
@@ -176,21 +178,25 @@ impl Polls {
         poll
     }
 
+    /// The number of a config somebody waits for.
+    fn config(&self, key: &ConfigKey) -> Option<u32> {
+        self.by_key.find(key, |at| self.configs[at].key == *key)
+    }
+
     fn awaited(&mut self, key: ConfigKey) -> u32 {
-        if let Some(config) = self.by_key.get(&key) {
-            return *config;
+        if let Some(config) = self.config(&key) {
+            return config;
         }
         let (waits, fanning, again, cursor) = (Vec::new(), false, false, 0);
-        let awaited = Awaited { key: key.clone(), waits, fanning, again, cursor };
-        let config = self.configs.insert(awaited);
-        self.by_key.insert(key, config);
+        let config = self.configs.insert(Awaited { key, waits, fanning, again, cursor });
+        self.by_key.insert(&self.configs[config].key, config);
         config
     }
 
     /// Ends a poll; the ticket of whoever waits for its answer.
     fn end(&mut self, poll: u32) -> Option<u32> {
         let held = self.held.remove(poll)?;
-        self.by_ticket.remove(&held.ticket);
+        self.by_ticket.remove(&held.ticket, poll);
         let mut next = held.first;
         while let Some(wait) = self.waits.remove(next) {
             next = wait.next;
@@ -201,7 +207,7 @@ impl Polls {
             }
             if awaited.waits.is_empty() {
                 let awaited = self.configs.remove(wait.config).expect("looked at above");
-                self.by_key.remove(&awaited.key);
+                self.by_key.remove(&awaited.key, wait.config);
             }
         }
         Some(held.ticket)
@@ -209,34 +215,34 @@ impl Polls {
 
     /// Whoever waited has gone.
     pub(crate) fn leave(&mut self, ticket: u32) {
-        if let Some(poll) = self.by_ticket.get(&ticket).copied() {
+        let has_it = |at| self.held[at].ticket == ticket;
+        if let Some(poll) = self.by_ticket.find(&ticket, has_it) {
             self.end(poll);
         }
     }
 
     /// A config changed; the tables show it already.
     pub(crate) fn config_changed(&mut self, key: &ConfigKey) {
-        let Some(config) = self.by_key.get(key) else { return };
-        let awaited = &mut self.configs[*config];
+        let Some(config) = self.config(key) else { return };
+        let awaited = &mut self.configs[config];
         // Those of the round under way who were looked at already must be looked at once more.
         if std::mem::replace(&mut awaited.fanning, true) {
             awaited.again = true;
         } else {
             awaited.cursor = awaited.waits.len() as u32;
-            self.fanning.push_back(*config);
+            self.fanning.push_back(config);
         }
     }
 
     /// How many polls wait for a config.
     pub(crate) fn count_of(&self, key: &ConfigKey) -> usize {
-        let config = self.by_key.get(key);
-        config.map_or(0, |config| self.configs[*config].waits.len())
+        self.config(key).map_or(0, |config| self.configs[config].waits.len())
     }
 
     /// Addresses of polls that wait for a config, with what they have.
     pub(crate) fn waiting_for(&self, key: &ConfigKey, mut found: impl FnMut(&str, String)) {
-        let Some(config) = self.by_key.get(key) else { return };
-        for wait in &self.configs[*config].waits {
+        let Some(config) = self.config(key) else { return };
+        for wait in &self.configs[config].waits {
             let wait = &self.waits[*wait];
             found(&self.held[wait.poll].client_ip, md5_of(wait.md5));
         }

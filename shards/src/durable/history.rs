@@ -15,9 +15,9 @@ use crate::config::gray::Rule;
 use crate::durable::codec::Unreadable;
 use crate::durable::record;
 use crate::durable::{Record, Table};
+use crate::index::Index;
 use crate::key::{ConfigKey, ConfigName};
 use ahash::RandomState;
-use hashbrown::HashTable;
 use std::collections::{HashMap, VecDeque};
 use std::num::NonZeroU32;
 
@@ -140,10 +140,8 @@ pub struct History {
     base: u64,
     holes: usize,
     chains: crate::slab::Slab<Chain>,
-    /// Numbers of chains by their keys, which stand there alone: a table of keys would cost 50
-    /// bytes more for each config. Deterministic in effect: never iterated.
-    by_key: HashTable<u32>,
-    hashes: RandomState,
+    /// Chains.
+    by_key: Index,
     bytes: u64,
 }
 
@@ -169,8 +167,7 @@ impl History {
 
     /// The number of a config that has rows.
     fn find(&self, key: &ConfigKey) -> Option<u32> {
-        let is_it = |config: &u32| self.chains[*config].key == *key;
-        self.by_key.find(self.hashes.hash_one(key), is_it).copied()
+        self.by_key.find(key, |at| self.chains[at].key == *key)
     }
 
     /// Numbers of one config's rows, oldest first.
@@ -202,8 +199,7 @@ impl History {
             None => {
                 let chain = Chain { key: key.clone(), first: place, last: place, rows: 1 };
                 let config = self.chains.insert(chain);
-                let hash = |config: &u32| self.hashes.hash_one(&self.chains[*config].key);
-                self.by_key.insert_unique(self.hashes.hash_one(key), config, hash);
+                self.by_key.insert(key, config);
                 config
             }
         };
@@ -271,10 +267,7 @@ impl History {
         chain.first = item.next;
         chain.rows -= 1;
         if chain.rows == 0 {
-            let hash = self.hashes.hash_one(&chain.key);
-            if let Ok(place) = self.by_key.find_entry(hash, |other| *other == config) {
-                place.remove();
-            }
+            self.by_key.remove(&chain.key, config);
             self.chains.remove(config);
         }
         while self.items.front().is_some_and(|item| item.weight.is_none()) {

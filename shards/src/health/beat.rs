@@ -5,13 +5,13 @@
 //! million beating instances are one table and one wheel. Time here is time the process lived
 //! through.
 
-use crate::health::chains::{Chained, Chains};
 use crate::health::wheel::{NO_TICK, Tick, Timer, Wheel};
+use crate::index::Index;
 use crate::key::ConnKey;
 use crate::limits::BEATING_PER_CORE_MAX;
 use crate::naming::host::Beats;
 use crate::naming::services::ServiceId;
-use crate::slab::{END, Slab};
+use crate::slab::Slab;
 use ahash::RandomState;
 
 /// Deadlines are rounded up to this, so that a core with beating instances wakes four times a
@@ -78,8 +78,6 @@ struct Record {
     last_ms: u64,
     times: Times,
     generation: u32,
-    /// The next record with the same hash.
-    next: u32,
     tick: Tick,
     healthy: bool,
 }
@@ -87,9 +85,9 @@ struct Record {
 // A million of them are the point; the address is 16 bytes more.
 const _: () = assert!(size_of::<Record>() <= 72);
 
-impl Chained for Record {
-    fn next(&mut self) -> &mut u32 {
-        &mut self.next
+impl Record {
+    fn key(&self) -> (ServiceId, &str, i32) {
+        (self.service, &self.ip, self.port)
     }
 }
 
@@ -107,15 +105,13 @@ pub struct Lodger<'a> {
 #[derive(Debug)]
 pub struct Beating {
     records: Slab<Record>,
-    /// By the hash of (service, ip, port).
-    index: Chains,
-    hasher: RandomState,
+    index: Index,
     generation: u32,
 }
 
 impl Beating {
     pub fn new(hasher: RandomState) -> Self {
-        Self { records: Slab::default(), index: Chains::new(hasher.clone()), hasher, generation: 0 }
+        Self { records: Slab::default(), index: Index::new(hasher), generation: 0 }
     }
 
     /// Instances that beat.
@@ -129,15 +125,8 @@ impl Beating {
 
     /// The instance of this address, if it is known.
     pub fn find(&self, service: ServiceId, ip: &str, port: i32) -> Option<u32> {
-        let mut at = self.index.first(self.hasher.hash_one((service, ip, port)));
-        while at != END {
-            let record = &self.records[at];
-            if record.service == service && record.port == port && *record.ip == *ip {
-                return Some(at);
-            }
-            at = record.next;
-        }
-        None
+        let key = (service, ip, port);
+        self.index.find(&key, |at| self.records[at].key() == key)
     }
 
     /// Takes in an instance that [`Beating::find`] did not find; it has just shown life. `None`:
@@ -153,7 +142,6 @@ impl Beating {
         if self.records.len() >= BEATING_PER_CORE_MAX {
             return None;
         }
-        let hash = self.hasher.hash_one((service, ip, port));
         self.generation = self.generation.wrapping_add(1);
         let at = self.records.insert(Record {
             service,
@@ -162,11 +150,10 @@ impl Beating {
             last_ms: now_ms,
             times,
             generation: self.generation,
-            next: END,
             tick: NO_TICK,
             healthy,
         });
-        self.index.put(hash, at, &mut self.records);
+        self.index.insert(&(service, ip, port), at);
         self.arm(at, wheel);
         Some(at)
     }
@@ -221,9 +208,8 @@ impl Beating {
 
     /// Forgets it.
     pub fn remove(&mut self, at: u32) {
-        let Some(mut record) = self.records.remove(at) else { return };
-        let hash = self.hasher.hash_one((record.service, &*record.ip, record.port));
-        self.index.remove(hash, at, &mut record, &mut self.records);
+        let Some(record) = self.records.remove(at) else { return };
+        self.index.remove(&record.key(), at);
     }
 
     /// When silence leads to something, lived ms: later than the time allows, as in the reference.

@@ -10,10 +10,10 @@
 //! Time here is time the process lived through, and a probe that ran out of time while the process
 //! stood still says nothing about whom it asked.
 
-use crate::health::chains::{Chained, Chains};
 use crate::health::policy::Policy;
 use crate::health::probe::Probe;
 use crate::health::wheel::{NO_TICK, Tick, Timer, Wheel};
+use crate::index::Index;
 use crate::intern::Interner;
 use crate::key::ServiceKey;
 use crate::limits::{
@@ -21,7 +21,7 @@ use crate::limits::{
 };
 use crate::naming::owner::checks::HealthFlip;
 use crate::naming::switches::{Pace, Switches};
-use crate::slab::{END, Slab};
+use crate::slab::Slab;
 use ahash::RandomState;
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -149,8 +149,6 @@ struct Record {
     /// To the next check: the reference's "normalized round trip".
     interval_ms: u32,
     generation: u32,
-    /// The next record with the same hash.
-    next: u32,
     tick: Tick,
     port: i32,
     /// Of [`Checks::probes`].
@@ -178,9 +176,9 @@ struct UnderWay {
     stalled_ms: u64,
 }
 
-impl Chained for Record {
-    fn next(&mut self) -> &mut u32 {
-        &mut self.next
+impl Record {
+    fn key(&self) -> (&ServiceKey, &str, i32) {
+        (&self.service, &self.ip, self.port)
     }
 }
 
@@ -188,9 +186,7 @@ impl Chained for Record {
 #[derive(Debug)]
 pub struct Checks {
     records: Slab<Record>,
-    /// By the hash of (service, ip, port).
-    index: Chains,
-    hasher: RandomState,
+    index: Index,
     /// How instances are asked; nearly all of them alike.
     probes: Interner<Option<Probe>>,
     /// Due, in order; each record at most once, beside leftovers of removed ones.
@@ -212,12 +208,11 @@ impl Checks {
     pub fn new(hasher: RandomState, seed: u64) -> Self {
         Self {
             records: Slab::default(),
-            index: Chains::new(hasher.clone()),
+            index: Index::new(hasher.clone()),
             line: VecDeque::new(),
             under_way: Slab::default(),
             hosts: HashMap::with_hasher(hasher.clone()),
-            probes: Interner::new(hasher.clone()),
-            hasher,
+            probes: Interner::new(hasher),
             flips: VecDeque::new(),
             generation: 0,
             chance: seed,
@@ -237,24 +232,15 @@ impl Checks {
         }
     }
 
-    fn find(&self, hash: u64, service: &ServiceKey, ip: &str, port: i32) -> Option<u32> {
-        let mut at = self.index.first(hash);
-        while at != END {
-            let record = &self.records[at];
-            if record.port == port && *record.ip == *ip && record.service == *service {
-                return Some(at);
-            }
-            at = record.next;
-        }
-        None
+    fn find(&self, key: (&ServiceKey, &str, i32)) -> Option<u32> {
+        self.index.find(&key, |at| self.records[at].key() == key)
     }
 
     /// An instance is there, or changed: how it is asked, its health, its revision. False: there
     /// are [`CHECKED_PER_CORE_MAX`] already, it keeps its health.
     pub fn put(&mut self, subject: &Subject<'_>, means: &mut Means<'_>) -> bool {
         let Subject { service, ip, port, .. } = *subject;
-        let hash = self.hasher.hash_one((service, ip, port));
-        if let Some(at) = self.find(hash, service, ip, port) {
+        if let Some(at) = self.find((service, ip, port)) {
             self.change(at, subject, means);
             return true;
         }
@@ -271,7 +257,6 @@ impl Checks {
             revision: subject.revision,
             interval_ms,
             generation: self.generation,
-            next: END,
             tick: NO_TICK,
             port,
             probe,
@@ -281,7 +266,7 @@ impl Checks {
             healthy: subject.healthy,
             flipping: false,
         });
-        self.index.put(hash, at, &mut self.records);
+        self.index.insert(&(service, ip, port), at);
         self.judge_checkable(at, means.policy);
         self.arm(at, means.now_ms + u64::from(interval_ms), means.wheel);
         true
@@ -360,14 +345,13 @@ impl Checks {
     /// The instance is gone, or not to be checked any more. A probe under way ends by itself, and
     /// nobody minds what it says.
     pub fn remove(&mut self, service: &ServiceKey, ip: &str, port: i32) {
-        let hash = self.hasher.hash_one((service, ip, port));
-        let Some(at) = self.find(hash, service, ip, port) else { return };
-        let Some(mut record) = self.records.remove(at) else { return };
+        let Some(at) = self.find((service, ip, port)) else { return };
+        let Some(record) = self.records.remove(at) else { return };
         self.probes.give_back(record.probe);
         if let State::Unchecked(why) = record.state {
             self.tally.unchecked[why as usize] -= 1;
         }
-        self.index.remove(hash, at, &mut record, &mut self.records);
+        self.index.remove(&record.key(), at);
     }
 
     fn arm(&mut self, at: u32, due_ms: u64, wheel: &mut Wheel) {

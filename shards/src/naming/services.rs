@@ -1,6 +1,6 @@
 //! The table of services on their owner core: found by name, or by an id that queues may hold.
 
-use crate::catalog::Catalog;
+use crate::index::Index;
 use crate::key::ServiceKey;
 use crate::limits::{CHANGE_PACE_INSTANCES, CHANGE_PACE_MS_MAX};
 use crate::naming::cores::Cores;
@@ -233,7 +233,8 @@ impl Service {
 /// All services this core owns.
 #[derive(Debug)]
 pub struct Services {
-    by_key: Catalog<ServiceKey, ServiceId>,
+    /// Slots.
+    by_key: Index,
     slots: Vec<Slot>,
     free: Vec<u32>,
     /// No revision above this was ever shown of a service that is not in the table (any more).
@@ -248,7 +249,7 @@ struct Slot {
 
 impl Services {
     pub fn new(hasher: RandomState) -> Self {
-        let by_key = Catalog::new(hasher);
+        let by_key = Index::new(hasher);
         Self { by_key, slots: Vec::new(), free: Vec::new(), floor: 0 }
     }
 
@@ -282,7 +283,9 @@ impl Services {
     }
 
     pub fn find(&self, key: &ServiceKey) -> Option<ServiceId> {
-        self.by_key.get(key).copied()
+        let has_it = |slot| self.at(slot).is_some_and(|service| service.key == *key);
+        let slot = self.by_key.find(key, has_it)?;
+        Some(ServiceId { slot, generation: self.slots[slot as usize].generation })
     }
 
     /// The service of an id, unless it was removed since.
@@ -299,37 +302,32 @@ impl Services {
 
     /// The service of this name, made if need be.
     pub fn obtain(&mut self, key: &ServiceKey, unix_ms: u64) -> (ServiceId, &mut Service) {
-        let id = match self.by_key.get(key) {
-            Some(id) => *id,
-            None => self.insert(key.clone(), unix_ms),
-        };
+        let id = self.find(key).unwrap_or_else(|| self.insert(key.clone(), unix_ms));
         let service = self.slots[id.slot as usize].service.as_deref_mut();
         (id, service.expect("the index names live services"))
     }
 
     fn insert(&mut self, key: ServiceKey, unix_ms: u64) -> ServiceId {
-        let service = Box::new(Service::new(key.clone(), unix_ms.max(self.floor + 1)));
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot { generation: 0, service: None });
             u32::try_from(self.slots.len() - 1).expect("memory ends before slots do")
         });
+        self.by_key.insert(&key, slot);
         let place = &mut self.slots[slot as usize];
-        place.service = Some(service);
-        let id = ServiceId { slot, generation: place.generation };
-        self.by_key.insert(key, id);
-        id
+        place.service = Some(Box::new(Service::new(key, unix_ms.max(self.floor + 1))));
+        ServiceId { slot, generation: place.generation }
     }
 
     /// Forgets a service if nothing holds it. Its queued ids become stale.
     pub fn remove_idle(&mut self, id: ServiceId) {
-        let Some(service) = self.get(id).filter(|service| service.is_idle()) else { return };
-        let revision = service.revision;
-        let key = service.key.clone();
-        self.floor = self.floor.max(revision);
-        self.by_key.remove(&key);
+        if !self.look(id).is_some_and(Service::is_idle) {
+            return;
+        }
         let place = &mut self.slots[id.slot as usize];
-        place.service = None;
+        let Some(service) = place.service.take() else { return };
         place.generation = place.generation.wrapping_add(1);
+        self.floor = self.floor.max(service.revision);
+        self.by_key.remove(&service.key, id.slot);
         self.free.push(id.slot);
     }
 

@@ -6,8 +6,8 @@
 //! repeated after ten, and after [`DATAGRAMS_UNACKNOWLEDGED_MAX`] without an answer the poller is
 //! forgotten until its client asks again. What is never told is polled.
 
-use crate::catalog::Catalog;
 use crate::health::wheel::{NO_TICK, Tick, Timer, Wheel};
+use crate::index::Index;
 use crate::limits::{DATAGRAMS_UNACKNOWLEDGED_MAX, POLLERS_PER_CORE_MAX};
 use crate::naming::open::Poller;
 use crate::naming::services::ServiceId;
@@ -50,11 +50,20 @@ struct Record {
     ready: bool,
 }
 
+/// Where somebody polls from.
+#[derive(Debug)]
+struct Address {
+    to: SocketAddr,
+    /// Numbers of its subscriptions; never empty.
+    pollers: Vec<u32>,
+}
+
 /// All pollers of the services of one owner core.
 #[derive(Debug)]
 pub struct Pollers {
     records: Slab<Record>,
-    by_address: Catalog<SocketAddr, Vec<u32>>,
+    addresses: Slab<Address>,
+    by_address: Index,
     /// To be told now; one that left since is passed over.
     ready: VecDeque<u32>,
     last_number: u64,
@@ -98,7 +107,8 @@ impl Pollers {
     pub fn new(hasher: RandomState) -> Self {
         Self {
             records: Slab::default(),
-            by_address: Catalog::new(hasher),
+            addresses: Slab::default(),
+            by_address: Index::new(hasher),
             ready: VecDeque::new(),
             last_number: 0,
             sent: 0,
@@ -143,8 +153,8 @@ impl Pollers {
         now_ms: u64,
         wheel: &mut Wheel,
     ) -> Followed {
-        let known = self.by_address.get(&to).into_iter().flatten();
-        let known = known.copied().find(|at| self.records[*at].service == service);
+        let address = self.address(to);
+        let known = self.at_address(address).find(|at| self.records[*at].service == service);
         if let Some(at) = known {
             let record = &mut self.records[at];
             record.seen_ms = now_ms;
@@ -172,9 +182,12 @@ impl Pollers {
             held: false,
             ready: false,
         });
-        match self.by_address.get_mut(&to) {
-            Some(theirs) => theirs.push(at),
-            None => _ = self.by_address.insert(to, vec![at]),
+        match address {
+            Some(address) => self.addresses[address].pollers.push(at),
+            None => {
+                let address = self.addresses.insert(Address { to, pollers: vec![at] });
+                self.by_address.insert(&to, address);
+            }
         }
         self.want(at, now_ms, wheel);
         self.arm(at, wheel);
@@ -233,9 +246,8 @@ impl Pollers {
 
     /// An acknowledgement came from an address.
     pub fn acknowledged(&mut self, from: SocketAddr, number: u64, now_ms: u64, wheel: &mut Wheel) {
-        let theirs = self.by_address.get(&from).into_iter().flatten();
-        let theirs: Vec<u32> =
-            theirs.copied().filter(|at| self.records[*at].number == number).collect();
+        let theirs = self.at_address(self.address(from));
+        let theirs: Vec<u32> = theirs.filter(|at| self.records[*at].number == number).collect();
         for at in theirs {
             self.acknowledged += 1;
             let record = &mut self.records[at];
@@ -275,13 +287,24 @@ impl Pollers {
 
     fn remove(&mut self, at: u32) -> Option<ServiceId> {
         let record = self.records.remove(at)?;
-        if let Some(theirs) = self.by_address.get_mut(&record.to) {
-            theirs.retain(|other| *other != at);
-            if theirs.is_empty() {
-                self.by_address.remove(&record.to);
-            }
+        let address = self.address(record.to).expect("it lists this subscription");
+        let pollers = &mut self.addresses[address].pollers;
+        pollers.retain(|other| *other != at);
+        if pollers.is_empty() {
+            self.addresses.remove(address);
+            self.by_address.remove(&record.to, address);
         }
         Some(record.service)
+    }
+
+    fn address(&self, of: SocketAddr) -> Option<u32> {
+        self.by_address.find(&of, |at| self.addresses[at].to == of)
+    }
+
+    /// The subscriptions of an address.
+    fn at_address(&self, address: Option<u32>) -> impl Iterator<Item = u32> {
+        let address = address.and_then(|at| self.addresses.get(at));
+        address.into_iter().flat_map(|address| address.pollers.iter().copied())
     }
 
     fn arm(&mut self, at: u32, wheel: &mut Wheel) {

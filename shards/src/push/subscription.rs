@@ -5,11 +5,11 @@
 //! go the same ordered way, so a service is in this table exactly while its owner has this core on
 //! its list (or will have, once the asks sent so far were carried out).
 
-use crate::catalog::Catalog;
 use crate::effect::Body;
 use crate::health::wheel::{NO_TICK, Tick};
 use crate::home::call::over_limit;
 use crate::home::{HomeState, Phase, Turn};
+use crate::index::Index;
 use crate::intern::Interner;
 use crate::key::{ConnKey, ServiceKey};
 use crate::limits::{SUBSCRIPTIONS_PER_CONNECTION_MAX, SUBSCRIPTIONS_PER_CORE_MAX};
@@ -72,6 +72,13 @@ pub struct Subscription {
 
 const _: () = assert!(Slab::<Subscription>::ENTRY_BYTES <= 48, "one per client and service");
 
+impl Subscription {
+    /// Whose it is, and of what.
+    fn pair(&self) -> (u32, u32) {
+        (self.conn, self.service)
+    }
+}
+
 /// A service somebody here follows.
 #[derive(Debug)]
 pub struct Followed {
@@ -110,8 +117,9 @@ pub struct Subscriptions {
     pub services: Slab<Followed>,
     pub filters: Interner<Filter>,
     /// By slot and service.
-    pairs: Catalog<(u32, u32), u32>,
-    by_key: Catalog<ServiceKey, u32>,
+    pairs: Index,
+    /// Services.
+    by_key: Index,
     /// Single subscriptions to look at. May name some that are gone, or others of the same number:
     /// looking does no harm.
     pub ready: VecDeque<u32>,
@@ -125,8 +133,8 @@ impl Subscriptions {
             records: Slab::default(),
             services: Slab::default(),
             filters: Interner::new(hasher.clone()),
-            pairs: Catalog::new(hasher.clone()),
-            by_key: Catalog::new(hasher),
+            pairs: Index::new(hasher.clone()),
+            by_key: Index::new(hasher),
             ready: VecDeque::new(),
             fanning: VecDeque::new(),
         }
@@ -145,18 +153,18 @@ impl Subscriptions {
 
     /// The subscription of a connection to a service.
     pub fn find(&self, slot: u32, service: &ServiceKey) -> Option<u32> {
-        let service = self.by_key.get(service)?;
-        self.pairs.get(&(slot, *service)).copied()
+        let pair = (slot, self.service(service)?);
+        self.pairs.find(&pair, |at| self.records[at].pair() == pair)
     }
 
     /// The number of a followed service.
     pub fn service(&self, key: &ServiceKey) -> Option<u32> {
-        self.by_key.get(key).copied()
+        self.by_key.find(key, |at| self.services[at].key == *key)
     }
 
     fn service_or_new(&mut self, key: &ServiceKey) -> u32 {
-        if let Some(service) = self.by_key.get(key) {
-            return *service;
+        if let Some(service) = self.service(key) {
+            return service;
         }
         let service = self.services.insert(Followed {
             key: key.clone(),
@@ -169,7 +177,7 @@ impl Subscriptions {
             timer: NO_TICK,
             since_ms: 0,
         });
-        self.by_key.insert(key.clone(), service);
+        self.by_key.insert(key, service);
         service
     }
 
@@ -195,7 +203,7 @@ impl Subscriptions {
             queued: false,
         });
         subscribers.push(index);
-        self.pairs.insert((slot, service), index);
+        self.pairs.insert(&(slot, service), index);
         if let Some(next) = self.records.get_mut(first) {
             next.previous = index;
         }
@@ -206,7 +214,7 @@ impl Subscriptions {
     /// and the service if this was its last subscriber.
     fn remove(&mut self, index: u32, bug: bool) -> (Subscription, Option<ServiceKey>) {
         let gone = self.records.remove(index).expect("its holder knows it exists");
-        self.pairs.remove(&(gone.conn, gone.service));
+        self.pairs.remove(&gone.pair(), index);
         self.filters.give_back(gone.filter);
         if let Some(previous) = self.records.get_mut(gone.previous) {
             previous.next = gone.next;
@@ -226,7 +234,7 @@ impl Subscriptions {
             return (gone, None);
         }
         let service = self.services.remove(gone.service).expect("looked at above");
-        self.by_key.remove(&service.key);
+        self.by_key.remove(&service.key, gone.service);
         (gone, Some(service.key))
     }
 
