@@ -30,7 +30,7 @@ use crate::home::counts::Counters;
 use crate::home::lanes::Lanes;
 use crate::intern::Interner;
 use crate::key::{ConfigKey, ConnKey, Core, Home, Map, ServiceKey};
-use crate::limits::{LATE_PER_TURN_MAX, LOOKS_IN_A_ROW, LOOKS_PER_TURN_MAX, LaneLimits};
+use crate::limits::{LATE_PER_TURN_MAX, LOOKS_PER_TURN_MAX, LaneLimits};
 use crate::message::{Ask, Message, Now, Tell, Waiter};
 use crate::naming::host::Ids;
 use crate::naming::open::Answer;
@@ -93,7 +93,6 @@ pub struct HomeState {
     pub(crate) trace: Trace,
     /// The slot from which on connections have to be told that the server stops.
     pub(crate) reset_from: u32,
-    due: Vec<(Timer, Tick)>,
 }
 
 impl HomeState {
@@ -125,7 +124,6 @@ impl HomeState {
             counters: Counters::default(),
             trace: Trace::default(),
             reset_from: 0,
-            due: Vec::new(),
             hasher,
         }
     }
@@ -232,12 +230,12 @@ impl HomeState {
     /// Looks at what has come due, a bounded number at a time ([`HomeState::is_late`]).
     pub fn tick(&mut self, turn: &mut Turn<'_>) {
         let begin = turn.effects.list.len();
-        let mut looks = 0;
-        while looks < LOOKS_PER_TURN_MAX
-            && turn.effects.list.len() - begin < LATE_PER_TURN_MAX
-            && self.wheel.is_due(turn.lived_ms)
-        {
-            looks += self.look_at_some(turn);
+        for _ in 0..LOOKS_PER_TURN_MAX {
+            let Some((timer, tick)) = self.wheel.next_due(turn.lived_ms) else { return };
+            self.look_at(timer, tick, turn);
+            if turn.effects.list.len() - begin >= LATE_PER_TURN_MAX {
+                return;
+            }
         }
     }
 
@@ -246,28 +244,20 @@ impl HomeState {
         self.wheel.is_due(lived_ms)
     }
 
-    /// How many timers were looked at.
-    fn look_at_some(&mut self, turn: &mut Turn<'_>) -> usize {
-        let mut due = std::mem::take(&mut self.due);
-        self.wheel.advance(turn.lived_ms, LOOKS_IN_A_ROW, &mut due);
-        let looks = due.len();
-        for (timer, tick) in due.drain(..) {
-            match timer {
-                Timer::Connection(slot) => self.connection_due(slot, tick, turn),
-                Timer::Subscription(index) => self.subscription_due(index, tick, turn),
-                Timer::Service(index) => self.service_due(index, tick),
-                Timer::Fuzzy(slot) => self.fuzzy_due::<Services>(slot, tick),
-                Timer::Listener(index) => self.listener_due(index, tick, turn),
-                Timer::Poll(index) => self.poll_due(index, tick, turn),
-                Timer::ConfigFuzzy(slot) => self.fuzzy_due::<Configs>(slot, tick),
-                Timer::Inquiries => self.inquiries_due(turn),
-                Timer::Beating(_) | Timer::Poller(_) | Timer::Check(_) => {
-                    debug_assert!(false, "the owner side has its own wheel");
-                }
+    fn look_at(&mut self, timer: Timer, tick: Tick, turn: &mut Turn<'_>) {
+        match timer {
+            Timer::Connection(slot) => self.connection_due(slot, tick, turn),
+            Timer::Subscription(index) => self.subscription_due(index, tick, turn),
+            Timer::Service(index) => self.service_due(index, tick),
+            Timer::Fuzzy(slot) => self.fuzzy_due::<Services>(slot, tick),
+            Timer::Listener(index) => self.listener_due(index, tick, turn),
+            Timer::Poll(index) => self.poll_due(index, tick, turn),
+            Timer::ConfigFuzzy(slot) => self.fuzzy_due::<Configs>(slot, tick),
+            Timer::Inquiries => self.inquiries_due(turn),
+            Timer::Beating(_) | Timer::Poller(_) | Timer::Check(_) => {
+                debug_assert!(false, "the owner side has its own wheel");
             }
         }
-        self.due = due;
-        looks
     }
 
     /// Whether [`HomeState::drain`] can do something now.

@@ -36,12 +36,8 @@ pub const LOOKS_PER_TURN_MAX: usize = 1_024;
 /// something in between waited for half a second.
 pub const LATE_PER_TURN_MAX: usize = 16;
 
-/// Timers taken from the wheel between two counts.
-pub const LOOKS_IN_A_ROW: usize = 16;
-
-/// Entries the lists that live from turn to turn (effects, timers due, messages to other cores)
-/// keep room for; what a burst needed more is given back, or memory would remember the worst moment
-/// for ever.
+/// Entries the lists that live from turn to turn (effects, messages to other cores) keep room for;
+/// what a burst needed more is given back, or memory would remember the worst moment for ever.
 pub const ENTRIES_KEPT: usize = 256;
 
 /// A reconnect storm: set-ups of one core in each of so many windows in a row, with the window's

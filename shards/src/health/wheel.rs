@@ -7,6 +7,9 @@
 //! its record remembers; others are leftovers of deadlines that were moved forward, and are
 //! dropped. So a leftover of a record whose number was used again does no harm either.
 
+use std::mem;
+use std::vec;
+
 /// What to look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Timer {
@@ -57,8 +60,11 @@ pub struct Wheel {
     buckets: Box<[Vec<Timer>]>,
     /// One bit per bucket that holds something.
     occupied: [u64; BUCKETS / 64],
-    /// The first tick not yet handed out.
+    /// The first tick that is still in the buckets.
     position: u64,
+    /// What is left of the tick that is being handed out, and that tick.
+    open: vec::IntoIter<Timer>,
+    open_tick: u64,
 }
 
 impl Default for Wheel {
@@ -67,6 +73,8 @@ impl Default for Wheel {
             buckets: (0..BUCKETS).map(|_| Vec::new()).collect(),
             occupied: [0; BUCKETS / 64],
             position: 0,
+            open: Vec::new().into_iter(),
+            open_tick: 0,
         }
     }
 }
@@ -94,41 +102,35 @@ impl Wheel {
             && self.position + u64::from(ahead) <= deadline_ms.div_ceil(BUCKET_MS)
     }
 
-    /// Moves what has come due to `due`, oldest tick first, each with its tick; at most so many,
-    /// the others stay for the next call.
-    pub fn advance(&mut self, now_ms: u64, most: usize, due: &mut Vec<(Timer, Tick)>) {
-        let last = now_ms / BUCKET_MS;
-        let mut left = most;
-        while self.position <= last && left > 0 {
-            let Some(tick) = self.next_occupied() else {
-                self.position = last + 1;
-                return;
+    /// The next timer that has come due, oldest tick first, with its tick. What is inserted
+    /// meanwhile comes after all others of that tick, however late it is.
+    pub fn next_due(&mut self, now_ms: u64) -> Option<(Timer, Tick)> {
+        loop {
+            if let Some(timer) = self.open.next() {
+                return Some((timer, self.open_tick as Tick));
+            }
+            // Its room is given back: kept, the buckets would fill up with it over hours.
+            self.open = Vec::new().into_iter();
+            let last = now_ms / BUCKET_MS;
+            let Some(tick) = self.next_occupied().filter(|tick| *tick <= last) else {
+                self.position = self.position.max(last + 1);
+                return None;
             };
-            if tick > last {
-                self.position = last + 1;
-                return;
-            }
             let bucket = tick as usize % BUCKETS;
-            let timers = &mut self.buckets[bucket];
-            let stay = timers.len().saturating_sub(left);
-            left -= timers.len() - stay;
-            due.extend(timers.drain(stay..).map(|timer| (timer, tick as Tick)));
-            self.position = tick;
-            if stay == 0 {
-                // Its room is given back: kept, the buckets would fill up with it over hours.
-                *timers = Vec::new();
-                self.occupied[bucket / 64] &= !(1 << (bucket % 64));
-                self.position = tick + 1;
-            }
+            self.open = mem::take(&mut self.buckets[bucket]).into_iter();
+            self.open_tick = tick;
+            self.occupied[bucket / 64] &= !(1 << (bucket % 64));
+            self.position = tick + 1;
         }
     }
 
-    /// When [`Wheel::advance`] has something to hand out.
+    /// When [`Wheel::next_due`] has something to hand out.
     pub fn next_ms(&self) -> Option<u64> {
-        self.next_occupied().map(|tick| tick * BUCKET_MS)
+        let open = (!self.open.as_slice().is_empty()).then_some(self.open_tick);
+        open.or_else(|| self.next_occupied()).map(|tick| tick * BUCKET_MS)
     }
 
-    /// Whether [`Wheel::advance`] would hand out something now.
+    /// Whether [`Wheel::next_due`] would hand out something now.
     pub fn is_due(&self, now_ms: u64) -> bool {
         self.next_ms().is_some_and(|at_ms| at_ms <= now_ms)
     }
@@ -160,9 +162,8 @@ mod tests {
     use super::*;
 
     fn due(wheel: &mut Wheel, now_ms: u64) -> Vec<Timer> {
-        let mut due = Vec::new();
-        wheel.advance(now_ms, usize::MAX, &mut due);
-        due.into_iter().map(|(timer, _)| timer).collect()
+        let due = std::iter::from_fn(|| wheel.next_due(now_ms));
+        due.map(|(timer, _)| timer).collect()
     }
 
     #[test]
@@ -222,40 +223,36 @@ mod tests {
         while let Some(next) = wheel.next_ms() {
             assert!(next >= now);
             now = next;
-            let mut due = Vec::new();
-            wheel.advance(now, usize::MAX, &mut due);
-            assert!(!due.is_empty());
-            seen.extend(due.iter().map(|(_, tick)| u64::from(*tick)));
+            let due = std::iter::from_fn(|| wheel.next_due(now));
+            let before = seen.len();
+            seen.extend(due.map(|(_, tick)| u64::from(tick)));
+            assert!(seen.len() > before);
         }
         assert_eq!(seen, expected);
     }
 
     #[test]
-    fn a_handful_at_a_time_hands_out_everything_once() {
+    fn what_comes_in_late_waits_for_the_others_of_the_tick() {
         let mut wheel = Wheel::default();
         for number in 0..100 {
             wheel.insert(if number < 70 { 1_000 } else { 1_010 }, Timer::Connection(number));
         }
-        let (mut seen, mut due) = (Vec::new(), Vec::new());
-        while wheel.is_due(1_024) {
-            let before = seen.len();
-            wheel.advance(1_024, 16, &mut due);
-            assert!(due.len() <= 16);
-            if before == 16 {
-                // Late already: with those of its tick that stayed.
-                wheel.insert(500, Timer::Connection(100));
-            }
-            let ticks = due.drain(..).map(|(timer, tick)| (tick, timer));
-            seen.extend(ticks);
-            assert!(seen.len() > before, "each handful brings something");
+        let (first, _) = wheel.next_due(1_024).unwrap();
+        assert_eq!((first, wheel.next_ms()), (Timer::Connection(0), Some(1_008)));
+        for round in 1..5 {
+            // Armed anew in the past by each that is handed out: those of the next tick have their
+            // turn all the same.
+            wheel.insert(500, Timer::Connection(100));
+            let (timer, tick) = wheel.next_due(1_024).unwrap();
+            assert_eq!((timer, tick), (Timer::Connection(round), 63));
+            assert!(!wheel.covers(tick, 9_000), "its entry is out of the wheel");
         }
-        assert!(seen.is_sorted_by_key(|(tick, _)| *tick));
-        let mut numbers: Vec<_> = seen.iter().map(|(_, timer)| format!("{timer:?}")).collect();
-        numbers.sort();
-        numbers.dedup();
-        assert_eq!((seen.len(), numbers.len()), (101, 101));
+        let mut rest = due(&mut wheel, 1_024);
+        assert!(!wheel.is_due(1_024));
+        rest.retain(|timer| *timer != Timer::Connection(100));
+        assert!(rest.into_iter().eq((5..100).map(Timer::Connection)));
         assert!(wheel.buckets.iter().all(|bucket| bucket.capacity() == 0));
-        assert_eq!(wheel.next_ms(), None);
+        assert_eq!((wheel.next_ms(), wheel.open.as_slice().len()), (None, 0));
     }
 
     #[test]

@@ -10,7 +10,7 @@
 use crate::effect::Effect;
 use crate::health::beat::Beating;
 use crate::health::checks::Checks;
-use crate::health::wheel::{Tick, Timer, Wheel};
+use crate::health::wheel::Wheel;
 use crate::key::{ConnKey, Core, Home, Map, Owner, ServiceKey};
 use crate::limits::{CHANGES_PER_TURN_MAX, CLEANED_PER_TICK_MAX};
 use crate::message::{Ask, Now, QueryPurpose, Tell, Waiter};
@@ -109,7 +109,6 @@ pub struct OwnerState {
     /// `cacheMillis` as the settings have it.
     set_cache_ms: u64,
     wheel: Wheel,
-    due: Vec<(Timer, Tick)>,
     /// How long the process did not run in all, ms: no client's silence.
     pub(crate) stalled_ms: u64,
     /// The node stops: nobody can beat any more, so nobody is judged by it.
@@ -168,7 +167,6 @@ impl OwnerState {
             instances: 0,
             log: Log::new(core, map),
             wheel: Wheel::default(),
-            due: Vec::new(),
             stalled_ms: 0,
             stopping: false,
             silent: 0,

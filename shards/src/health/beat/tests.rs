@@ -32,9 +32,7 @@ impl Bench {
     fn pass(&mut self, end_ms: u64) -> Vec<(u64, ConnKey, Verdict)> {
         let mut all = Vec::new();
         while let Some(next) = self.wheel.next_ms().filter(|next| *next <= end_ms) {
-            let mut due = Vec::new();
-            self.wheel.advance(next, usize::MAX, &mut due);
-            for (timer, tick) in due {
+            while let Some((timer, tick)) = self.wheel.next_due(next) {
                 let Timer::Beating(at) = timer else { panic!("{timer:?}") };
                 let silent = self.beating.due(at, tick, next, &mut self.wheel);
                 all.extend(silent.map(|silent| (next, silent.publisher, silent.verdict)));

@@ -65,9 +65,8 @@ impl Bench {
 
     fn at(&mut self, now_ms: u64) -> Vec<Check> {
         self.now_ms = now_ms;
-        let (mut due, mut out) = (Vec::new(), Vec::new());
-        self.wheel.advance(now_ms, usize::MAX, &mut due);
-        for (timer, tick) in due {
+        let mut out = Vec::new();
+        while let Some((timer, tick)) = self.wheel.next_due(now_ms) {
             let Timer::Check(at) = timer else { panic!("{timer:?}") };
             self.with(|checks, means| checks.look(at, tick, means));
         }

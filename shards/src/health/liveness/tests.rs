@@ -1,6 +1,6 @@
 use crate::effect::{CloseReason, Effect};
 use crate::home::fixture::{Bench, asks, pushes, service, text};
-use crate::limits::{LATE_PER_TURN_MAX, LOOKS_IN_A_ROW};
+use crate::limits::LATE_PER_TURN_MAX;
 use crate::message::Message;
 use crate::settings::Settings;
 use nacre_proto::request::Request;
@@ -159,11 +159,11 @@ fn a_crowd_that_fell_silent_is_asked_a_few_at_a_time() {
     let (mut asked, mut turns) = (0, 0);
     while bench.home.is_late(bench.now_ms) {
         let effects = bench.turn(|home, turn| home.tick(turn));
-        assert!(effects.len() < LATE_PER_TURN_MAX + LOOKS_IN_A_ROW, "{}", effects.len());
+        assert!(effects.len() <= LATE_PER_TURN_MAX, "{}", effects.len());
         asked += pushes(&effects).len();
         turns += 1;
     }
     assert_eq!(asked, 500, "each of them, once");
-    assert!(turns >= 500 / (LATE_PER_TURN_MAX + LOOKS_IN_A_ROW), "{turns}");
+    assert!(turns >= 500 / LATE_PER_TURN_MAX, "{turns}");
     assert_eq!(bench.home.counters.detections, 500);
 }

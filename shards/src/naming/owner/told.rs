@@ -47,9 +47,8 @@ impl OwnerState {
         }
         let lived_ms = self.lived(now);
         let (mut changed, judges) = (false, self.judges());
-        let mut due = std::mem::take(&mut self.due);
-        self.wheel.advance(lived_ms, LOOKS_PER_TURN_MAX, &mut due);
-        for (timer, tick) in due.drain(..) {
+        for _ in 0..LOOKS_PER_TURN_MAX {
+            let Some((timer, tick)) = self.wheel.next_due(lived_ms) else { break };
             match timer {
                 Timer::Check(at) => {
                     self.with_checks(now, |checks, means| checks.look(at, tick, means));
@@ -73,7 +72,6 @@ impl OwnerState {
                 _ => debug_assert!(false, "the home side has its own wheel"),
             }
         }
-        self.due = due;
         changed
     }
 

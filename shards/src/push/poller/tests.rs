@@ -46,9 +46,7 @@ impl Bench {
         let mut sent = Vec::new();
         while let Some(next) = self.wheel.next_ms().filter(|next| *next <= end) {
             self.now_ms = next.max(self.now_ms);
-            let mut due = Vec::new();
-            self.wheel.advance(next, usize::MAX, &mut due);
-            for (timer, tick) in due {
+            while let Some((timer, tick)) = self.wheel.next_due(next) {
                 let Timer::Poller(at) = timer else { panic!("{timer:?}") };
                 self.ended.extend(self.pollers.due(at, tick, self.now_ms, &mut self.wheel));
             }

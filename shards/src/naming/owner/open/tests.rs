@@ -6,6 +6,7 @@ use crate::durable::naming::{Change, Mode, Named};
 use crate::durable::state::State;
 use crate::effect::Effect;
 use crate::key::{Core, Map};
+use crate::limits::LOOKS_PER_TURN_MAX;
 use crate::message::{Ask, Purpose, Tell, Waiter};
 use crate::naming::host::{Edit, Ids};
 use crate::naming::open::{Approved, Check, Detail, register_persistent, texts};
@@ -206,6 +207,24 @@ fn an_instance_lives_by_beats() {
     let census = bench.state.census();
     assert_eq!((census.beating, census.publications, census.instances), (0, 0, 0));
     assert_eq!((census.silent, census.expired), (2, 1));
+}
+
+#[test]
+fn a_crowd_that_fell_silent_is_judged_a_part_at_a_time() {
+    let crowd = 2 * LOOKS_PER_TURN_MAX as u64 + 1;
+    let mut bench = Bench::new();
+    for number in 0..crowd {
+        bench.register(&format!("10.0.{}.{}", number / 250, number % 250), &[]);
+    }
+    bench.now.tick_ms += 20_000;
+    let mut turns = 0;
+    while bench.state.is_late(bench.now) {
+        let before = bench.state.census().silent;
+        bench.state.judge(bench.now);
+        assert!(bench.state.census().silent - before <= LOOKS_PER_TURN_MAX as u64);
+        turns += 1;
+    }
+    assert_eq!((turns, bench.state.census().silent), (3, crowd));
 }
 
 #[test]
