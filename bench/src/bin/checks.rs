@@ -36,7 +36,6 @@ struct Core {
     wheel: Wheel,
     switches: Switches,
     policy: Policy,
-    due: Vec<(Timer, u32)>,
     started: Vec<Check>,
     ended: usize,
     flips: usize,
@@ -56,13 +55,10 @@ impl Core {
 
     /// One step of the pump: who is due is asked, and answered within it. One in a hundred is down.
     fn step(&mut self, now_ms: u64) {
-        let mut due = std::mem::take(&mut self.due);
-        self.wheel.advance(now_ms, usize::MAX, &mut due);
-        for (timer, tick) in due.drain(..) {
+        while let Some((timer, tick)) = self.wheel.next_due(now_ms) {
             let Timer::Check(at) = timer else { unreachable!("nothing else is in the wheel") };
             self.with(now_ms, |checks, means| checks.look(at, tick, means));
         }
-        self.due = due;
         let mut started = std::mem::take(&mut self.started);
         while self.checks.can_start() {
             self.with(now_ms, |checks, means| checks.start(means, &mut started));
@@ -85,7 +81,6 @@ fn main() {
         wheel: Wheel::default(),
         switches: Switches::default(),
         policy: Policy::default(),
-        due: Vec::new(),
         started: Vec::new(),
         ended: 0,
         flips: 0,
