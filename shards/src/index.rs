@@ -66,8 +66,8 @@ impl Index {
         self.places.is_empty()
     }
 
-    /// The number of this key. `has_it` says whether the record of a number has the key; it is asked
-    /// for numbers of equal hash.
+    /// The number of this key. `has_it` says whether the record of a number has the key; it is
+    /// asked for numbers of equal hash.
     pub fn find<K>(&self, key: &K, has_it: impl Fn(u32) -> bool) -> Option<u32>
     where
         K: Hash + ?Sized,
