@@ -105,6 +105,7 @@ pub struct Lodger<'a> {
 #[derive(Debug)]
 pub struct Beating {
     records: Slab<Record>,
+    /// By (service, ip, port).
     index: Index,
     generation: u32,
 }

@@ -186,6 +186,7 @@ impl Record {
 #[derive(Debug)]
 pub struct Checks {
     records: Slab<Record>,
+    /// By (service, ip, port).
     index: Index,
     /// How instances are asked; nearly all of them alike.
     probes: Interner<Option<Probe>>,
