@@ -64,6 +64,13 @@ pub struct Listener {
 
 const _: () = assert!(Slab::<Listener>::ENTRY_BYTES <= 64, "one per client and config");
 
+impl Listener {
+    /// Whose it is, and of what.
+    fn pair(&self) -> (u32, u32) {
+        (self.conn, self.config)
+    }
+}
+
 /// A config somebody here listens to; there may be no such config.
 #[derive(Debug)]
 pub struct Listened {
@@ -145,12 +152,11 @@ impl Listeners {
 
     /// The listener of a connection to a config.
     pub fn find(&self, slot: u32, key: &ConfigKey) -> Option<u32> {
-        self.pair((slot, self.config(key)?))
+        self.find_pair((slot, self.config(key)?))
     }
 
-    fn pair(&self, pair: (u32, u32)) -> Option<u32> {
-        let pair_of = |listener: &Listener| (listener.conn, listener.config);
-        self.pairs.find(&pair, |at| pair_of(&self.records[at]) == pair)
+    fn find_pair(&self, pair: (u32, u32)) -> Option<u32> {
+        self.pairs.find(&pair, |at| self.records[at].pair() == pair)
     }
 
     /// Adds a listener as the first of its connection's list, or takes over what it says now. True:
@@ -164,7 +170,7 @@ impl Listeners {
             self.by_key.insert(&self.configs[config].key, config);
             config
         });
-        if let Some(index) = self.pair((slot, config)) {
+        if let Some(index) = self.find_pair((slot, config)) {
             let listener = &mut self.records[index];
             listener.md5 = has.md5;
             listener.blank_tenant = has.blank_tenant;
@@ -205,7 +211,7 @@ impl Listeners {
 
     fn remove(&mut self, index: u32, list: &mut List) {
         let gone = self.records.remove(index).expect("its holder knows it exists");
-        self.pairs.remove(&(gone.conn, gone.config), index);
+        self.pairs.remove(&gone.pair(), index);
         if let Some(previous) = self.records.get_mut(gone.previous) {
             previous.next = gone.next;
         }

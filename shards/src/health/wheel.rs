@@ -247,10 +247,10 @@ mod tests {
             assert_eq!((timer, tick), (Timer::Connection(round), 63));
             assert!(!wheel.covers(tick, 9_000), "its entry is out of the wheel");
         }
-        let mut rest = due(&mut wheel, 1_024);
+        let rest = due(&mut wheel, 1_024);
         assert!(!wheel.is_due(1_024));
-        rest.retain(|timer| *timer != Timer::Connection(100));
-        assert!(rest.into_iter().eq((5..100).map(Timer::Connection)));
+        let late = [Timer::Connection(100); 4];
+        assert!(rest.into_iter().eq((5..100).map(Timer::Connection).chain(late)));
         assert!(wheel.buckets.iter().all(|bucket| bucket.capacity() == 0));
         assert_eq!((wheel.next_ms(), wheel.open.as_slice().len()), (None, 0));
     }
